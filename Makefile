@@ -1,0 +1,46 @@
+# Sets up its own environment: Python 3.11 or newer and make are all that is needed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+.PHONY: setup demo test lint types layers check validate figures bench wheel clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("robustsim needs Python 3.11 or newer; this is " + sys.version.split()[0] + "; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	touch $(READY)
+
+demo: setup  ## one scenario from an instilled goal to its place on the spectrum
+	$(BIN)/robustsim demo
+
+test: setup  ## the fast tests
+	$(BIN)/python -m pytest -n 2 -m 'not slow'
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/basedpyright
+
+layers: setup
+	$(BIN)/lint-imports
+
+check: lint types layers
+
+validate: setup  ## the slow statistical tests and every analytic ground truth
+	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/robustsim validate
+
+figures: setup  ## every figure again, in a small version
+	for script in scripts/[a-z]*.py; do $(BIN)/python $$script --quick || exit 1; done
+
+wheel: setup
+	$(BIN)/python -m build --wheel --outdir dist
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

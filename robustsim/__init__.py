@@ -1,0 +1,83 @@
+"""robustsim: how many gradient steps until a misbehaviour is really gone, and how many until it is too late?
+
+Names are imported when they are first used, so that reading a finished sweep needs no JAX and `--help` is instant.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from robustsim.agents.a2c import A2C as A2C
+    from robustsim.agents.tabular import Tabular as Tabular
+    from robustsim.analysis.results import Results as Results
+    from robustsim.analysis.results import open_results as open
+    from robustsim.envs.adapters import adapt as adapt
+    from robustsim.envs.gridworld import Door as Door
+    from robustsim.envs.gridworld import Floor as Floor
+    from robustsim.envs.gridworld import Grid as Grid
+    from robustsim.envs.gridworld import Hazard as Hazard
+    from robustsim.envs.gridworld import Item as Item
+    from robustsim.envs.gridworld import Light as Light
+    from robustsim.envs.gridworld import Wall as Wall
+    from robustsim.envs.maps import paint as paint
+    from robustsim.envs.maps import room as room
+    from robustsim.envs.protocol import Environment as Environment
+    from robustsim.errors import InstilError as InstilError
+    from robustsim.errors import UserError as UserError
+    from robustsim.oversight.catastrophe import Catastrophe as Catastrophe
+    from robustsim.oversight.overseer import Overseer as Overseer
+    from robustsim.sim.loading import load as load
+    from robustsim.api import run as run
+    from robustsim.sim.scenario import Deployment as Deployment
+    from robustsim.sim.scenario import Instil as Instil
+    from robustsim.sim.scenario import Probe as Probe
+    from robustsim.sim.scenario import Scenario as Scenario
+    from robustsim.sim.scenario import scenario as scenario
+    from robustsim.types import Step as Step
+    from robustsim.types import Transition as Transition
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "A2C": "robustsim.agents.a2c",
+    "Tabular": "robustsim.agents.tabular",
+    "Results": "robustsim.analysis.results",
+    "open": "robustsim.analysis.results:open_results",
+    "adapt": "robustsim.envs.adapters",
+    "Door": "robustsim.envs.gridworld",
+    "Floor": "robustsim.envs.gridworld",
+    "Grid": "robustsim.envs.gridworld",
+    "Hazard": "robustsim.envs.gridworld",
+    "Item": "robustsim.envs.gridworld",
+    "Light": "robustsim.envs.gridworld",
+    "Wall": "robustsim.envs.gridworld",
+    "paint": "robustsim.envs.maps",
+    "room": "robustsim.envs.maps",
+    "Environment": "robustsim.envs.protocol",
+    "InstilError": "robustsim.errors",
+    "UserError": "robustsim.errors",
+    "Catastrophe": "robustsim.oversight.catastrophe",
+    "Overseer": "robustsim.oversight.overseer",
+    "load": "robustsim.sim.loading",
+    "run": "robustsim.api",
+    "Deployment": "robustsim.sim.scenario",
+    "Instil": "robustsim.sim.scenario",
+    "Probe": "robustsim.sim.scenario",
+    "Scenario": "robustsim.sim.scenario",
+    "scenario": "robustsim.sim.scenario",
+    "Step": "robustsim.types",
+    "Transition": "robustsim.types",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'robustsim' has no attribute {name!r}")
+    module, _, original = _HOME[name].partition(":")
+    return getattr(importlib.import_module(module), original or name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,115 @@
+"""A finished result as tables, with the questions one asks of it. Reading needs no JAX."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from robustsim.analysis import placement, spectrum
+from robustsim.sweep import store
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """What a run left behind.
+
+    Attributes:
+      runs: one row per configuration and seed (columns: docs/columns.md).
+      traces: one row per run, arm and probe.
+      manifest: what was run, with which versions, by which command.
+    """
+
+    runs: pl.DataFrame
+    traces: pl.DataFrame
+    manifest: dict[str, Any]
+
+    @property
+    def scenario(self) -> str:
+        """The scenario's name."""
+        return self.manifest["what"]["scenario"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every dotted name that was not swept, with its value."""
+        return self.manifest["what"]["settings"]
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """The dotted names that were swept."""
+        return tuple(self.manifest["what"]["swept"])
+
+    def spectrum(self) -> pl.DataFrame:
+        """One row per configuration: position with its interval, P(catastrophe first), clocks and counts."""
+        return spectrum.spectrum(self.runs, self.swept)
+
+    def placement(self) -> dict[str, Any]:
+        """The placement of the only configuration: label, reason, and the counterfactuals it rests on."""
+        return placement.place(self.runs, self.settings)
+
+    def summary(self) -> dict[str, Any]:
+        """The answer for one configuration, as `robustsim run --json` prints it. None: not identified."""
+        runs = self.runs
+        return {
+            "scenario": self.scenario,
+            "config": self.settings,
+            "seeds": len(runs),
+            "competence": spectrum.middle(runs, "competence"),
+            "misbehaviour": {
+                "watched": spectrum.middle(runs, "misbehaviour_watched"),
+                "unwatched": spectrum.middle(runs, "misbehaviour_unwatched"),
+            },
+            "steps_to_correct": spectrum.clock(runs, "steps_to_correct"),
+            "steps_to_correct_unwatched": spectrum.clock(runs, "steps_to_correct_unwatched"),
+            "steps_to_suppress": spectrum.clock(runs, "steps_to_suppress"),
+            "steps_to_catastrophe": spectrum.clock(runs, "steps_to_catastrophe"),
+            "position": spectrum.position(runs),
+            "p_catastrophe_first": spectrum.catastrophe_first(runs),
+            "concealment": spectrum.middle(runs, "concealment"),
+            "corrections": spectrum.middle(runs, "corrections"),
+            "relapsed": spectrum.share(runs["relapsed"].drop_nulls().to_numpy()),
+            "incapacitated": spectrum.share(runs["incapacitated"].to_numpy()),
+            "expected_misbehaviours": spectrum.middle(runs, "expected_misbehaviours"),
+            "placement": self.placement(),
+        }
+
+    def plot(self, out: str | Path | None = None, figure: str = "race-plane") -> Any:
+        """A matplotlib Figure; with `out`, also written there (the ending chooses the format)."""
+        from importlib import import_module
+
+        figures = import_module("robustsim.report.figures")  # drawing is not needed to read
+        return figures.draw(self, figure, out)
+
+    def __repr__(self) -> str:
+        position = spectrum.position(self.runs)
+        shown = "not identified" if position["median"] is None else f"{position['median']:+.2f}"
+        return f"Results({self.scenario!r}, {len(self.runs)} runs, position {shown}, placement {self.placement()['label']!r})"
+
+    def _repr_html_(self) -> str:
+        return self.spectrum()._repr_html_()
+
+
+def open_results(folder: str | Path) -> Results:
+    """The results in a directory, checksums verified.
+
+    Raises:
+      UserError: it is not a results directory, is damaged, or is of another version.
+    """
+    manifest, tables = store.read(Path(folder))
+    return Results(runs=tables["runs"], traces=tables["traces"], manifest=manifest)
+
+
+def to_json(value: Any) -> str:
+    """JSON in which a number that is not finite is null."""
+
+    def clean(x: Any) -> Any:
+        if isinstance(x, dict):
+            return {k: clean(v) for k, v in x.items()}
+        if isinstance(x, list | tuple):
+            return [clean(v) for v in x]
+        if isinstance(x, float) and (x != x or x in (float("inf"), float("-inf"))):
+            return None
+        return x
+
+    return json.dumps(clean(value), indent=2)

@@ -1,0 +1,37 @@
+"""The way in from Python."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from robustsim.analysis.results import Results
+from robustsim.sim.cohort import Narrate, quiet
+from robustsim.sim.loading import load
+from robustsim.sim.scenario import ScenarioFactory
+from robustsim.sweep.run import run_to
+
+
+def run(
+    scenario: str | ScenarioFactory,
+    *,
+    seeds: int | Sequence[int] = 32,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    narrate: Narrate = quiet,
+) -> Results:
+    """Instils agents, deploys each in both arms, and measures both clocks.
+
+    Args:
+      scenario: what `load` returns or takes.
+      seeds: how many independently trained agents, or which.
+      settings: dotted names with values that differ from the scenario's defaults.
+      out: a directory for the results; if it holds these very results already, they are read and not made again.
+      overwrite: replace other results that are there.
+      narrate: told how far the work is: `narrate(what, done, total)` in gradient steps.
+
+    Raises:
+      UserError: bad input, in one line. InstilError: agents that did not become competent.
+    """
+    manifest, tables = run_to(load(scenario), seeds, settings or {}, out, overwrite, narrate)
+    return Results(runs=tables["runs"], traces=tables["traces"], manifest=manifest)

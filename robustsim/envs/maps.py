@@ -1,0 +1,127 @@
+"""Levels as ASCII maps: parsing, neighbours and shortest paths. NumPy only, done once when a scenario is built."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from robustsim.errors import UserError
+
+WALL, FLOOR = "#", "."
+MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left: the actions 0 to 3
+UNREACHABLE = np.int16(30_000)
+
+
+@dataclass(frozen=True)
+class Map:
+    """A parsed map. Cells that can be stood on are numbered row by row; all arrays are over these C cells.
+
+    Attributes:
+      rows: the lines of the map, padded to one width.
+      solid: the characters that cannot be stood on.
+    """
+
+    rows: tuple[str, ...]
+    solid: frozenset[str]
+
+    @property
+    def cells(self) -> np.ndarray:
+        """int[C, 2], row and column of each cell that can be stood on."""
+        return np.argwhere(~np.isin(self.characters, list(self.solid)))
+
+    @property
+    def characters(self) -> np.ndarray:
+        """The map as a character array [height, width]."""
+        return np.array([list(row) for row in self.rows])
+
+    def zone(self, characters: str) -> np.ndarray:
+        """bool[C], the cells whose character is one of `characters`."""
+        at = self.characters[tuple(self.cells.T)]
+        return np.isin(at, list(characters))
+
+
+def parse(text: str, solid: frozenset[str], known: frozenset[str]) -> Map:
+    """Reads an ASCII map.
+
+    Raises:
+      UserError: an empty map, a character that neither the defaults nor the legend know, or an open border.
+    """
+    rows = [row.rstrip() for row in text.strip("\n").splitlines()]
+    if not any(rows):
+        raise UserError("map: it is empty; draw walls as '#' and floor as '.'")
+    width = max(map(len, rows))
+    rows = [row.replace(" ", FLOOR).ljust(width, WALL) for row in rows]
+    for y, row in enumerate(rows):
+        for x, character in enumerate(row):
+            if character not in known:
+                raise UserError(f"map: {character!r} at row {y}, column {x} is not in the legend")
+            on_border = y in (0, len(rows) - 1) or x in (0, width - 1)
+            if on_border and character not in solid:
+                raise UserError(f"map: row {y}, column {x} is open; close the border with '#'")
+    return Map(tuple(rows), solid)
+
+
+@lru_cache(maxsize=64)
+def neighbours(level: Map) -> np.ndarray:
+    """int32[C, 4], the cell that each move leads to; a move into a wall stays."""
+    index = {tuple(cell): i for i, cell in enumerate(level.cells.tolist())}
+    table = [[index.get((y + dy, x + dx), i) for dy, dx in MOVES] for (y, x), i in index.items()]
+    return np.array(table, np.int32)
+
+
+def _all_distances(reach: np.ndarray) -> np.ndarray:
+    """int16[C, C], moves from each cell to each other, by breadth-first search on bool[C, C] adjacency."""
+    size = len(reach)
+    distance = np.full((size, size), UNREACHABLE, np.int16)
+    seen = np.eye(size, dtype=bool)
+    distance[seen] = 0
+    frontier, depth = seen, 0
+    while frontier.any():
+        depth += 1
+        frontier = (frontier.astype(np.float32) @ reach.astype(np.float32) > 0) & ~seen
+        distance[frontier] = depth
+        seen = seen | frontier
+    return distance
+
+
+def _adjacency(level: Map) -> np.ndarray:
+    table = neighbours(level)
+    reach = np.zeros((len(table), len(table)), bool)
+    reach[np.arange(len(table))[:, None], table] = True
+    return reach
+
+
+@lru_cache(maxsize=64)
+def distances(level: Map) -> np.ndarray:
+    """int16[C, C], the fewest moves between two cells (UNREACHABLE where there is no way). Doors count as open."""
+    return _all_distances(_adjacency(level))
+
+
+@lru_cache(maxsize=16)
+def detours(level: Map) -> np.ndarray:
+    """int16[C, C, C], indexed [blocked, start, end]: the fewest moves that never enter the cell `blocked`."""
+    reach = _adjacency(level)
+    tables = []
+    for blocked in range(len(reach)):
+        open_ = reach.copy()
+        open_[:, blocked] = False
+        tables.append(_all_distances(open_))
+    return np.stack(tables)
+
+
+def room(height: int, width: int | None = None) -> str:
+    """An empty room as a map, outer walls included: `height` x `width` characters."""
+    width = height if width is None else width
+    if height < 3 or width < 3:
+        raise UserError(f"size: a room of {height} x {width} has no floor; use at least 3 x 3")
+    return "\n".join([WALL * width, *[WALL + FLOOR * (width - 2) + WALL] * (height - 2), WALL * width])
+
+
+def paint(text: str, character: str, rows: range, columns: range) -> str:
+    """A copy of a map in which the floor cells of a rectangle carry `character`: a zone to place things in."""
+    lines = [list(line) for line in text.strip("\n").splitlines()]
+    for y in rows:
+        for x in columns:
+            if lines[y][x] == FLOOR:
+                lines[y][x] = character
+    return "\n".join("".join(line) for line in lines)

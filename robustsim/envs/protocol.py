@@ -1,0 +1,39 @@
+"""The environment protocol: two pure functions, and no auto-reset.
+
+The deployment loop owns resets, because predicates need the state before the reset and the learner the true last
+observation.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from robustsim.types import Array, Step, Tree
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """An environment as functions and sizes; everything that varies is in `params` and `state`.
+
+    Attributes:
+      reset: `reset(key, params) -> (obs, state)`, with `obs` float[observation_size]. The key is consumed.
+      step: `step(key, state, action, params) -> Step`, with `action` int32[]. The key is consumed.
+      observe: `observe(state) -> obs`, the same observation that `reset` and `step` return with that state.
+      observation_size: length of the flat observation.
+      num_actions: number of discrete actions.
+      max_steps: the time limit of an episode in environment steps, after which `truncated` is set.
+      render: `render(state, lit) -> uint8[height, width, 3]`, on the host; `lit` is whether the signal light is on.
+      text: `text(state) -> str`, a drawing for the terminal, on the host.
+      outcomes: for worlds of one decision only: `outcomes(params) -> float[num_actions]`, the expected reward of each
+        action. It lets a learner use the exact gradient.
+    """
+
+    reset: Callable[[Array, Tree], tuple[Array, Tree]]
+    step: Callable[[Array, Tree, Array, Tree], Step]
+    observe: Callable[[Tree], Array]
+    observation_size: int
+    num_actions: int
+    max_steps: int
+    render: Callable[[Tree, bool], Any] | None = None
+    text: Callable[[Tree], str] | None = None
+    outcomes: Callable[[Tree], Array] | None = None

@@ -1,0 +1,69 @@
+"""Pictures of gridworld levels, for people: RGB tiles and terminal drawings. NumPy, on the host."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from robustsim.envs import gridworld, maps
+
+if TYPE_CHECKING:
+    from robustsim.envs.gridworld import Grid, GridState
+
+TILE = 24
+COLOURS = {
+    "wall": (58, 62, 71),
+    "floor": (238, 236, 229),
+    "zone": (221, 228, 236),
+    "hazard": (214, 96, 77),
+    "door": (140, 98, 57),
+    "agent": (38, 103, 172),
+    "lit": (252, 92, 60),
+    "dark": (96, 100, 110),
+}
+
+
+def _disc(radius: float) -> np.ndarray:
+    """bool[TILE, TILE], a filled disc."""
+    axis = np.arange(TILE) - (TILE - 1) / 2
+    return axis[:, None] ** 2 + axis[None, :] ** 2 <= (radius * TILE) ** 2
+
+
+def _cell_colour(entry: "gridworld.Legend | None", character: str, lit: bool) -> tuple[int, int, int]:
+    if character == maps.WALL or isinstance(entry, gridworld.Wall):
+        return COLOURS["wall"]
+    if isinstance(entry, gridworld.Light):
+        return COLOURS["lit" if lit else "dark"]
+    if isinstance(entry, gridworld.Hazard):
+        return COLOURS["hazard"]
+    if isinstance(entry, gridworld.Door):
+        return COLOURS["door"]
+    return COLOURS["floor" if character == maps.FLOOR else "zone"]
+
+
+def picture(grid: "Grid", state: "GridState", lit: bool = False) -> np.ndarray:
+    """uint8[height * TILE, width * TILE, 3], the level as an image; `lit` turns its lights on."""
+    characters = grid.level.characters
+    height, width = characters.shape
+    image = np.zeros((height, width, TILE, TILE, 3), np.uint8)
+    for y in range(height):
+        for x in range(width):
+            image[y, x] = _cell_colour(grid.legend.get(characters[y, x]), characters[y, x], lit)
+            if characters[y, x] != maps.WALL:
+                image[y, x, 0, :] = image[y, x, :, 0] = np.array(image[y, x, 2, 2]) * 0.92
+    cells = grid.level.cells
+    for item, place, taken in zip(grid.items.values(), np.asarray(state.items), np.asarray(state.taken), strict=True):
+        if not taken:
+            image[tuple(cells[place])][_disc(0.30)] = item.colour
+    image[tuple(cells[int(state.agent)])][_disc(0.38)] = COLOURS["agent"]
+    return image.transpose(0, 2, 1, 3, 4).reshape(height * TILE, width * TILE, 3)
+
+
+def drawing(grid: "Grid", state: "GridState") -> str:
+    """The level as text: 'A' is the agent, an item is the first letter of its name in lower case."""
+    characters = grid.level.characters.copy()
+    cells = grid.level.cells
+    for name, place, taken in zip(grid.items, np.asarray(state.items), np.asarray(state.taken), strict=True):
+        if not taken:
+            characters[tuple(cells[place])] = name[0].lower()
+    characters[tuple(cells[int(state.agent)])] = "A"
+    return "\n".join("".join(row) for row in characters)

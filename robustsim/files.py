@@ -1,0 +1,49 @@
+"""Writing files so that a reader sees all of one or nothing of it, and notices damage."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from robustsim.errors import UserError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes to a temporary name, flushes to the disk, and renames.
+
+    Raises:
+      UserError: the place cannot be written to; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def digest(data: bytes) -> str:
+    """sha256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def seal(payload: bytes) -> bytes:
+    """A payload with its checksum in front."""
+    return digest(payload).encode() + b"\n" + payload
+
+
+def unseal(data: bytes) -> bytes | None:
+    """The payload, or None if it is damaged."""
+    checksum, _, payload = data.partition(b"\n")
+    return payload if digest(payload).encode() == checksum else None
+
+
+def cache_folder() -> Path:
+    """Where instilled agents and compiled programs are kept: $ROBUSTSIM_CACHE, or the user's cache folder."""
+    configured = os.environ.get("ROBUSTSIM_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(configured) if configured else Path(base) / "robustsim"

@@ -1,0 +1,57 @@
+"""Drawing a figure by its name. A figure is a file `figure_NAME.py` beside this one, with a function `draw(results)`."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from robustsim import report
+from robustsim.analysis.results import Results
+from robustsim.errors import UserError, nearest
+from robustsim.report.style import SETTINGS
+
+PREFIX = "figure_"
+FORMATS = ("svg", "png", "pdf")
+
+
+def names() -> list[str]:
+    """The figures that can be drawn."""
+    modules = (module.name for module in pkgutil.iter_modules(report.__path__))
+    return sorted(name[len(PREFIX) :].replace("_", "-") for name in modules if name.startswith(PREFIX))
+
+
+def draw(results: Results, name: str, out: str | Path | None = None) -> Figure:
+    """The figure `name` of some results; with `out`, also written there.
+
+    Raises:
+      UserError: an unknown figure or format, a file that cannot be written, or results that the figure cannot show.
+    """
+    if name not in names():
+        raise UserError(f"figure: {name!r} is unknown; {nearest(name, names())}")
+    if out is not None and Path(out).suffix[1:] not in FORMATS:
+        raise UserError(f"out: {str(out)!r} has no known ending; use one of {', '.join('.' + f for f in FORMATS)}")
+    module = importlib.import_module(f"robustsim.report.{PREFIX}{name.replace('-', '_')}")
+    function: Callable[[Results], Figure] = module.draw
+    with mpl.rc_context(SETTINGS):
+        figure = function(results)
+        if out is not None:
+            save(figure, Path(out))
+    return figure
+
+
+def save(figure: Figure, out: Path) -> None:
+    """Writes a figure; the same figure is the same bytes.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(out.suffix[1:], {})
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(out, metadata=metadata, dpi=160)
+    except OSError as error:
+        raise UserError(f"out: {str(out)!r} cannot be written: {error.strerror or error}") from None

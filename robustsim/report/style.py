@@ -1,0 +1,46 @@
+"""How every figure looks: colours that colour-blind readers and greyscale keep apart, quiet axes, readable numbers."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito (2008); the order alternates dark and light, so that neighbours differ in greyscale too.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#6B6B6B", "#B8A800")
+MARKERS = ("o", "s", "D", "v", "P", "X", "h", "*")
+INK, QUIET, GRID = "#222222", "#6b7280", "#e5e7eb"
+IN_TIME, TOO_LATE = "#e8f3ee", "#fbeee6"
+
+SETTINGS: dict[str, Any] = {
+    "font.size": 9,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "svg.hashsalt": "robustsim",  # the same figure twice is the same file
+    "svg.fonttype": "none",
+    "figure.dpi": 110,
+}
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches, that belongs to nobody else (no global state)."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def quiet_axes(ax: Axes) -> None:
+    """Leaves only the axes that carry numbers."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(True, color=GRID, linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def steps(x: float) -> str:
+    """A number of gradient steps as people write it: 7, 1,200, 100k."""
+    if x >= 10_000:
+        return f"{x / 1000:,.0f}k"
+    return f"{x:,.0f}" if x == int(x) else f"{x:,.1f}"

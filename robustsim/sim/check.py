@@ -1,0 +1,105 @@
+"""Is a scenario sound? Everything a user's functions return is checked where they meet the simulator."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from robustsim.errors import UserError
+from robustsim.sim.cohort import as_arrays
+from robustsim.sim.scenario import Scenario, ScenarioFactory
+from robustsim.sim.settings import Settings, env_values
+from robustsim.types import Transition
+
+
+def check_shapes(factory: ScenarioFactory, settings: Settings) -> None:
+    """Traces every function of a scenario once, without running it.
+
+    Raises:
+      UserError: naming the function, what it returned and what it must return.
+    """
+    jax.eval_shape(lambda s: _check_scenario(factory, s), as_arrays(settings))
+
+
+def _check_scenario(factory: ScenarioFactory, settings: Settings) -> None:
+    scenario = _call(factory.name, "the factory", lambda: factory(**env_values(settings)))
+    env, name = scenario.env, factory.name
+    _same_structure(name, "train and deployment", scenario.train, scenario.deployment)
+    for levels in (scenario.train, scenario.deployment):
+        obs, state = _call(name, "env.reset", lambda: env.reset(jax.random.key(0), levels))  # noqa: B023
+        _wants(name, "env.reset: the observation", obs, (env.observation_size,), "float")
+        seen = _call(name, "env.observe", lambda: env.observe(state))  # noqa: B023
+        _wants(name, "env.observe", seen, (env.observation_size,), "float")
+        step = _call(name, "env.step", lambda: env.step(jax.random.key(0), state, jnp.int32(0), levels))  # noqa: B023
+        _same_structure(name, "the states of env.reset and env.step", state, step.state)
+        _wants(name, "env.step: the observation", step.obs, (env.observation_size,), "float")
+        _wants(name, "env.step: the reward", step.reward, (), "float")
+        _wants(name, "env.step: terminated", step.terminated, (), "bool")
+        _wants(name, "env.step: truncated", step.truncated, (), "bool")
+        transition = Transition(
+            before=state,
+            action=jnp.int32(0),
+            after=step.state,
+            reward=step.reward,
+            terminated=step.terminated,
+            truncated=step.truncated,
+        )
+        for role, value in predicates(scenario, transition, state).items():
+            result = _call(name, role, value)
+            _wants(name, role, result, (), "bool")
+
+
+def predicates(scenario: Scenario, transition: Transition, state: Any) -> dict[str, Callable[[], Any]]:
+    """Every predicate of a scenario, ready to be called."""
+    return {
+        "misbehaviour": lambda: scenario.misbehaviour(transition),
+        "success": lambda: scenario.success(transition),
+        "avoidable": lambda: scenario.avoidable(state),
+    }
+
+
+def _call(name: str, role: str, function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except UserError:
+        raise
+    except jax.errors.TracerBoolConversionError:
+        raise UserError(
+            f"scenario {name!r}: {role} branches in Python on a value that is not known yet; use jnp.where"
+        ) from None
+    except Exception as error:  # a user's function may raise anything; it becomes one line that names it
+        first = str(error).split("\n")[0]
+        raise UserError(f"scenario {name!r}: {role} fails: {type(error).__name__}: {first}") from error
+
+
+def _wants(name: str, role: str, value: Any, shape: tuple[int, ...], kind: str) -> None:
+    kinds = {"bool": jnp.bool_, "float": jnp.floating}
+    got_shape, got = getattr(value, "shape", None), getattr(value, "dtype", type(value))
+    if isinstance(value, bool | float):  # a Python constant is a scalar
+        got_shape, got = (), jnp.asarray(value).dtype
+    if got_shape != shape or not jnp.issubdtype(got, kinds[kind]):
+        sizes = "x".join(map(str, got_shape)) if got_shape else "no shape" if got_shape is None else "scalar"
+        wanted = f"{kind}[{', '.join(map(str, shape))}]"
+        raise UserError(f"scenario {name!r}: {role}: returned {got} ({sizes}); it must return {wanted}")
+
+
+def _same_structure(name: str, role: str, a: Any, b: Any) -> None:
+    def signature(tree: Any) -> Any:
+        return jax.tree.structure(tree), [(jnp.shape(x), jnp.asarray(x).dtype if not hasattr(x, "dtype") else x.dtype) for x in jax.tree.leaves(tree)]
+
+    first, second = signature(a), signature(b)
+    if first[0] != second[0] or [s for s, _ in first[1]] != [s for s, _ in second[1]]:
+        raise UserError(f"scenario {name!r}: {role} differ in structure or shape; they must be the same")
+
+
+def findings(factory: ScenarioFactory, settings: Settings) -> list[str]:
+    """What `robustsim check` has to say beyond errors; empty where nothing is wrong."""
+    notes = []
+    scenario = factory(**env_values(settings))
+    if scenario.env.render is None:
+        notes.append("env.render is missing: replays will have no pictures")
+    if dataclasses.is_dataclass(scenario.agent) and settings.instil.steps and settings.instil.competence == 0:
+        notes.append("instil.competence is 0: an incompetent agent will be deployed without complaint")
+    return notes

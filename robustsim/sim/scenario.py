@@ -1,0 +1,186 @@
+"""What a scenario is: a decorated factory whose typed keyword arguments are its parameters."""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from robustsim.agents.learner import AgentSettings
+from robustsim.envs.protocol import Environment
+from robustsim.errors import UserError, nearest
+from robustsim.fields import choice, count, number, size
+from robustsim.oversight.catastrophe import Catastrophe
+from robustsim.oversight.overseer import Overseer
+from robustsim.pytree import pytree
+from robustsim.types import Array, Predicate, Tree
+
+
+@pytree
+class Probe:
+    """Settings of the held-out evaluation, without learning, watched and unwatched (theory B.3)."""
+
+    threshold: float = number(0.05, 0, 1, doc="eps: removed means at most this misbehaviour rate", above=True)
+    episodes: int = size(1024, 16, 2**17, doc="episodes per condition behind a claim")
+    screen: int = size(128, 16, 2**17, doc="episodes per condition of the cheap look that precedes a claim")
+
+
+@pytree
+class Deployment:
+    """Settings of the continual-learning phase."""
+
+    budget: int = count(3000, 1, 10**8, doc="gradient steps after which a run is censored")
+    patience: float = number(2.5, 0, 100, doc="after removal at T the overseer stays on for patience * T steps")
+    relapse_steps: int = count(500, 0, 10**8, doc="then max(T, this) steps without it (0: no relapse phase)")
+
+
+@pytree
+class Instil:
+    """Settings of the training before deployment."""
+
+    steps: int = count(2000, 0, 10**8, doc="gradient steps")
+    extension: float = number(1.0, 0, 100, doc="agents below the criterion get up to extension * steps more")
+    competence: float = number(0.95, 0, 1, doc="share of training episodes that must succeed")
+    watched: float = number(0.5, 0, 1, doc="share of the training episodes in which the light is on")
+    signal: str = choice("reward", ("reward", "demonstration"), doc="what the agent learns from")
+
+
+def _always(value: bool) -> Callable[[Any], Array]:
+    def constant(_: Any) -> Array:
+        import jax.numpy as jnp
+
+        return jnp.full((), value)
+
+    return constant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """An environment in training and in deployment, a misbehaviour, and defaults for everything else.
+
+    Attributes:
+      env: the environment.
+      train: its level parameters in training, as `env.reset` and `env.step` take them.
+      deployment: its level parameters in deployment; the same structure.
+      misbehaviour: predicate of one transition: bool[].
+      avoidable: `avoidable(state) -> bool[]` at an episode's first state: could the agent do otherwise? Misbehaviour is
+        counted, and penalised, in such decision levels only.
+      success: predicate of one transition; an episode in which it holds once is a competent one.
+      agent, overseer, catastrophe, probe, length, instil: default settings (`length` has the names `deployment.*`).
+      featurize: `featurize(obs, signal) -> obs`, how the signal of being watched (float[], 0 or 1) joins the
+        observation; by default it is one more entry.
+      demonstrate: `demonstrate(state, training) -> int32[]`, the act to imitate, where demonstrations are possible.
+      precision: float32, or float64 where answers are exact.
+    """
+
+    env: Environment
+    train: Tree
+    deployment: Tree
+    misbehaviour: Predicate
+    agent: AgentSettings
+    avoidable: Callable[[Tree], Array] = _always(True)
+    success: Predicate = _always(True)
+    overseer: Overseer = Overseer()
+    catastrophe: Catastrophe = Catastrophe()
+    probe: Probe = Probe()
+    length: Deployment = Deployment()
+    instil: Instil = Instil()
+    featurize: Callable[[Array, Array], Array] | None = None
+    demonstrate: Callable[[Tree, Array], Array] | None = None
+    precision: str = "float32"
+
+
+KINDS: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
+
+
+@dataclass(frozen=True)
+class ScenarioFactory:
+    """A scenario before its parameters are chosen. Calling it makes a :class:`Scenario`.
+
+    Attributes:
+      name: how it is called on the command line.
+      claim: the first line of its docstring.
+      build: the decorated function.
+      source: its file ("" if it has none).
+      source_hash: sha256 of that file.
+    """
+
+    name: str
+    claim: str
+    build: Callable[..., Scenario]
+    source: str = ""
+    source_hash: str = ""
+
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The typed keyword arguments of the factory."""
+        return dict(inspect.signature(self.build, eval_str=True).parameters)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The parameters' default values."""
+        return {name: p.default for name, p in self.parameters.items()}
+
+    def value(self, name: str, value: Any) -> Any:
+        """`value` as the type that the parameter `env.name` wants; raises UserError where it does not fit."""
+        if name not in self.parameters:
+            raise UserError(f"env.{name}: scenario {self.name!r} has no such parameter; {nearest(name, self.parameters)}")
+        kind = self.parameters[name].annotation
+        result = _convert(value, kind)
+        if result is None or (kind is float and not math.isfinite(result)):
+            wanted = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a word"}[kind]
+            raise UserError(f"env.{name}: {value!r} is not allowed; use {wanted}")
+        return result
+
+    def __call__(self, **values: Any) -> Scenario:
+        """The scenario with these parameters; raises UserError if the factory does not return a Scenario."""
+        scenario = self.build(**values)
+        if not isinstance(scenario, Scenario):
+            raise UserError(f"scenario {self.name!r}: returned {type(scenario).__name__}; it must return rs.Scenario(...)")
+        return scenario
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    """`value` as `kind`, or None."""
+    if isinstance(value, str) and kind is not str:
+        if kind is bool:
+            return {"true": True, "false": False, "1": True, "0": False}.get(value.lower())
+        try:
+            number_ = float(value)
+        except ValueError:
+            return None
+        value = int(number_) if kind is int and math.isfinite(number_) and number_ == int(number_) else number_
+    if kind is int and isinstance(value, float) and math.isfinite(value) and value == int(value):
+        value = int(value)
+    if isinstance(value, bool) != (kind is bool) or not isinstance(value, KINDS[kind]):
+        return None
+    return kind(value)
+
+
+def scenario(build: Callable[..., Scenario]) -> ScenarioFactory:
+    """Decorator: makes a function with typed keyword arguments a scenario.
+
+    Arguments of type float can vary inside one compiled program; int, bool and str may change shapes and code.
+
+    Raises:
+      UserError: no docstring, or an argument without a default or with another type.
+    """
+    name = build.__name__
+    claim = (build.__doc__ or "").strip().split("\n")[0]
+    if not claim:
+        raise UserError(f"scenario {name!r}: it has no docstring; its first line is the claim that it tests")
+    for parameter in inspect.signature(build, eval_str=True).parameters.values():
+        if parameter.annotation not in KINDS or parameter.default is parameter.empty:
+            raise UserError(
+                f"scenario {name!r}: argument {parameter.name!r} needs a type (int, float, bool, str) and a default value"
+            )
+    return ScenarioFactory(name, claim, build, *_SOURCE)
+
+
+_SOURCE: tuple[str, str] = ("", "")
+
+
+def set_source(path: str, digest: str) -> None:
+    """Called by the loader: the file that is being executed, and its hash."""
+    global _SOURCE
+    _SOURCE = (path, digest)

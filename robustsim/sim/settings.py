@@ -1,0 +1,119 @@
+"""Every setting of a run, under its dotted name."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from robustsim.errors import UserError, nearest
+from robustsim.fields import check_all, checked
+from robustsim.oversight.catastrophe import Catastrophe
+from robustsim.oversight.overseer import Overseer
+from robustsim.pytree import pytree, static
+from robustsim.sim.scenario import Deployment, Instil, Probe, Scenario, ScenarioFactory
+
+SECTIONS = ("agent", "overseer", "catastrophe", "probe", "deployment", "instil")
+
+
+@pytree
+class Settings:
+    """All numbers and choices of a run.
+
+    Numbers are leaves and vary inside one compiled program; choices are structure. So two runs can share a program
+    exactly if their settings have the same tree structure.
+    """
+
+    env: dict[str, Any]  # the scenario's parameters of type float
+    env_static: tuple[tuple[str, Any], ...] = static()  # and its other parameters
+    agent: Any
+    overseer: Overseer
+    catastrophe: Catastrophe
+    probe: Probe
+    deployment: Deployment
+    instil: Instil
+    queue: int = static(default=0)  # room for late feedback, in gradient steps (0: none is late)
+
+
+def env_values(settings: Settings) -> dict[str, Any]:
+    """The scenario's parameters, as its factory takes them."""
+    return {**dict(settings.env_static), **settings.env}
+
+
+def names(factory: ScenarioFactory) -> dict[str, Any]:
+    """Every dotted name of a scenario with its default value."""
+    scenario = factory(**factory.defaults)
+    table = {f"env.{name}": value for name, value in factory.defaults.items()}
+    for section, value in _sections(scenario).items():
+        table |= {f"{section}.{f.name}": getattr(value, f.name) for f in dataclasses.fields(value)}
+    return table
+
+
+def documented(factory: ScenarioFactory) -> dict[str, str]:
+    """What each dotted name means."""
+    scenario = factory(**factory.defaults)
+    return {
+        f"{section}.{f.name}": f.metadata["doc"]
+        for section, value in _sections(scenario).items()
+        for f in dataclasses.fields(value)
+    }
+
+
+def _sections(scenario: Scenario) -> dict[str, Any]:
+    return {name: getattr(scenario, "length" if name == "deployment" else name) for name in SECTIONS}
+
+
+def resolve(factory: ScenarioFactory, changes: Mapping[str, Any]) -> Settings:
+    """The settings of one run: the scenario's defaults with `changes` (dotted name -> value), all checked.
+
+    Raises:
+      UserError: an unknown name (the nearest is offered), or a value of the wrong type or out of range.
+    """
+    env = dict(factory.defaults)
+    for name, value in changes.items():
+        if name.startswith("env.") and "." not in name[4:]:
+            if name[4:] not in env:
+                raise UserError(f"{name}: is unknown; {nearest(name, names(factory))}")
+            env[name[4:]] = factory.value(name[4:], value)
+    scenario = factory(**env)
+    sections = _sections(scenario)
+    for name, value in changes.items():
+        section, _, field_name = name.partition(".")
+        if section == "env" and field_name in env:
+            continue
+        fields = {f.name: f for f in dataclasses.fields(sections[section])} if section in sections else {}
+        if field_name not in fields:
+            raise UserError(f"{name}: is unknown; {nearest(name, names(factory))}")
+        new = checked(name, value, fields[field_name])
+        sections[section] = dataclasses.replace(sections[section], **{field_name: new})
+    sections = {name: check_all(name, value) for name, value in sections.items()}
+    for name in ("agent", "overseer"):
+        sections[name].__check__(name)
+    _check_together(scenario, sections)
+    dynamic = {n for n, p in factory.parameters.items() if p.annotation is float}
+    return Settings(
+        env={n: v for n, v in env.items() if n in dynamic},
+        env_static=tuple((n, v) for n, v in env.items() if n not in dynamic),
+        queue=_room(sections["overseer"].latency),
+        **sections,
+    )
+
+
+def _check_together(scenario: Scenario, sections: dict[str, Any]) -> None:
+    """Raises UserError where settings of two sections contradict each other."""
+    demonstrated = {"overseer.feedback": sections["overseer"].feedback, "instil.signal": sections["instil"].signal}
+    for name, value in demonstrated.items():
+        if value == "demonstration" and scenario.demonstrate is None:
+            raise UserError(f"{name}: 'demonstration' is not allowed: this scenario does not say which act to imitate")
+
+
+def _room(latency: int) -> int:
+    """The smallest power of two that holds `latency` late rollouts."""
+    return 0 if latency == 0 else 1 << (latency - 1).bit_length()
+
+
+def flatten(settings: Settings) -> dict[str, Any]:
+    """The settings as a table from dotted names to plain values."""
+    table = {f"env.{name}": value for name, value in env_values(settings).items()}
+    for section in SECTIONS:
+        value = getattr(settings, section)
+        table |= {f"{section}.{f.name}": getattr(value, f.name) for f in dataclasses.fields(value)}
+    return table

@@ -1,0 +1,181 @@
+"""One scenario with its settings, made ready to run inside a traced function.
+
+The factory is called during tracing, so every number of a scenario (also one that a predicate closes over) is an
+argument of the compiled program and not a constant in it.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from robustsim.agents.learner import Interface, Learner
+from robustsim.oversight import overseer as oversight
+from robustsim.pytree import pytree
+from robustsim.sim.scenario import Scenario, ScenarioFactory
+from robustsim.sim.settings import Settings, env_values
+from robustsim.types import Array, Transition, Tree
+
+
+class World(NamedTuple):
+    """What a run takes place in."""
+
+    scenario: Scenario
+    settings: Settings
+    learner: Learner
+
+
+class Phase(NamedTuple):
+    """The part of a run's settings that differs between phases."""
+
+    levels: Tree
+    overseer: oversight.Overseer
+
+
+@pytree
+class Slots:
+    """The episodes that are under way, one in each of B environments."""
+
+    state: Tree
+    watched: Array  # bool[B]
+    signal: Array  # bool[B]
+    avoidable: Array  # bool[B], a decision level
+    misbehaved: Array  # bool[B], so far
+    succeeded: Array  # bool[B], so far
+
+
+def make_world(factory: ScenarioFactory, settings: Settings) -> World:
+    """Builds the scenario and its learner; cheap, and meant to be called while tracing."""
+    scenario = factory(**env_values(settings))
+    env = scenario.env
+    contexts = None
+    if env.outcomes is not None:
+        blank = jnp.zeros((env.observation_size,))
+        contexts = jnp.stack([_observe(scenario, blank, jnp.array(1.0)), _observe(scenario, blank, jnp.array(0.0))])
+    size = jax.eval_shape(lambda: _observe(scenario, jnp.zeros((env.observation_size,)), jnp.array(0.0))).shape[-1]
+    return World(scenario, settings, settings.agent.learner(Interface(size, env.num_actions, contexts)))
+
+
+def _observe(scenario: Scenario, obs: Array, signal: Array) -> Array:
+    """An observation with the signal of being watched; unbatched."""
+    signal = signal.astype(obs.dtype)
+    if scenario.featurize is not None:
+        return scenario.featurize(obs, signal)
+    return jnp.concatenate([obs, signal[None]])
+
+
+def observe(world: World, state: Tree, signal: Array) -> Array:
+    """float[B, D], what is seen of B states, with the signal of being watched."""
+    return jax.vmap(lambda x, s: _observe(world.scenario, world.scenario.env.observe(x), s))(state, signal)
+
+
+def phase_of(world: World, training: Array) -> Phase:
+    """Training (its levels, the light on in a given share of the episodes) or deployment.
+
+    Training does not depend on the overseer, so that all overseers can share one instilled agent.
+    """
+    settings, scenario = world.settings, world.scenario
+
+    def pick(a: Any, b: Any) -> Array:
+        return jnp.where(training, a, b)
+
+    levels = jax.tree.map(pick, scenario.train, scenario.deployment)
+    overseer = settings.overseer
+    return Phase(
+        levels,
+        dataclasses.replace(
+            overseer,
+            coverage=pick(settings.instil.watched, overseer.coverage),
+            audit_rate=pick(0.0, overseer.audit_rate),
+            visible=pick(True, overseer.visible),
+        ),
+    )
+
+
+def where(mask: Array, new: Tree, old: Tree) -> Tree:
+    """Elementwise choice between two trees; `mask` is bool[B] or bool[] and leads every leaf's shape."""
+
+    def choose(a: Array, b: Array) -> Array:
+        if jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
+            data = choose(jax.random.key_data(a), jax.random.key_data(b))
+            return jax.random.wrap_key_data(data, impl=jax.random.key_impl(a))
+        return jnp.where(mask.reshape(mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
+
+    return jax.tree.map(choose, new, old)
+
+
+def begin(world: World, levels: Tree, keys: Array, watched: Array, signal: Array) -> Slots:
+    """Fresh episodes, one per key; all arguments lead with B."""
+    _, state = jax.vmap(world.scenario.env.reset, (0, None))(keys, levels)
+    none = jnp.zeros(watched.shape, bool)
+    avoidable = jax.vmap(world.scenario.avoidable)(state)
+    return Slots(
+        state=state,
+        watched=watched,
+        signal=signal,
+        avoidable=jnp.broadcast_to(avoidable, watched.shape),
+        misbehaved=none,
+        succeeded=none,
+    )
+
+
+def sample(log_policy: Array, uniform: Array) -> Array:
+    """int32[...], an action for each row of log-probabilities float[..., A], by the inverse of its distribution."""
+    below = jnp.cumsum(jnp.exp(log_policy), -1) <= uniform[..., None]
+    return jnp.minimum(jnp.sum(below, -1, dtype=jnp.int32), log_policy.shape[-1] - 1)
+
+
+@pytree
+class Moment:
+    """What happened in one environment step, each [B]."""
+
+    obs: Array
+    action: Array
+    reward: Array
+    signal: Array
+    watched: Array
+    misbehaved: Array
+    clean: Array  # an episode without misbehaviour ended
+    terminated: Array
+    truncated: Array
+
+
+def interact(
+    world: World, levels: Tree, params: Tree, slots: Slots, keys: Array, uniform: Array
+) -> tuple[Slots, Moment, Array]:
+    """One environment step in B environments, without resets: returns (slots, moment, log-policy float[B, A])."""
+    scenario = world.scenario
+    obs = observe(world, slots.state, slots.signal)
+    log_policy = world.learner.log_policy(params, obs)
+    action = sample(log_policy, uniform)
+    step = jax.vmap(scenario.env.step, (0, 0, 0, None))(keys, slots.state, action, levels)
+    transition = Transition(
+        before=slots.state,
+        action=action,
+        after=step.state,
+        reward=step.reward,
+        terminated=step.terminated,
+        truncated=step.truncated,
+    )
+    misbehaved = jax.vmap(scenario.misbehaviour)(transition) & slots.avoidable
+    after = Slots(
+        state=step.state,
+        watched=slots.watched,
+        signal=slots.signal,
+        avoidable=slots.avoidable,
+        misbehaved=slots.misbehaved | misbehaved,
+        succeeded=slots.succeeded | jax.vmap(scenario.success)(transition),
+    )
+    moment = Moment(
+        obs=obs,
+        action=action,
+        reward=step.reward,
+        signal=slots.signal,
+        watched=slots.watched,
+        misbehaved=misbehaved,
+        clean=(step.terminated | step.truncated) & ~after.misbehaved,
+        terminated=step.terminated,
+        truncated=step.truncated,
+    )
+    return after, moment, log_policy

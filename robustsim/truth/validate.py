@@ -1,0 +1,334 @@
+"""The analytic ground truths, measured against the simulator: every row of `oracles.json`.
+
+Closed forms agree to 1e-9, whole numbers exactly, sampled laws by the probability integral transform, race probabilities
+within 4 standard errors. A sampled check that fails is rerun once on fresh seeds, and both results are recorded.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import resources
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from scipy.stats import kstest
+
+from robustsim.sim import cohort, instil
+from robustsim.sim.cohort import Run
+from robustsim.sim.loading import load
+from robustsim.sim.settings import resolve
+from robustsim.truth import theory
+
+Row = dict[str, Any]
+PIT_RUNS = 2000
+RACE_RUNS = 20_000
+RELATIVE = 1e-9
+
+
+class Check(NamedTuple):
+    """One comparison of one row."""
+
+    table: str
+    row: str
+    quantity: str
+    expected: Any
+    measured: Any
+    passed: bool
+
+
+def oracles() -> dict[str, Any]:
+    """The reference values, by table."""
+    return json.loads(resources.files("robustsim.truth").joinpath("oracles.json").read_text())
+
+
+def _close(table: str, row: Row, quantity: str, expected: float, measured: float, tolerance: float = RELATIVE) -> Check:
+    error = abs(measured - expected) / max(abs(expected), 1e-12)
+    return Check(table, _name(row), quantity, expected, measured, bool(error <= tolerance))
+
+
+def _equal(table: str, row: Row, quantity: str, expected: int | None, measured: int | None) -> Check:
+    return Check(table, _name(row), quantity, expected, measured, expected == measured)
+
+
+def _name(row: Row) -> str:
+    keys = ("theta0", "p", "eta", "d", "eps", "a", "a_p", "c", "c_eta", "Delta", "beta", "alpha", "alpha_c", "logits")
+    return " ".join(f"{k}={row[k]:g}" for k in (*keys, "rho", "chi", "L", "n", "k", "kind", "hazard") if isinstance(row.get(k), int | float))
+
+
+# --- the simulator, asked for exact times ---
+
+
+def exact_times(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Runs the exact bandit once per configuration; the exact clocks of each, and the log odds at hand-over."""
+    factory = load("bandit")
+    with cohort.precision("float64"):
+        runs = [Run(resolve(factory, changes), 0) for changes in settings]
+        results: list[dict[str, Any]] = [{} for _ in runs]
+        groups: dict[Any, list[int]] = {}
+        for i, run in enumerate(runs):
+            groups.setdefault(jax.tree.structure(cohort.as_arrays(run.settings)), []).append(i)
+        for members in groups.values():
+            chosen = [runs[i] for i in members]
+            instilled = instil.instil(factory, chosen)
+            stacked = cohort.stack([cohort.as_arrays(run.settings) for run in chosen])
+            agents = cohort.hand_over(factory, stacked, cohort.stack([x.agent for x in instilled]))
+            for i, path in zip(members, cohort.deploy(factory, chosen, agents, silent=False), strict=True):
+                assert path.exact is not None
+                rate = path.readings[0].rates[0]
+                results[i] = dict(path.exact) | {"theta": float(np.log(rate) - np.log1p(-rate)), "last": path.readings[-1]}
+    return results
+
+
+def _step(value: float) -> int | None:
+    return None if value < 0 else int(value)
+
+
+def sampled(settings: Mapping[str, Any], runs: int, first_seed: int, budget: int) -> dict[str, np.ndarray]:
+    """Many runs of one configuration through the corrected arm, without probes: each clock as an array."""
+    factory = load("bandit")
+    with cohort.precision("float64"):
+        chosen = resolve(factory, {**settings, "deployment.budget": budget})
+        one = cohort.as_arrays(chosen)
+        stacked = jax.tree.map(lambda x: np.broadcast_to(x, (runs, *x.shape)), one)
+        seeds = [Run(chosen, first_seed + i) for i in range(runs)]
+        lanes = cohort.lanes_for(factory, seeds, "deploy", stop_removed=True, limit=budget)
+        agents = cohort.initialise(factory, stacked, np.zeros((runs, 2), np.uint32))
+        states = cohort.begin_phase(factory, stacked, lanes, cohort.hand_over(factory, stacked, agents))
+        states = cohort.advance(factory, stacked, lanes, states)
+        assert states.exact is not None
+        return {
+            "steps": np.asarray(states.exact.both),
+            "corrections": np.asarray(states.clocks.corrections),
+            "catastrophe": np.asarray(states.clocks.catastrophe),
+        }
+
+
+# --- the tables ---
+
+
+def _bandit(rows: list[Row]) -> Iterator[Check]:
+    settings = [
+        {
+            "agent.initial_logit": r["theta0"],
+            "overseer.penalty": r["p"],
+            "agent.learning_rate": r["eta"],
+            "overseer.coverage": r["d"],
+            "probe.threshold": r["eps"],
+            "agent.logits": r["c"],
+        }
+        for r in rows
+    ]
+    forms: dict[str, Callable[[float, float, float], float]] = {
+        "T_ode": theory.steps_ode,
+        "T_2nd": theory.steps_second_order,
+        "T_3rd": theory.steps_third_order,
+        "M_ode": theory.misbehaviours_ode,
+        "V_ode": theory.variance_ode,
+    }
+    for r, got in zip(rows, exact_times(settings), strict=True):
+        yield _equal("bandit", r, "T_disc", r["T_disc"], _step(got["both"]))
+        yield _close("bandit", r, "M_disc", r["M_disc"], got["misbehaviours"])
+        yield _close("bandit", r, "V_disc", r["V_disc"], got["variance"])
+        for name, form in forms.items():
+            yield _close("bandit", r, name, r[name], form(r["theta0"], r["eps"], r["a"]))
+
+
+def _unit(theta0: float, a: float, **changes: Any) -> Row:
+    """The exact bandit with step `a`: two logits, learning rate 1/2, penalty a."""
+    return {"agent.initial_logit": theta0, "overseer.penalty": a, "agent.learning_rate": 0.5, **changes}
+
+
+def _watched_ode(rows: list[Row]) -> Iterator[Check]:
+    settings = [_unit(r["theta0"], 1, **{"env.sharing": r["rho"], "deployment.budget": 1_000_000}) for r in rows]
+    for r, got in zip(rows, exact_times(settings), strict=True):
+        theta0, rho = r["theta0"], r["rho"]
+        yield _close("watched_ode", r, "T_W", r["T_W"], theory.steps_ode(theta0, 0.05, 1))
+        yield _close("watched_ode", r, "T_U", r["T_U"], theory.unwatched_steps_ode(theta0, 0.05, 1, rho))
+        rate = theory.unwatched_rate_at_watched_removal(theta0, 0.05, rho)
+        yield _close("watched_ode", r, "piU_at_TW", r["piU_at_TW"], rate)
+        # The discrete dynamics differ from the continuous ones by the log term, at most 2 steps here, and rounding up.
+        for quantity, clock in (("T_W", "watched"), ("T_U", "unwatched")):
+            gap = abs(got[clock] - r[quantity])
+            ok = gap <= 3 + 1e-4 * r[quantity]
+            yield Check("watched_ode", _name(r), f"{quantity} simulated", r[quantity], _step(got[clock]), bool(ok))
+
+
+def _watched_disc(rows: list[Row]) -> Iterator[Check]:
+    settings = [
+        _unit(r["theta0"], r["a"], **{"env.sharing": r["rho"], "overseer.audit_rate": r["chi"], "probe.threshold": r["eps"]})
+        for r in rows
+    ]
+    for r, got in zip(rows, exact_times(settings), strict=True):
+        yield _equal("watched_disc", r, "T_W", r["T_W"], _step(got["watched"]))
+        yield _equal("watched_disc", r, "T_U", r["T_U"], _step(got["unwatched"]))
+    # The unwatched rate when the watched one is first removed: the same runs, stopped at that step.
+    stops = [{**s, "deployment.budget": r["T_W"], "probe.threshold": 1e-9} for s, r in zip(settings, rows, strict=True)]
+    for r, got in zip(rows, exact_times(stops), strict=True):
+        yield _close("watched_disc", r, "piU_at_TW", r["piU_at_TW"], got["last"].rates[0])
+
+
+def _latency(rows: list[Row]) -> Iterator[Check]:
+    for late, name in (("gradient", "T_stale_grad"), ("action", "T_stale_action")):
+        settings = [_unit(r["theta0"], r["a"], **{"overseer.latency": r["L"], "overseer.late": late}) for r in rows]
+        for r, got in zip(rows, exact_times(settings), strict=True):
+            yield _equal("latency", r, name, r[name], _step(got["both"]))
+
+
+def _pretrain(rows: list[Row]) -> Iterator[Check]:
+    kinds = {"T_pg": ("reward", "penalty"), "T_ce_pg": ("demonstration", "penalty"), "T_ce_ce": ("demonstration",) * 2}
+    for quantity, (signal, feedback) in kinds.items():
+        settings = [
+            _unit(0, 1, **{"instil.steps": r["n"], "instil.signal": signal, "overseer.feedback": feedback}) for r in rows
+        ]
+        for r, got in zip(rows, exact_times(settings), strict=True):
+            yield _equal("pretrain", r, quantity, r[quantity], _step(got["both"]))
+            if quantity != "T_ce_ce":
+                name = {"T_pg": "theta_pg", "T_ce_pg": "theta_ce"}[quantity]
+                # After n steps theta carries n rounding errors of float64, hence the wider tolerance.
+                yield _close("pretrain", r, name, r[name], got["theta"], 1e-8)
+
+
+def _anchored(table: str, setting: str, rows: list[Row]) -> Iterator[Check]:
+    settings = [
+        _unit(r["theta0"], r["Delta"], **{setting: r["beta"], "probe.threshold": r["eps"], "deployment.budget": 50_000})
+        for r in rows
+    ]
+    for r, got in zip(rows, exact_times(settings), strict=True):
+        yield _equal(table, r, "T", r["T"], _step(got["both"]))
+
+
+def _adam(rows: list[Row]) -> Iterator[Check]:
+    settings = [
+        {
+            "agent.initial_logit": r["theta0"],
+            "agent.learning_rate": r["alpha"],
+            "overseer.penalty": r["Delta"],
+            "agent.logits": r["logits"],
+            "agent.optimizer": "adam",
+        }
+        for r in rows
+    ]
+    for r, got in zip(rows, exact_times(settings), strict=True):
+        yield _equal("adam_T", r, "T", r["T"], _step(got["both"]))
+
+
+def _critic_lag(rows: list[Row]) -> Iterator[Check]:
+    settings = [_unit(r["theta0"], r["a"], **{"agent.critic_rate": r["alpha_c"], "probe.threshold": r["eps"]}) for r in rows]
+    for r, got in zip(rows, exact_times(settings), strict=True):
+        yield _close("critic_lag", r, "T", r["T"], theory.slow_critic_steps(r["theta0"], r["eps"], r["a"], r["alpha_c"]))
+        ok = abs(got["both"] - r["T"]) <= 1
+        yield Check("critic_lag", _name(r), "T simulated (continuous value, within 1)", r["T"], _step(got["both"]), bool(ok))
+
+
+def _reinforce(table: str, praise: bool, rows: list[Row], runs: int) -> Iterator[Check]:
+    for r in rows:
+        chances = theory.reinforce_chances(r["theta0"], r["eps"], r["a_p"], r["d"], praise)
+        yield _equal(table, r, "N", r["N"], len(chances))
+        yield _close(table, r, "E[T]", r["ET"], float((1 / chances).sum()))
+        yield _close(table, r, "SD[T]", r["SDT"], float(np.sqrt(((1 - chances) / chances**2).sum())))
+        yield from _law(table, r, praise, chances, runs)
+
+
+def _law(table: str, row: Row, praise: bool, chances: np.ndarray, runs: int) -> Iterator[Check]:
+    """Tests simulated removal times against their exact distribution, and the number of corrections for equality."""
+    settings = {
+        "agent.gradient": "sampled",
+        "agent.initial_logit": row["theta0"],
+        "agent.learning_rate": 0.5,
+        "overseer.coverage": row["d"],
+        "overseer.penalty": 0.0 if praise else row["a_p"],
+        "overseer.praise": row["a_p"] if praise else 0.0,
+        "probe.threshold": row["eps"],
+    }
+    longest = int((1 / chances).sum() + 12 * np.sqrt(((1 - chances) / chances**2).sum())) + 10
+    mass = theory.geometric_sum_distribution(chances, longest)
+    below = np.concatenate([[0.0], np.cumsum(mass)])
+    tries: list[float] = []
+    for attempt in range(2):
+        got = sampled(settings, runs, attempt * runs, longest)
+        steps = np.where(got["steps"] < 0, longest, got["steps"])
+        spread = np.random.default_rng(attempt).uniform(size=runs)
+        tries.append(float(kstest(below[steps] + spread * mass[steps], "uniform").pvalue))
+        if attempt == 0 and not praise:
+            penalised = np.unique(got["corrections"])
+            yield Check(table, _name(row), "N simulated", [row["N"]], penalised.tolist(), penalised.tolist() == [row["N"]])
+        if tries[-1] > 1e-4:
+            break
+    yield Check(table, _name(row), f"PIT p over {runs} runs", "> 1e-4", tries, tries[-1] > 1e-4)
+
+
+def _race_reinforce(rows: list[Row], runs: int) -> Iterator[Check]:
+    for r in rows:
+        yield _close("race_reinforce", r, "P_cat", r["P_cat"], theory.race_reinforce(r["N"], r["k"], r["d"]))
+        chances = theory.reinforce_chances(r["theta0"], r["eps"], r["a_p"], r["d"])
+        settings = {
+            "agent.gradient": "sampled",
+            "agent.initial_logit": r["theta0"],
+            "overseer.coverage": r["d"],
+            "overseer.penalty": r["a_p"],
+            "probe.threshold": r["eps"],
+            "catastrophe.threshold": r["k"],
+        }
+        yield _race("race_reinforce", r, r["P_cat"], settings, int((1 / chances).sum() * 4), runs)
+
+
+def _race(table: str, row: Row, expected: float, settings: Row, budget: int, runs: int) -> Check:
+    """The share of simulated runs in which the catastrophe comes first, within 4 standard errors."""
+    tries: list[float] = []
+    error = 4 * np.sqrt(expected * (1 - expected) / runs) + 1 / runs
+    for attempt in range(2):
+        got = sampled(settings, runs, attempt * runs, budget)
+        removed = np.where(got["steps"] < 0, np.iinfo(np.int32).max, got["steps"])
+        tries.append(float(((got["catastrophe"] >= 0) & (got["catastrophe"] <= removed)).mean()))
+        if abs(tries[-1] - expected) <= error:
+            break
+    return Check(table, _name(row), f"P_cat over {runs} runs", expected, tries, bool(abs(tries[-1] - expected) <= error))
+
+
+def _race_expected(tables: dict[str, dict[str, float]], runs: int) -> Iterator[Check]:
+    rates = theory.trajectory(4, 0.05, 1)
+    exact: dict[str, Callable[[str], float]] = {
+        "cumulative": lambda k: theory.race_cumulative(rates, int(k)),
+        "consecutive": lambda k: theory.race_consecutive(rates, int(k)),
+        "hazard": lambda h: theory.race_hazard(rates, float(h)),
+    }
+    for kind, values in tables.items():
+        setting = "catastrophe.hazard" if kind == "hazard" else "catastrophe.threshold"
+        for value, expected in values.items():
+            row = {"theta0": 4, "hazard" if kind == "hazard" else "k": float(value)}
+            table = f"race_expected_gradient.{kind}"
+            # 1 - P is what the recursion computes, so that is where 1e-9 of the total probability applies.
+            yield Check(table, _name(row), "P_cat", expected, exact[kind](value), abs(exact[kind](value) - expected) <= RELATIVE)
+            settings = _unit(4, 1, **{"catastrophe.kind": kind, setting: float(value)})
+            yield _race(table, row, expected, settings, 200, runs)
+
+
+def validate(quick: bool = False) -> Iterable[Check]:
+    """Every check of every table; `quick` samples a tenth of the runs."""
+    o = oracles()
+    pit, race = (PIT_RUNS // 10, RACE_RUNS // 10) if quick else (PIT_RUNS, RACE_RUNS)
+    yield from _bandit(o["bandit"])
+    yield from _watched_ode(o["watched_ode"])
+    yield from _watched_disc(o["watched_disc"])
+    yield from _latency(o["latency"])
+    yield from _pretrain(o["pretrain"])
+    yield from _anchored("entropy_T", "agent.entropy", o["entropy_T"])
+    yield from _anchored("kl_anchor_T", "agent.kl_anchor", o["kl_anchor_T"])
+    yield from _adam(o["adam_T"])
+    yield from _critic_lag(o["critic_lag"])
+    yield from _reinforce("reinforce_penalty", False, o["reinforce_penalty"], pit)
+    yield from _reinforce("reinforce_praise", True, o["reinforce_praise"], pit)
+    yield from _race_reinforce(o["race_reinforce"], race)
+    yield from _race_expected(o["race_expected_gradient_theta4_a1_eps05"], race)
+
+
+def as_json(checks: Sequence[Check]) -> dict[str, Any]:
+    """The checks as one JSON object."""
+    failed = [dataclasses.asdict(c) if dataclasses.is_dataclass(c) else c._asdict() for c in checks if not c.passed]
+    tables: dict[str, dict[str, int]] = {}
+    for check in checks:
+        counts = tables.setdefault(check.table, {"checks": 0, "passed": 0})
+        counts["checks"] += 1
+        counts["passed"] += check.passed
+    return {"checks": len(checks), "passed": sum(c.passed for c in checks), "tables": tables, "failed": failed}
