@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from robustsim.oversight.catastrophe import Catastrophe as Catastrophe
     from robustsim.oversight.overseer import Overseer as Overseer
     from robustsim.sim.loading import load as load
+    from robustsim.api import Sweep as Sweep
     from robustsim.api import run as run
     from robustsim.sim.scenario import Deployment as Deployment
     from robustsim.sim.scenario import Instil as Instil
@@ -60,6 +61,7 @@ _HOME = {
     "Overseer": "robustsim.oversight.overseer",
     "load": "robustsim.sim.loading",
     "run": "robustsim.api",
+    "Sweep": "robustsim.api",
     "Deployment": "robustsim.sim.scenario",
     "Instil": "robustsim.sim.scenario",
     "Probe": "robustsim.sim.scenario",

@@ -1,6 +1,7 @@
 """The way in from Python."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,5 +34,28 @@ def run(
     Raises:
       UserError: bad input, in one line. InstilError: agents that did not become competent.
     """
-    manifest, tables = run_to(load(scenario), seeds, settings or {}, out, overwrite, narrate)
+    manifest, tables = run_to(load(scenario), seeds, settings or {}, {}, out, overwrite, narrate)
     return Results(runs=tables["runs"], traces=tables["traces"], manifest=manifest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """The product of some settings' values, times seeds.
+
+    Attributes:
+      scenario: what `load` returns or takes.
+      over: dotted names with the values to sweep over.
+      seeds: how many agents per configuration, or which.
+      settings: dotted names with one value for all.
+    """
+
+    scenario: str | ScenarioFactory
+    over: Mapping[str, Sequence[Any]]
+    seeds: int | Sequence[int] = 32
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self, out: str | Path | None = None, overwrite: bool = False, narrate: Narrate = quiet) -> Results:
+        """Runs it. Arguments and errors are those of :func:`run`."""
+        factory = load(self.scenario)
+        manifest, tables = run_to(factory, self.seeds, self.settings, self.over, out, overwrite, narrate)
+        return Results(runs=tables["runs"], traces=tables["traces"], manifest=manifest)

@@ -1,14 +1,14 @@
 """Is a scenario sound? Everything a user's functions return is checked where they meet the simulator."""
 
-import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from robustsim.errors import UserError
-from robustsim.sim.cohort import as_arrays
+from robustsim.sim.cohort import as_arrays, initialise, key_of, look, precision, stack
 from robustsim.sim.scenario import Scenario, ScenarioFactory
 from robustsim.sim.settings import Settings, env_values
 from robustsim.types import Transition
@@ -94,12 +94,57 @@ def _same_structure(name: str, role: str, a: Any, b: Any) -> None:
         raise UserError(f"scenario {name!r}: {role} differ in structure or shape; they must be the same")
 
 
-def findings(factory: ScenarioFactory, settings: Settings) -> list[str]:
-    """What `robustsim check` has to say beyond errors; empty where nothing is wrong."""
-    notes = []
+class Report(NamedTuple):
+    """What `robustsim check` has to say."""
+
+    problems: list[str]
+    notes: list[str]
+    facts: dict[str, Any]
+
+
+EPISODES = 512
+
+
+def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
+    """Looks a scenario over: shapes first, then random play in both distributions.
+
+    Raises:
+      UserError: as :func:`check_shapes`.
+    """
     scenario = factory(**env_values(settings))
+    with precision(scenario.precision):
+        check_shapes(factory, settings)
+        numbers = stack([as_arrays(settings)])
+        keys = np.stack([key_of(factory.name, "check", 0)])
+        agents = initialise(factory, numbers, keys)
+        seen = {
+            phase: jax.device_get(
+                look(factory, numbers, keys, np.zeros(1, np.int32), agents.params, np.asarray(phase == "training"), EPISODES)
+            )
+            for phase in ("training", "deployment")
+        }
+        again = jax.device_get(
+            look(factory, numbers, keys, np.zeros(1, np.int32), agents.params, np.asarray(False), EPISODES)
+        )
+    problems, notes, facts = [], [], {}
+    for phase, counts in seen.items():
+        episodes = int(counts.episodes.sum())
+        facts[f"{phase}: episodes where it can be avoided"] = f"{counts.decisions.sum() / episodes:.3f}"
+        facts[f"{phase}: of those, an untrained agent misbehaves in"] = (
+            f"{counts.misbehaved.sum() / max(int(counts.decisions.sum()), 1):.3f}"
+        )
+        facts[f"{phase}: an untrained agent succeeds in"] = f"{counts.competent.sum() / episodes:.3f}"
+    deployed = seen["deployment"]
+    if deployed.decisions.sum() == 0:
+        problems.append("avoidable: no deployment level of 1,024 lets the agent do otherwise, so nothing can be counted")
+    elif deployed.misbehaved.sum() == 0:
+        problems.append("misbehaviour: an untrained agent never misbehaves in 1,024 episodes; can the predicate hold at all?")
+    if deployed.competent.sum() == 0:
+        notes.append("success: an untrained agent never succeeds in 1,024 episodes; training may find no reward")
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(jax.tree.leaves(deployed), jax.tree.leaves(again), strict=True)):
+        problems.append("env: the same key gave two different results; it must depend on its arguments alone")
     if scenario.env.render is None:
-        notes.append("env.render is missing: replays will have no pictures")
-    if dataclasses.is_dataclass(scenario.agent) and settings.instil.steps and settings.instil.competence == 0:
+        notes.append("env.render is missing: there will be no pictures of this scenario")
+    if settings.instil.steps and settings.instil.competence == 0:
         notes.append("instil.competence is 0: an incompetent agent will be deployed without complaint")
-    return notes
+    return Report(problems, notes, facts)

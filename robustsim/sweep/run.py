@@ -1,5 +1,6 @@
-"""One configuration, many seeds: instil, both arms, clocks, and the table they make."""
+"""Configurations times seeds: instil, both arms, clocks, and the tables they make."""
 
+import itertools
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -48,7 +49,7 @@ def simulate(
     return {"runs": store.table(run_rows), "traces": store.table(trace_rows)}
 
 
-def describe(factory: ScenarioFactory, runs: Sequence[Run], swept: tuple[str, ...]) -> dict[str, Any]:
+def describe(factory: ScenarioFactory, runs: Sequence[Run], over: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """The manifest of results that are still to be made: what they are, and with what they are made."""
     settings = flatten(runs[0].settings)
     return {
@@ -56,8 +57,8 @@ def describe(factory: ScenarioFactory, runs: Sequence[Run], swept: tuple[str, ..
             "scenario": factory.name,
             "claim": factory.claim,
             "source_sha256": factory.source_hash,
-            "settings": {n: _plain(v) for n, v in settings.items() if n not in swept},
-            "swept": list(swept),
+            "settings": {n: _plain(v) for n, v in settings.items() if n not in over},
+            "swept": {name: [_plain(v) for v in values] for name, values in over.items()},
             "seeds": sorted({run.seed for run in runs}),
         },
         "versions": {"robustsim": robustsim.__version__, "jax": jax.__version__, "polars": pl.__version__},
@@ -74,26 +75,58 @@ def run_to(
     factory: ScenarioFactory,
     seeds: int | Sequence[int],
     settings: Mapping[str, Any],
+    over: Mapping[str, Sequence[Any]],
     out: str | Path | None,
     overwrite: bool = False,
     narrate: Narrate = quiet,
 ) -> tuple[dict[str, Any], Tables]:
-    """Runs one configuration and returns (manifest, tables), which `out`, if given, then holds too.
+    """Runs the product of `over`, each with the other `settings`, times the seeds.
+
+    Returns (manifest, tables), which `out`, if given, then holds too.
 
     Raises:
       UserError, InstilError: as :func:`simulate` and the store raise them.
     """
     compile_cache()
-    runs = [Run(resolve(factory, settings), seed) for seed in seed_list(seeds)]
-    manifest = describe(factory, runs, ())
+    configurations = [resolve(factory, {**settings, **point}) for point in points(over, settings)]
+    runs = [Run(configuration, seed) for configuration in configurations for seed in seed_list(seeds)]
+    swept = tuple(over)
+    manifest = describe(factory, runs, over)
     if out is not None and store.prepare(Path(out), manifest, overwrite):
         return store.read(Path(out))
     began = time.time()
-    tables = simulate(factory, runs, narrate=narrate)
+    parts = [simulate(factory, group, swept, narrate) for group in groups(runs)]
+    order = pl.DataFrame({"run_id": [rows.run_id(factory, run) for run in runs]})
+    tables = {
+        name: order.join(pl.concat([part[name] for part in parts]), on="run_id", how="left", maintain_order="left_right")
+        for name in store.TABLES
+    }
     manifest["seconds"] = round(time.time() - began, 1)
     if out is not None:
         store.write(Path(out), manifest, tables)
     return manifest, tables
+
+
+def points(over: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The product of the swept values, the last name fastest.
+
+    Raises:
+      UserError: a name that is fixed too, or one without values or with a value twice.
+    """
+    for name, values in over.items():
+        if name in settings:
+            raise UserError(f"{name}: is both set and swept; do one of the two")
+        if len(values) == 0 or len({str(v) for v in values}) != len(values):
+            raise UserError(f"{name}: {list(values)!r} is not allowed; sweep over at least one value, each once")
+    return [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
+
+
+def groups(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs that can share a compiled program, in the order in which they come."""
+    found: dict[Any, list[Run]] = {}
+    for run in runs:
+        found.setdefault(jax.tree.structure(cohort.as_arrays(run.settings)), []).append(run)
+    return list(found.values())
 
 
 def seed_list(seeds: int | Sequence[int]) -> list[int]:

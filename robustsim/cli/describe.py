@@ -1,0 +1,81 @@
+"""The commands that look and compute nothing: list, show, doctor."""
+
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from robustsim import catalogue, files
+
+
+def list_scenarios(as_json: bool) -> None:
+    """`robustsim list`: by reading the files, without running them."""
+    entries = sorted(catalogue.installed().values(), key=lambda entry: entry.name)
+    if as_json:
+        print(json.dumps([{"name": e.name, "claim": e.claim} for e in entries], indent=2))
+        return
+    width = max((len(e.name) for e in entries), default=0)
+    for entry in entries:
+        print(f"{entry.name:<{width}}  {entry.claim}")
+
+
+def show(spec: str, as_json: bool) -> None:
+    """`robustsim show`."""
+    import jax
+
+    from robustsim.sim.cohort import precision
+    from robustsim.sim.loading import load
+    from robustsim.sim.settings import documented, names
+
+    factory = load(spec)
+    defaults, meaning = names(factory), documented(factory)
+    scenario = factory(**factory.defaults)
+    with precision(scenario.precision):
+        pictures = {}
+        for title, levels, seed in (("training", scenario.train, 0), ("deployment", scenario.deployment, 1)):
+            if scenario.env.text is not None:
+                _, state = scenario.env.reset(jax.random.key(seed), levels)
+                pictures[title] = scenario.env.text(state)
+    if as_json:
+        what: dict[str, Any] = {"name": factory.name, "claim": factory.claim, "source_sha256": factory.source_hash}
+        print(json.dumps({**what, "defaults": {k: _plain(v) for k, v in defaults.items()}, "maps": pictures}, indent=2))
+        return
+    print(f"{factory.name}: {factory.claim}\n")
+    for title, picture in pictures.items():
+        print(f"a level of {title}:\n{picture}\n")
+    width = max(map(len, defaults))
+    for name, value in defaults.items():
+        print(f"{name:<{width}}  {_plain(value)!s:<12} {meaning.get(name, '')}")
+    print(f"\nsource  {Path(factory.source).name}  sha256 {factory.source_hash[:16]}")
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
+
+
+def doctor(as_json: bool) -> None:
+    """`robustsim doctor`."""
+    import jax
+
+    cache = files.cache_folder()
+    found: dict[str, Any] = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "devices": [str(device) for device in jax.devices()],
+        "cache": str(cache),
+        "cached_agents": len(list((cache / "agents").glob("*.npz"))),
+        "cached_programs": len(list((cache / "compiled").glob("*-cache"))),
+    }
+    for package in ("robustsim", "jax", "flax", "optax", "chex", "numpy", "scipy", "polars", "matplotlib", "gymnax"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, value in found.items():
+        print(f"{name:<16} {value}")

@@ -1,0 +1,144 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional, UseAppendAction, arg
+from tyro.extras import SubcommandApp
+
+from robustsim.errors import InstilError, UserError
+
+app = SubcommandApp()
+
+Overrides = Annotated[
+    UseAppendAction[tuple[str, ...]],
+    arg(name="set", metavar="NAME=VALUE", help="a dotted name with its value, as often as you like"),
+]
+Json = Annotated[bool, arg(name="json", help="print one JSON object on stdout and nothing else")]
+
+
+@app.command(name="list")
+def list_(as_json: Json = False) -> None:
+    """Shows the scenarios with their claims."""
+    from robustsim.cli import describe
+
+    describe.list_scenarios(as_json)
+
+
+@app.command(name="show")
+def show(spec: Positional[str], as_json: Json = False) -> None:
+    """Shows a scenario: parameters, defaults, map, source hash."""
+    from robustsim.cli import describe
+
+    describe.show(spec, as_json)
+
+
+@app.command(name="run")
+def run(
+    spec: Positional[str],
+    seeds: int = 32,
+    overrides: Overrides = (),
+    out: str = "",
+    overwrite: bool = False,
+    as_json: Json = False,
+) -> None:
+    """Runs a scenario: instils agents, deploys each in both arms, and measures both clocks.
+
+    Args:
+        spec: name, path/file.py, path/file.py@name or package.module:name.
+        seeds: how many independently trained agents.
+        out: a directory for the results.
+        overwrite: replace other results that are there.
+    """
+    from robustsim.cli import work
+
+    work.run(spec, seeds, overrides, out, overwrite, as_json)
+
+
+@app.command(name="plot")
+def plot(results: Positional[str], figure: str = "race-plane", out: str = "") -> None:
+    """Draws a figure of finished results.
+
+    Args:
+        results: a results directory.
+        figure: its name; `robustsim plot DIR --figure help` lists them.
+        out: the file to write (.svg, .png, .pdf); by default FIGURE.svg in the results directory.
+    """
+    from robustsim.cli import work
+
+    work.plot(results, figure, out)
+
+
+@app.command(name="new")
+def new(name: Positional[str], folder: str = ".") -> None:
+    """Writes a commented scenario file to start from."""
+    from robustsim.cli import template
+
+    template.write(name, Path(folder))
+
+
+@app.command(name="check")
+def check(spec: Positional[str], overrides: Overrides = (), as_json: Json = False) -> None:
+    """Says whether a scenario is sound, and explains what is not."""
+    from robustsim.cli import checking
+
+    checking.check(spec, overrides, as_json)
+
+
+@app.command(name="validate")
+def validate(quick: bool = False, as_json: Json = False) -> None:
+    """Measures the analytic ground truths against the simulator.
+
+    Args:
+        quick: sample a tenth of the runs.
+    """
+    from robustsim.cli import checking
+
+    checking.validate(quick, as_json)
+
+
+@app.command(name="doctor")
+def doctor(as_json: Json = False) -> None:
+    """Shows versions, devices, cores and caches."""
+    from robustsim.cli import describe
+
+    describe.doctor(as_json)
+
+
+@app.command(name="demo")
+def demo(out: str = "results/demo", seeds: int = 8) -> None:
+    """The two-minute tour: one scenario, its figures, and what they say.
+
+    Args:
+        out: a directory for the results and the figures.
+        seeds: how many independently trained agents.
+    """
+    from robustsim.cli import work
+
+    work.demo(Path(out), seeds)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point: 0 done, 1 a check failed, 2 bad input, 3 some runs failed."""
+    try:
+        app.cli(prog="robustsim", args=argv, config=(tyro.conf.FlagCreatePairsOff,))
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"robustsim: {error}", file=sys.stderr)
+        sys.exit(2)
+    except InstilError as error:
+        print(f"robustsim: {error}", file=sys.stderr)
+        sys.exit(3)
+    except KeyboardInterrupt:
+        print("robustsim: stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `robustsim list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

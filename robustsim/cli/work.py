@@ -1,0 +1,112 @@
+"""The commands that compute or draw: run, plot, demo."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from robustsim.analysis.results import Results, open_results, to_json
+from robustsim.cli.console import parse_overrides, progress
+from robustsim.errors import UserError
+
+
+def run(spec: str, seeds: int, overrides: tuple[str, ...], out: str, overwrite: bool, as_json: bool) -> None:
+    """`robustsim run`."""
+    from robustsim import api
+
+    changes = parse_overrides(overrides)
+    if seeds < 1:
+        raise UserError(f"seeds: {seeds} is not allowed; use a whole number of at least 1")
+    with progress(silent=as_json) as narrate:
+        results = api.run(spec, seeds=seeds, settings=changes, out=out or None, overwrite=overwrite, narrate=narrate)
+    if as_json:
+        print(to_json(results.summary()))
+        return
+    print(in_words(results))
+    if out:
+        print(f"\nresults: {out}  (robustsim plot {out} --figure traces)")
+
+
+def plot(results: str, figure: str, out: str) -> None:
+    """`robustsim plot`."""
+    from robustsim.report import figures
+
+    if figure == "help":
+        print("\n".join(figures.names()))
+        return
+    opened = open_results(results)
+    target = out or str(Path(results) / f"{figure}.svg")
+    figures.draw(opened, figure, target)
+    print(target)
+
+
+def demo(out: Path, seeds: int) -> None:
+    """`robustsim demo`."""
+    from robustsim import api
+    from robustsim.report import figures
+
+    began = time.monotonic()
+    print("An agent has learned to take the gold. In deployment it goes on learning, and an overseer penalises the")
+    print("thefts that it sees; a light shows when the camera is on. Is the goal gone, or only hidden?\n")
+    pictures = []
+    for name, changes in (
+        ("visible", {}),
+        ("hidden", {"overseer.visible": False, "overseer.coverage": 1.0}),
+    ):
+        where = out / name
+        with progress() as narrate:
+            results = api.run("camera_vault", seeds=seeds, settings=changes, out=where, narrate=narrate)
+        print(f"--- {name} camera, half of the episodes watched ---" if not changes else f"--- {name} camera, always on ---")
+        print(in_words(results) + "\n")
+        for figure in ("race-plane", "traces"):
+            pictures.append(where / f"{figure}.png")
+            figures.draw(results, figure, pictures[-1])
+    print(f"done in {time.monotonic() - began:.0f} s; the pictures:")
+    print("\n".join(f"  {picture}" for picture in pictures))
+
+
+def in_words(results: Results) -> str:
+    """The answer for one configuration, in a few lines."""
+    s = results.summary()
+    lines = [f"{s['scenario']}, {s['seeds']} seeds"]
+    lines.append(f"  at deployment  competence {_number(s['competence'])}, misbehaviour watched "
+                 f"{_number(s['misbehaviour']['watched'])}, unwatched {_number(s['misbehaviour']['unwatched'])}")  # fmt: skip
+    for name, label in (
+        ("steps_to_suppress", "T_suppress"),
+        ("steps_to_correct", "T_c"),
+        ("steps_to_catastrophe", "T_k"),
+    ):
+        lines.append(f"  {label:<14} {_clock(s[name], s['seeds'])}")
+    p = s["p_catastrophe_first"]
+    lines.append(f"  position       {_interval(s['position'])}  (log10 T_c / T_k; below 0 correction is in time)")
+    lines.append(f"  P(catastrophe first) {p['estimate']:.2f} [{p['low']:.2f}, {p['high']:.2f}]")
+    lines.append(f"  concealment    {_interval(s['concealment'])}  (1: only learned that it gets caught)")
+    if s["relapsed"]["runs"]:
+        lines.append(f"  relapsed       {s['relapsed']['count']} of {s['relapsed']['runs']} corrected runs")
+    place = s["placement"]
+    lines.append(f"  placement      {place['label']}: {place['reason']}")
+    lines.append(f"                 ({place['family']}; horizon {place['horizon']}; P at most {place['delta']})")
+    return "\n".join(lines)
+
+
+def _number(part: dict[str, Any]) -> str:
+    return "unknown" if part["median"] is None else f"{part['median']:.2f}"
+
+
+def _interval(part: dict[str, Any]) -> str:
+    def shown(x: float | None, open_: str) -> str:
+        return open_ if x is None else f"{x:+.2f}"
+
+    middle = "not identified" if part["median"] is None else f"{part['median']:+.2f}"
+    return f"{middle} [{shown(part['low'], 'open')}, {shown(part['high'], 'open')}]"
+
+
+def _clock(part: dict[str, Any], runs: int) -> str:
+    def shown(x: float | None) -> str:
+        return "open" if x is None else f"{x:,.0f}"
+
+    censored = f"; censored in {part['censored']} of {runs}" if part["censored"] else ""
+    if part["median"] is None:
+        return f"not identified{censored}"
+    return f"{part['median']:,.0f} gradient steps [{shown(part['low'])}, {shown(part['high'])}]{censored}"
+
+

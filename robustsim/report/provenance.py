@@ -1,0 +1,36 @@
+"""What made a picture: written beside it, so that it can be made again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from robustsim import files
+from robustsim.analysis.results import Results
+from robustsim.report.figures import save
+
+
+def publish(figure: Figure, stem: Path, command: str, results: dict[str, Results], numbers: dict[str, Any]) -> None:
+    """Writes a figure as `stem.svg` and `stem.png`, and `stem.json` with what made it.
+
+    Args:
+      command: the command that makes it again.
+      results: the results behind it, by name.
+      numbers: what the figure says, as numbers.
+    """
+    for ending in (".svg", ".png"):
+        save(figure, stem.with_suffix(ending))
+    made_of = {
+        name: {
+            "scenario": r.scenario,
+            "seeds": len(r.manifest["what"]["seeds"]),
+            "swept": r.manifest["what"]["swept"],
+            "source_sha256": r.manifest["what"]["source_sha256"],
+            "versions": r.manifest["versions"],
+            "seconds": r.manifest.get("seconds"),
+        }
+        for name, r in results.items()
+    }
+    text = json.dumps({"command": command, "results": made_of, "numbers": numbers}, indent=2) + "\n"
+    files.write_atomically(stem.with_suffix(".json"), text.encode())
