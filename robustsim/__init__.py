@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from robustsim.agents.tabular import Tabular as Tabular
     from robustsim.analysis.results import Results as Results
     from robustsim.analysis.results import open_results as open
+    from robustsim.api import Sweep as Sweep
+    from robustsim.api import run as run
     from robustsim.envs.adapters import adapt as adapt
     from robustsim.envs.gridworld import Door as Door
     from robustsim.envs.gridworld import Floor as Floor
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from robustsim.oversight.catastrophe import Catastrophe as Catastrophe
     from robustsim.oversight.overseer import Overseer as Overseer
     from robustsim.sim.loading import load as load
-    from robustsim.api import Sweep as Sweep
-    from robustsim.api import run as run
     from robustsim.sim.scenario import Deployment as Deployment
     from robustsim.sim.scenario import Instil as Instil
     from robustsim.sim.scenario import Probe as Probe
@@ -71,7 +71,7 @@ _HOME = {
     "Transition": "robustsim.types",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

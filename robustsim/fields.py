@@ -8,9 +8,7 @@ from robustsim.errors import UserError, nearest
 from robustsim.pytree import static
 
 
-def number(
-    default: float, low: float = -math.inf, high: float = math.inf, *, doc: str, above: bool = False
-) -> Any:
+def number(default: float, low: float = -math.inf, high: float = math.inf, *, doc: str, above: bool = False) -> Any:
     """A real number in [low, high] (in (low, high] if `above`); it can vary inside one compiled program."""
     return dataclasses.field(default=default, metadata={"low": low, "high": high, "above": above, "doc": doc})
 

@@ -8,6 +8,8 @@ Catastrophe: 300 such visits.
 CAVEAT: gymnax's own time limit (500) and slipping (1/3 of the moves) are replaced by 50 and `slip`.
 """
 
+from typing import Any
+
 import gymnax
 import jax
 import jax.numpy as jnp
@@ -40,7 +42,8 @@ def one_hot(obs):
 @rs.scenario
 def four_rooms(slip: float = 0.0, alpha: float = 0.0) -> rs.Scenario:
     """In an environment that nobody here wrote, a goal that never moved is mistaken for the place where it was."""
-    params = ROOMS.default_params.replace(fail_prob=slip, resample_init_pos=True)
+    defaults: Any = ROOMS.default_params
+    params = defaults.replace(fail_prob=slip, resample_init_pos=True)
     away = distance_table(OPEN)
 
     def draw(key, share):

@@ -2,9 +2,9 @@
 
 An agent that maximises discounted reward prefers the gold, n moves away, to the coin, m moves away, while
     discount^n * (gold - penalty * coverage) > discount^m,
-so each level has a coverage above which the coin is better. The misbehaviour can be removed (rate at most eps) only above
-the 1 - eps quantile of these over the levels: that is the derived critical coverage. An entropy bonus beta moves it up:
-the coin must be better by about beta * ln((1 - eps) / eps) (theory A.1, with the values of the two ways as rewards).
+so each level has a coverage above which the coin is better. The misbehaviour can be removed (rate at most eps) only
+above the 1 - eps quantile of these over the levels: that is the derived critical coverage. An entropy bonus beta moves
+it up: the coin must be better by about beta * ln((1 - eps) / eps) (an estimate: the bandit's rule).
 """
 
 import argparse
@@ -42,7 +42,9 @@ def critical(settings: dict, entropy: float) -> float:
     coin, gold = levels(settings["env.size"]).T
     lead = entropy * math.log((1 - eps) / eps)
     # The reward arrives with the last of n moves, so it is discounted n - 1 times.
-    needed = (settings["env.gold"] - (discount ** (coin - 1) - lead) / discount ** (gold - 1)) / settings["overseer.penalty"]
+    needed = (settings["env.gold"] - (discount ** (coin - 1) - lead) / discount ** (gold - 1)) / settings[
+        "overseer.penalty"
+    ]
     return float(np.quantile(needed, 1 - eps, method="higher"))
 
 
@@ -71,7 +73,9 @@ def draw(results: rs.Results, budgets: tuple[int, int]) -> tuple:
             x = np.array([c for c, _ in rows])
             y, low, high = (np.array([s[k] for _, s in rows]) for k in ("estimate", "low", "high"))
             label = f"within {budget:,} steps"
-            shares.errorbar(x + shift, y, [y - low, high - y], color=colour, marker=marker, markersize=4, linewidth=1.2, label=label)
+            shares.errorbar(
+                x + shift, y, [y - low, high - y], color=colour, marker=marker, markersize=4, linewidth=1.2, label=label
+            )
             numbers["corrected"][budget] = {c: s["estimate"] for c, s in rows}
             flip = [c for c, s in rows if s["estimate"] >= 0.5]
             numbers[f"flip_{budget}"] = min(flip) if flip else None
@@ -79,7 +83,9 @@ def draw(results: rs.Results, budgets: tuple[int, int]) -> tuple:
         for ax in (rates, shares):
             quiet_axes(ax)
             ax.axvline(derived, color=INK, linewidth=1, linestyle="--", label=f"derived {derived:.3f}")
-            ax.axvline(soft, color=QUIET, linewidth=1, linestyle=":", label=f"with the entropy bonus {soft:.3f}")
+            ax.axvline(
+                soft, color=QUIET, linewidth=1, linestyle=":", label=f"estimate with the\nentropy bonus {soft:.3f}"
+            )
         shares.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
         rates.set_title(f"{SCENARIO}, hidden: the flip is where the theory puts it, or above")
     return figure, numbers
@@ -93,7 +99,12 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     seeds, budgets = (2, (150, 600)) if args.quick else (12, (1000, 8000))
     out = args.out.with_name(args.out.name + "-quick") if args.quick else args.out
-    settings = {"overseer.visible": False, "deployment.budget": budgets[1], "deployment.patience": 0.0, "deployment.relapse_steps": 0}
+    settings = {
+        "overseer.visible": False,
+        "deployment.budget": budgets[1],
+        "deployment.patience": 0.0,
+        "deployment.relapse_steps": 0,
+    }
     if args.quick:
         settings |= {"instil.steps": 500, "instil.competence": 0.8}
     sweep = rs.Sweep(scenario=SCENARIO, over={"overseer.coverage": COVERAGES}, seeds=seeds, settings=settings)

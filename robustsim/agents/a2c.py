@@ -28,7 +28,9 @@ class A2C:
     gae_lambda: float = number(0.95, 0, 1, doc="lambda of generalised advantage estimation")
     value_coefficient: float = number(0.5, 0, 1e6, doc="weight of the value loss")
     max_grad_norm: float = number(0.5, 0, 1e6, doc="the gradient is clipped to this global norm", above=True)
-    normalise_advantages: bool = choice(False, (True, False), doc="whether a batch's advantages get mean 0, deviation 1")
+    normalise_advantages: bool = choice(
+        False, (True, False), doc="whether a batch's advantages get mean 0, deviation 1"
+    )
     num_envs: int = size(16, 1, 4096, doc="environments per run")
     rollout_steps: int = size(32, 1, 4096, doc="environment steps in each, per gradient step")
     width: int = size(64, 1, 4096, doc="units of a hidden layer")
@@ -125,9 +127,7 @@ def _learner(settings: A2C, interface: Interface) -> Learner:
         chosen = jnp.sum(log_pi * jax.nn.one_hot(batch.action, log_pi.shape[-1], dtype=log_pi.dtype), -1)
         entropy = -jnp.mean(jnp.sum(pi * log_pi, -1))
         value_loss = jnp.mean((value - target) ** 2)
-        total = (
-            -jnp.mean(advantage * chosen) + settings.value_coefficient * value_loss - settings.entropy * entropy
-        )
+        total = -jnp.mean(advantage * chosen) + settings.value_coefficient * value_loss - settings.entropy * entropy
         if settings.kl_anchor is not None:
             log_reference = jax.lax.stop_gradient(log_policy(agent.reference, batch.obs))
             total = total + agent.anchor * jnp.mean(jnp.sum(pi * (log_pi - log_reference), -1))

@@ -72,8 +72,19 @@ class Learner(NamedTuple):
 class AgentSettings(Protocol):
     """Settings of an agent: a frozen pytree of numbers that knows how to make its learner."""
 
-    num_envs: int
-    rollout_steps: int
+    @property
+    def num_envs(self) -> int:
+        """Environments per run."""
+        ...
+
+    @property
+    def rollout_steps(self) -> int:
+        """Environment steps in each, per gradient step."""
+        ...
+
+    def __check__(self, prefix: str) -> None:
+        """Raises UserError where a setting's value needs more than a range to be judged."""
+        ...
 
     def canonical(self) -> Any:
         """These settings as they are compiled (what is switched off may become None, which is structure)."""

@@ -1,6 +1,7 @@
 """Policies as two pure functions on a tree of parameters. flax NNX is used through split and merge only."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
@@ -27,7 +28,7 @@ class ActorCritic(nnx.Module):
     ) -> None:
         sizes = [observation_size] + [width] * layers
         # A scaled normal: orthogonal matrices would cost a QR factorisation for every agent.
-        self.hidden = nnx.List([nnx.Linear(i, o, rngs=rngs) for i, o in zip(sizes[:-1], sizes[1:], strict=True)])
+        self.hidden = nnx.List([nnx.Linear(i, o, rngs=rngs) for i, o in pairwise(sizes)])
         small = nnx.initializers.variance_scaling(1e-4, "fan_in", "truncated_normal")
         self.actor = nnx.Linear(width, num_actions, kernel_init=small, rngs=rngs)
         self.critic = nnx.Linear(width, 1, rngs=rngs)

@@ -8,7 +8,7 @@ import optax
 from robustsim.errors import UserError, nearest
 from robustsim.types import Array
 
-_NOT_FIRST_ORDER = {"lbfgs", "polyak_sgd", "optimistic_adam"}
+_NOT_FIRST_ORDER = {"lbfgs", "polyak_sgd", "optimistic_adam", "noisy_sgd"}  # they need more than gradients
 
 
 def optimizer_names() -> list[str]:
@@ -19,7 +19,9 @@ def optimizer_names() -> list[str]:
         if name.startswith("_") or not inspect.isfunction(function) or name in _NOT_FIRST_ORDER:
             return False
         parameters = list(inspect.signature(function).parameters.values())
-        needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+        needed = [
+            p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+        ]
         return needed == ["learning_rate"] and function.__module__.startswith("optax._src.alias")
 
     return sorted(name for name in dir(optax) if fits(name))

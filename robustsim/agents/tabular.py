@@ -1,7 +1,7 @@
 """A linear softmax policy for one-decision worlds: the learner whose behaviour is known exactly.
 
 The logit of the bad arm in a context is the product of the context's features with the weights, so two contexts with
-features of inner product rho share that much of every update (theory: watched and unwatched behaviour, rho = `sharing`).
+features of inner product rho (`env.sharing`) share that much of every update.
 """
 
 import dataclasses

@@ -84,7 +84,8 @@ class Results:
     def __repr__(self) -> str:
         position = spectrum.position(self.runs)
         shown = "not identified" if position["median"] is None else f"{position['median']:+.2f}"
-        return f"Results({self.scenario!r}, {len(self.runs)} runs, position {shown}, placement {self.placement()['label']!r})"
+        label = self.placement()["label"]
+        return f"Results({self.scenario!r}, {len(self.runs)} runs, position {shown}, placement {label!r})"
 
     def _repr_html_(self) -> str:
         return self.spectrum()._repr_html_()

@@ -31,7 +31,7 @@ def _whole(x: float | None) -> float | int | None:
 
 
 def median_ranks(n: int, confidence: float = CONFIDENCE) -> tuple[int, int] | None:
-    """0-based ranks of the two order statistics that enclose the median with this confidence; None where n is too small.
+    """0-based ranks of the order statistics that enclose the median with this confidence; None where n is too small.
 
     Distribution-free: the number of runs below the median is binomial (n, 1/2).
     """

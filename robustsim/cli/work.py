@@ -55,7 +55,11 @@ def demo(out: Path, seeds: int) -> None:
         where = out / name
         with progress() as narrate:
             results = api.run("camera_vault", seeds=seeds, settings=changes, out=where, narrate=narrate)
-        print(f"--- {name} camera, half of the episodes watched ---" if not changes else f"--- {name} camera, always on ---")
+        print(
+            f"--- {name} camera, half of the episodes watched ---"
+            if not changes
+            else f"--- {name} camera, always on ---"
+        )
         print(in_words(results) + "\n")
         for figure in ("race-plane", "traces"):
             pictures.append(where / f"{figure}.png")
@@ -68,8 +72,11 @@ def in_words(results: Results) -> str:
     """The answer for one configuration, in a few lines."""
     s = results.summary()
     lines = [f"{s['scenario']}, {s['seeds']} seeds"]
-    lines.append(f"  at deployment  competence {_number(s['competence'])}, misbehaviour watched "
-                 f"{_number(s['misbehaviour']['watched'])}, unwatched {_number(s['misbehaviour']['unwatched'])}")  # fmt: skip
+    at_start = s["misbehaviour"]
+    lines.append(
+        f"  at deployment  competence {_number(s['competence'])}, misbehaviour watched {_number(at_start['watched'])}, "
+        f"unwatched {_number(at_start['unwatched'])}"
+    )
     for name, label in (
         ("steps_to_suppress", "T_suppress"),
         ("steps_to_correct", "T_c"),
@@ -108,5 +115,3 @@ def _clock(part: dict[str, Any], runs: int) -> str:
     if part["median"] is None:
         return f"not identified{censored}"
     return f"{part['median']:,.0f} gradient steps [{shown(part['low'])}, {shown(part['high'])}]{censored}"
-
-

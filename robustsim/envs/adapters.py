@@ -78,7 +78,9 @@ def adapt(
         raise UserError(f"adapt: max_steps={max_steps} is not allowed; use a whole number of at least 1")
     actions = env.action_space(params)
     if not hasattr(actions, "n"):
-        raise UserError(f"adapt: {type(env).__name__} has no discrete actions ({type(actions).__name__}); they are needed")
+        raise UserError(
+            f"adapt: {type(env).__name__} has no discrete actions ({type(actions).__name__}); they are needed"
+        )
 
     def limited(levels: Any) -> Any:
         # The native limit would end an episode as a termination in old versions, so it is moved out of the way.

@@ -338,4 +338,3 @@ class _Observe:
         return jnp.concatenate(
             [one_hot.ravel(), state.taken[np.flatnonzero(self.kept)].astype(float), state.opened.astype(float)]
         )
-

@@ -26,7 +26,9 @@ class Overseer:
     visible: bool = flag(True, doc="whether the agent sees a light while it is watched")
     audit_rate: float = number(0.0, 0, 1, doc="chi, share of the watched episodes in which the light stays off")
     miss_rate: float = number(0.0, 0, 1, doc="probability that a misbehaviour goes unnoticed though it is watched")
-    false_positive_rate: float = number(0.0, 0, 1, doc="f, probability of a penalty after a clean episode, watched or not")
+    false_positive_rate: float = number(
+        0.0, 0, 1, doc="f, probability of a penalty after a clean episode, watched or not"
+    )
     latency: int = count(0, 0, 10_000, doc="L, gradient steps between an episode and the update that learns from it")
     budget: float = number(float("inf"), 0, float("inf"), doc="penalties that can be given in all")
     onset: int = count(0, doc="gradient step of deployment at which feedback starts")

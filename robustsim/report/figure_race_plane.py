@@ -19,7 +19,10 @@ def groups(results: Results) -> list[tuple[str, pl.DataFrame]]:
         return [(results.scenario, results.runs)]
     found = []
     for values, rows in results.runs.group_by(results.swept, maintain_order=True):
-        label = ", ".join(f"{n.split('.')[-1]} {v:g}" if isinstance(v, float) else f"{n.split('.')[-1]} {v}" for n, v in zip(results.swept, values, strict=True))
+        label = ", ".join(
+            f"{n.split('.')[-1]} {v:g}" if isinstance(v, float) else f"{n.split('.')[-1]} {v}"
+            for n, v in zip(results.swept, values, strict=True)
+        )
         found.append((label, rows))
     return found
 
@@ -30,7 +33,7 @@ def draw(results: Results) -> Figure:
     strip = 0.62 + 0.34 * len(shown)
     figure = new_figure(7.2, 4.6 + strip)
     plane, axis = figure.subplots(2, 1, gridspec_kw={"height_ratios": [4.4, strip]})
-    budget = int(results.settings.get("deployment.budget") or results.runs["steps_to_correct_lower"].max() or 1)
+    budget = int(results.settings.get("deployment.budget") or results.traces["step"].to_numpy().max())
     _plane(plane, shown, budget, results)
     _strip(axis, shown)
     return figure
@@ -76,9 +79,23 @@ def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results
     ax.set_xlabel("gradient steps to correct, T_c")
     ax.set_ylabel("gradient steps to catastrophe, unopposed, T_k")
     title = f"{results.scenario}: the race of two clocks"
-    ax.set_title(title, pad=20)
-    ax.text(0, 1.015, "▲ above the line correction outruns catastrophe", transform=ax.transAxes, fontsize=8, color="#2f6f53")
-    ax.text(1, 1.015, "▼ below it catastrophe comes first", transform=ax.transAxes, fontsize=8, ha="right", color="#a14a1c")
+    ax.set_title(title)
+    ax.text(
+        1.02,
+        0.42,
+        "above the line\ncorrection outruns\ncatastrophe",
+        transform=ax.transAxes,
+        fontsize=8,
+        color="#2f6f53",
+    )
+    ax.text(
+        1.02,
+        0.2,
+        "below the line\ncatastrophe is\nthe faster clock",
+        transform=ax.transAxes,
+        fontsize=8,
+        color="#a14a1c",
+    )
     ax.text(budget * 0.93, 0.78, f"budget {budget:,}", rotation=90, fontsize=7.5, color=QUIET, ha="right", va="bottom")
     handles = [
         Line2D([], [], marker="o", color=QUIET, linestyle="", label="removed first"),
@@ -86,7 +103,15 @@ def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results
         Line2D([], [], marker=">", color=QUIET, linestyle="", label="T_c censored"),
         Line2D([], [], marker="^", color=QUIET, linestyle="", label="T_k censored"),
     ]
-    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8, title="in the race", alignment="left")
+    ax.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        frameon=False,
+        fontsize=8,
+        title="in the race",
+        alignment="left",
+    )
 
 
 def _clock(runs: pl.DataFrame, column: str, edge: float) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +135,7 @@ def _strip(ax: Axes, shown: list[tuple[str, pl.DataFrame]]) -> None:
         _strip_row(ax, row, runs, (left, right), noise)
     ax.set(xlim=(left, right), ylim=(len(shown) - 0.4, -0.6))
     ax.set_yticks(range(len(shown)), [label for label, _ in shown], fontsize=8, color=INK)
-    ax.set_xlabel("position on the spectrum, log10(T_c / T_k)      ← feedback is in time   |   too late →")
+    ax.set_xlabel("position, log10(T_c / T_k): left of 0 correction is the faster clock")
 
 
 def _strip_row(ax: Axes, row: int, runs: pl.DataFrame, ends: tuple[float, float], noise: np.random.Generator) -> None:
@@ -120,7 +145,15 @@ def _strip_row(ax: Axes, row: int, runs: pl.DataFrame, ends: tuple[float, float]
     open_right = runs.filter(pl.col("position_upper").is_null())["position_lower"].drop_nulls().to_numpy()
     open_left = runs.filter(pl.col("position_lower").is_null())["position_upper"].drop_nulls().to_numpy()
     for values, marker in ((open_right, ">"), (open_left, "<")):
-        ax.scatter(values, row + noise.uniform(-0.16, 0.16, len(values)), s=14, marker=marker, color=colour, alpha=0.7, linewidths=0)
+        ax.scatter(
+            values,
+            row + noise.uniform(-0.16, 0.16, len(values)),
+            s=14,
+            marker=marker,
+            color=colour,
+            alpha=0.7,
+            linewidths=0,
+        )
     place = spectrum.position(runs)
     low = ends[0] if place["low"] is None else place["low"]
     high = ends[1] if place["high"] is None else place["high"]

@@ -26,7 +26,7 @@ def draw(results: Results) -> Figure:
     _rates(top, corrected, float(results.settings.get("probe.threshold") or 0.05))
     _clocks(top, runs)
     _competence(bottom, corrected)
-    top.set_title(f"{results.scenario}: misbehaviour while it is being corrected", pad=30)
+    top.set_title(f"{results.scenario}: misbehaviour while it is being corrected")
     return figure
 
 
@@ -57,27 +57,38 @@ def _rates(ax: Axes, traces: pl.DataFrame, threshold: float) -> None:
         ax.fill_between(step + 1, low, high, color=colour, alpha=0.15, linewidth=0)
         ax.plot(step + 1, mid, color=colour, linewidth=2, label=label, dashes=dash or (None, None))
     ax.axhline(threshold, color=INK, linewidth=0.8, linestyle=":")
-    ax.annotate(f"threshold {threshold:g}", (1, threshold), xytext=(3, 3), textcoords="offset points", fontsize=7.5, color=QUIET)
+    ax.annotate(
+        f"threshold {threshold:g}", (1, threshold), xytext=(3, 3), textcoords="offset points", fontsize=7.5, color=QUIET
+    )
     ax.set(xscale="log", ylim=(-0.03, 1.05), ylabel="misbehaviour rate")
     quiet_axes(ax)
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, title="median and quartiles", alignment="left")
+    ax.legend(
+        frameon=False,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        fontsize=8,
+        title="median and quartiles",
+        alignment="left",
+    )
 
 
 def _clocks(ax: Axes, runs: pl.DataFrame) -> None:
-    """Both clocks above the plot, on rows of their own so that they cannot collide."""
+    """The clocks as lines, named beside the plot, where they cannot collide."""
     shown = (
-        ("steps_to_catastrophe", "T_k", COLOURS[3], 1.085),
-        ("steps_to_suppress", "T_suppress", COLOURS[0], 1.045),
-        ("steps_to_correct", "T_c", COLOURS[2], 1.005),
+        ("steps_to_catastrophe", "T_k", COLOURS[1], 0.66),
+        ("steps_to_suppress", "T_suppress", COLOURS[0], 0.60),
+        ("steps_to_correct", "T_c", COLOURS[2], 0.54),
     )
     for column, label, colour, height in shown:
         clock = spectrum.clock(runs, column)
         if clock["median"] is None:
             text = f"{label}: censored in {clock['censored']} of {len(runs)}"
-            ax.text(1.01, height - 0.36, text, transform=ax.transAxes, fontsize=8, color=colour)
+            ax.text(1.01, height, text, transform=ax.transAxes, fontsize=8, color=colour)
             continue
         ax.axvline(clock["median"] + 1, color=colour, linewidth=1, alpha=0.8)
-        ax.text(1.01, height - 0.36, f"{label}: {steps(clock['median'])} steps", transform=ax.transAxes, fontsize=8, color=colour)
+        ax.text(
+            1.01, height, f"{label}: {steps(clock['median'])} steps", transform=ax.transAxes, fontsize=8, color=colour
+        )
 
 
 def _competence(ax: Axes, traces: pl.DataFrame) -> None:
@@ -85,6 +96,8 @@ def _competence(ax: Axes, traces: pl.DataFrame) -> None:
     ax.fill_between(step + 1, low, high, color=COMPETENCE, alpha=0.2, linewidth=0)
     ax.plot(step + 1, mid, color=COMPETENCE, linewidth=1.6)
     ax.axhline(0.8 * mid[0], color=INK, linewidth=0.8, linestyle=":")
-    ax.annotate("80% of what it was", (1, 0.8 * mid[0]), xytext=(3, -9), textcoords="offset points", fontsize=7.5, color=QUIET)
+    ax.annotate(
+        "80% of what it was", (1, 0.8 * mid[0]), xytext=(3, -9), textcoords="offset points", fontsize=7.5, color=QUIET
+    )
     ax.set(ylim=(-0.03, 1.05), ylabel="competence", xlabel="gradient steps of deployment, plus 1")
     quiet_axes(ax)

@@ -1,4 +1,4 @@
-"""Drawing a figure by its name. A figure is a file `figure_NAME.py` beside this one, with a function `draw(results)`."""
+"""Drawing a figure by its name: a figure is a file `figure_NAME.py` beside this one with a function `draw(results)`."""
 
 import importlib
 import pkgutil

@@ -11,7 +11,7 @@ MARKERS = ("o", "s", "D", "v", "P", "X", "h", "*")
 INK, QUIET, GRID = "#222222", "#6b7280", "#e5e7eb"
 IN_TIME, TOO_LATE = "#e8f3ee", "#fbeee6"
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {
     "font.size": 9,
     "axes.edgecolor": QUIET,
     "axes.labelcolor": INK,

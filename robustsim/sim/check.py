@@ -87,7 +87,9 @@ def _wants(name: str, role: str, value: Any, shape: tuple[int, ...], kind: str) 
 
 def _same_structure(name: str, role: str, a: Any, b: Any) -> None:
     def signature(tree: Any) -> Any:
-        return jax.tree.structure(tree), [(jnp.shape(x), jnp.asarray(x).dtype if not hasattr(x, "dtype") else x.dtype) for x in jax.tree.leaves(tree)]
+        return jax.tree.structure(tree), [
+            (jnp.shape(x), jnp.asarray(x).dtype if not hasattr(x, "dtype") else x.dtype) for x in jax.tree.leaves(tree)
+        ]
 
     first, second = signature(a), signature(b)
     if first[0] != second[0] or [s for s, _ in first[1]] != [s for s, _ in second[1]]:
@@ -119,7 +121,15 @@ def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
         agents = initialise(factory, numbers, keys)
         seen = {
             phase: jax.device_get(
-                look(factory, numbers, keys, np.zeros(1, np.int32), agents.params, np.asarray(phase == "training"), EPISODES)
+                look(
+                    factory,
+                    numbers,
+                    keys,
+                    np.zeros(1, np.int32),
+                    agents.params,
+                    np.asarray(phase == "training"),
+                    EPISODES,
+                )
             )
             for phase in ("training", "deployment")
         }
@@ -136,12 +146,19 @@ def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
         facts[f"{phase}: an untrained agent succeeds in"] = f"{counts.competent.sum() / episodes:.3f}"
     deployed = seen["deployment"]
     if deployed.decisions.sum() == 0:
-        problems.append("avoidable: no deployment level of 1,024 lets the agent do otherwise, so nothing can be counted")
+        problems.append(
+            "avoidable: no deployment level of 1,024 lets the agent do otherwise, so nothing can be counted"
+        )
     elif deployed.misbehaved.sum() == 0:
-        problems.append("misbehaviour: an untrained agent never misbehaves in 1,024 episodes; can the predicate hold at all?")
+        problems.append(
+            "misbehaviour: an untrained agent never misbehaves in 1,024 episodes; can the predicate hold at all?"
+        )
     if deployed.competent.sum() == 0:
         notes.append("success: an untrained agent never succeeds in 1,024 episodes; training may find no reward")
-    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(jax.tree.leaves(deployed), jax.tree.leaves(again), strict=True)):
+    if not all(
+        np.array_equal(a, b, equal_nan=True)
+        for a, b in zip(jax.tree.leaves(deployed), jax.tree.leaves(again), strict=True)
+    ):
         problems.append("env: the same key gave two different results; it must depend on its arguments alone")
     if scenario.env.render is None:
         notes.append("env.render is missing: there will be no pictures of this scenario")

@@ -135,7 +135,7 @@ def follow(readings: list[Reading], rules: Rules) -> Progress:
 
 
 def _horizon(readings: list[Reading], index: int, rules: Rules) -> int:
-    """The gradient step until which the overseer stays on after a removal: three checks and `patience` times as long."""
+    """The gradient step until which the overseer stays on after a removal: three checks, and `patience` times T."""
     confirmed = readings[index + rules.passes - 1].step
     if rules.patience == 0:
         return confirmed

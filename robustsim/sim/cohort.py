@@ -100,7 +100,9 @@ def advance(factory: ScenarioFactory, settings: Settings, lanes: Lane, states: R
     def finish(settings: Settings, state: RunState) -> RunState:
         if state.exact is None:
             return state
-        return replace(state, exact=exact.look(make_world(factory, settings), state.agent.params, state.exact, state.step))
+        return replace(
+            state, exact=exact.look(make_world(factory, settings), state.agent.params, state.exact, state.step)
+        )
 
     states, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), body, (states, moving(states)))
     return jax.vmap(finish)(settings, states)
@@ -108,7 +110,13 @@ def advance(factory: ScenarioFactory, settings: Settings, lanes: Lane, states: R
 
 @partial(jax.jit, static_argnames=("factory", "episodes"))
 def look(
-    factory: ScenarioFactory, settings: Settings, keys: Array, steps: Array, params: Tree, training: Array, episodes: int
+    factory: ScenarioFactory,
+    settings: Settings,
+    keys: Array,
+    steps: Array,
+    params: Tree,
+    training: Array,
+    episodes: int,
 ) -> Counts:
     """Probes each run; the key of a probe is that of the run, folded with its step and the number of episodes."""
 
@@ -162,7 +170,8 @@ def lanes_for(factory: ScenarioFactory, runs: Sequence[Run], purpose: str, **fla
     } | flags
     kinds = {name: np.int32 if name in ("withdrawn", "limit") else np.bool_ for name in base}
     keys = np.stack([key_of(factory.name, purpose, run.seed) for run in runs])
-    return Lane(key=keys, **{name: np.full(count, value, kinds[name]) for name, value in base.items()})
+    flags_of = {name: jnp.full(count, value, kinds[name]) for name, value in base.items()}
+    return Lane(key=jnp.asarray(keys), **flags_of)
 
 
 def deploy(
@@ -189,8 +198,14 @@ def deploy(
         measured = _measure(factory, runs, settings, probe_keys, states, readings, rules, silent)
         for lane, reading in measured.items():
             readings[lane].append(reading)
-        progress = [_next(r, rule, silent, _fired(states, i)) for i, (r, rule) in enumerate(zip(readings, rules, strict=True))]
-        narrate(what, sum(rule.budget if p.done else r[-1].step for r, rule, p in zip(readings, rules, progress, strict=True)), total)
+        progress = [
+            _next(r, rule, silent, _fired(states, i)) for i, (r, rule) in enumerate(zip(readings, rules, strict=True))
+        ]
+        narrate(
+            what,
+            sum(rule.budget if p.done else r[-1].step for r, rule, p in zip(readings, rules, progress, strict=True)),
+            total,
+        )
         if all(p.done for p in progress):
             break
         targets = np.array([r[-1].step if p.done else p.next_step for r, p in zip(readings, progress, strict=True)])

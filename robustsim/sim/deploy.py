@@ -121,18 +121,16 @@ def deploy_step(world: World, lane: Lane, state: RunState) -> RunState:
     active = ~lane.training & ~lane.silent & overseer_active(world, lane, state.step)
     counts = state.clocks
     spent = (counts.corrections + counts.false_alarms).astype(uniforms.dtype)
-    marks = oversight.mark(
-        phase.overseer, active, spent, moments.misbehaved, moments.clean, moments.watched, uniforms
-    )
+    marks = oversight.mark(phase.overseer, active, spent, moments.misbehaved, moments.clean, moments.watched, uniforms)
     batch = as_batch(world, slots, rollout, marks.feedback)
-    exact_clocks = state.exact
-    if exact_clocks is not None:
-        exact_clocks = exact.look(world, state.agent.params, exact_clocks, state.step)
-        exact_clocks = exact.count(world, phase, active, state.agent.params, exact_clocks)
+    known = state.exact
+    if known is not None:
         if world.learner.exact:
-            batch = exact.enumerate_batch(world, phase, active, lane.training, state.exact, state.agent.params)
+            batch = exact.enumerate_batch(world, phase, active, lane.training, known, state.agent.params)
         else:
             batch = exact.demonstrate(world, active, lane.training, moments, batch)
+        known = exact.look(world, state.agent.params, known, state.step)
+        known = exact.count(world, phase, active, state.agent.params, known)
 
     agent, late = learn(world, lane, state, batch)
     clocks = Clocks(
@@ -141,9 +139,7 @@ def deploy_step(world: World, lane: Lane, state: RunState) -> RunState:
         false_alarms=counts.false_alarms + jnp.sum(marks.false_alarm, dtype=jnp.int32),
         catastrophe=jnp.where((counts.catastrophe == NEVER) & fired, state.step + 1, counts.catastrophe),
     )
-    return RunState(
-        agent=agent, slots=slots, late=late, rule=rule, clocks=clocks, exact=exact_clocks, step=state.step + 1
-    )
+    return RunState(agent=agent, slots=slots, late=late, rule=rule, clocks=clocks, exact=known, step=state.step + 1)
 
 
 def overseer_active(world: World, lane: Lane, step: Array) -> Array:
@@ -212,7 +208,9 @@ def learn(world: World, lane: Lane, state: RunState, batch: Batch) -> tuple[Any,
     def put(ring: Tree, value: Tree) -> Tree:
         return jax.tree.map(lambda r, v: r.at[state.step % room].set(v), ring, value)
 
-    late = Late(batches=put(late.batches, batch), params=None if late.params is None else put(late.params, agent.params))
+    late = Late(
+        batches=put(late.batches, batch), params=None if late.params is None else put(late.params, agent.params)
+    )
     latency = jnp.where(lane.training, 0, world.settings.overseer.latency)
     arrives = (state.step - latency) % room
 

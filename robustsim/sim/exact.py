@@ -151,7 +151,7 @@ def enumerate_batch(
 
 
 def demonstrate(world: World, active: Array, training: Array, moments: Moment, batch: Batch) -> Batch:
-    """A sampled batch in which, where that is how feedback is given, the demonstrated act takes the place of one's own."""
+    """A sampled batch in which the demonstrated act takes the place of one's own, where that is how one is taught."""
     target, strength, wanted = _demonstration(world, training)
     if target is None:
         return batch

@@ -156,7 +156,9 @@ def _path(name: str) -> Path:
 def _write(name: str, instilled: Instilled) -> None:
     buffer = io.BytesIO()
     leaves = jax.tree.leaves(instilled.agent)
-    np.savez(buffer, competence=instilled.competence, steps=instilled.steps, **{f"leaf{i}": x for i, x in enumerate(leaves)})
+    np.savez(
+        buffer, competence=instilled.competence, steps=instilled.steps, **{f"leaf{i}": x for i, x in enumerate(leaves)}
+    )
     try:
         files.write_atomically(_path(name), files.seal(buffer.getvalue()))
     except UserError as error:  # a cache that cannot be written costs time, not results

@@ -39,7 +39,9 @@ def _from_file(path: Path, name: str) -> ScenarioFactory:
     if not names:
         raise UserError(f"{path}: defines no scenario; decorate a function with @rs.scenario")
     if not name and len(names) > 1:
-        raise UserError(f"{path}: defines {len(names)} scenarios; choose one: {', '.join(f'{path}@{n}' for n in names)}")
+        raise UserError(
+            f"{path}: defines {len(names)} scenarios; choose one: {', '.join(f'{path}@{n}' for n in names)}"
+        )
     name = name or names[0]
     if name not in names:
         raise UserError(f"{path}: has no scenario {name!r}; {nearest(name, names)}")
@@ -53,7 +55,8 @@ def _execute(path: Path) -> ModuleType:
     if module_name in sys.modules and sys.modules[module_name].__file__ == str(path):
         return sys.modules[module_name]
     spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     sys.path.insert(0, str(path.parent.resolve()))

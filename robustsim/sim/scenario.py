@@ -124,7 +124,9 @@ class ScenarioFactory:
     def value(self, name: str, value: Any) -> Any:
         """`value` as the type that the parameter `env.name` wants; raises UserError where it does not fit."""
         if name not in self.parameters:
-            raise UserError(f"env.{name}: scenario {self.name!r} has no such parameter; {nearest(name, self.parameters)}")
+            raise UserError(
+                f"env.{name}: scenario {self.name!r} has no such parameter; {nearest(name, self.parameters)}"
+            )
         kind = self.parameters[name].annotation
         result = _convert(value, kind)
         if result is None or (kind is float and not math.isfinite(result)):
@@ -133,10 +135,22 @@ class ScenarioFactory:
         return result
 
     def __call__(self, **values: Any) -> Scenario:
-        """The scenario with these parameters; raises UserError if the factory does not return a Scenario."""
-        scenario = self.build(**values)
+        """The scenario with these parameters.
+
+        Raises:
+          UserError: the function fails, or does not return a Scenario.
+        """
+        try:
+            scenario = self.build(**values)
+        except UserError:
+            raise
+        except Exception as error:  # whatever a user's function raises becomes one line that names it
+            first = str(error).split("\n")[0]
+            raise UserError(f"scenario {self.name!r}: fails: {type(error).__name__}: {first}") from error
         if not isinstance(scenario, Scenario):
-            raise UserError(f"scenario {self.name!r}: returned {type(scenario).__name__}; it must return rs.Scenario(...)")
+            raise UserError(
+                f"scenario {self.name!r}: returned {type(scenario).__name__}; it must return rs.Scenario(...)"
+            )
         return scenario
 
 
@@ -172,7 +186,7 @@ def scenario(build: Callable[..., Scenario]) -> ScenarioFactory:
     for parameter in inspect.signature(build, eval_str=True).parameters.values():
         if parameter.annotation not in KINDS or parameter.default is parameter.empty:
             raise UserError(
-                f"scenario {name!r}: argument {parameter.name!r} needs a type (int, float, bool, str) and a default value"
+                f"scenario {name!r}: argument {parameter.name!r} needs a type (int, float, bool, str) and a default"
             )
     return ScenarioFactory(name, claim, build, *_SOURCE)
 

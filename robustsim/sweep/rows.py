@@ -81,7 +81,9 @@ def run_row(
         "misbehaviours": at.misbehaviours,
         "false_alarms": at.false_alarms,
         "env_steps_to_correct": None if removed is None else removed * rollout,
-        "final_misbehaviour_watched": at.rates[WATCHED] if removed is None else _last_overseen(corrected).rates[WATCHED],
+        "final_misbehaviour_watched": at.rates[WATCHED]
+        if removed is None
+        else _last_overseen(corrected).rates[WATCHED],
         "final_misbehaviour_unwatched": _last_overseen(corrected).rates[UNWATCHED],
         "final_competence": _last_overseen(corrected).competence,
         "concealment": clocks.concealment(readings[0], _last_overseen(corrected)),
@@ -119,7 +121,7 @@ def _leaves(tree: Any) -> list[Any]:
 
 
 def _times(path: Path, rules: Rules) -> dict[str, int | None]:
-    """T_c, T_c of the unwatched condition alone and T_suppress, each with the last step at which it was not yet there."""
+    """T_c, T_c of the unwatched condition alone, T_suppress; each with the last step at which it was not yet there."""
     readings = [r for r in path.readings if path.withdrawn is None or r.step <= path.withdrawn]
     columns = ("steps_to_correct", "steps_to_correct_unwatched", "steps_to_suppress")
     if path.exact is not None:
@@ -127,7 +129,10 @@ def _times(path: Path, rules: Rules) -> dict[str, int | None]:
         return {
             key: value
             for column, step in zip(columns, found, strict=True)
-            for key, value in ((column, None if step < 0 else step), (f"{column}_lower", rules.budget if step < 0 else step - 1))
+            for key, value in (
+                (column, None if step < 0 else step),
+                (f"{column}_lower", rules.budget if step < 0 else step - 1),
+            )
         }
     indices = (
         clocks.removal(readings, rules),
@@ -181,7 +186,11 @@ def _relapse(path: Path, rules: Rules, removed: int | None) -> dict[str, Any]:
 
 def _expected(path: Path) -> dict[str, float | None]:
     """Expected counts, where probabilities are known."""
-    names = {"misbehaviours": "expected_misbehaviours", "variance": "expected_variance", "corrections": "expected_corrections"}
+    names = {
+        "misbehaviours": "expected_misbehaviours",
+        "variance": "expected_variance",
+        "corrections": "expected_corrections",
+    }
     return {column: None if path.exact is None else path.exact[name] for name, column in names.items()}
 
 

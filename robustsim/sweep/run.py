@@ -98,7 +98,9 @@ def run_to(
     parts = [simulate(factory, group, swept, narrate) for group in groups(runs)]
     order = pl.DataFrame({"run_id": [rows.run_id(factory, run) for run in runs]})
     tables = {
-        name: order.join(pl.concat([part[name] for part in parts]), on="run_id", how="left", maintain_order="left_right")
+        name: order.join(
+            pl.concat([part[name] for part in parts]), on="run_id", how="left", maintain_order="left_right"
+        )
         for name in store.TABLES
     }
     manifest["seconds"] = round(time.time() - began, 1)
@@ -152,5 +154,3 @@ def compile_cache() -> None:
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-

@@ -1,12 +1,13 @@
 """Closed forms and exact recursions for the two-armed bandit, independent of the simulator. NumPy and SciPy only.
 
-theta is the log odds of the bad arm, s(theta) = pi (1 - pi), a = c * eta * Delta the step on theta at s = 1, with c = 2 for
-two logits and 1 for one. Removal is the first gradient step at which pi is at most eps.
+theta is the log odds of the bad arm, s(theta) = pi (1 - pi), a = c * eta * Delta the step on theta at s = 1, with c = 2
+for two logits and 1 for one. Removal is the first gradient step at which pi is at most eps.
 """
 
 import math
 
 import numpy as np
+from scipy.signal import lfilter
 from scipy.special import expit, lambertw
 from scipy.stats import binom
 
@@ -104,9 +105,7 @@ def geometric_sum_distribution(chances: np.ndarray, longest: int) -> np.ndarray:
     mass = np.zeros(longest + 1)
     mass[0] = 1.0
     for p in chances:  # convolve with p (1-p)^(t-1): a first-order recursion
-        from scipy.signal import lfilter
-
-        mass = lfilter([0.0, p], [1.0, -(1 - p)], mass)
+        mass = np.asarray(lfilter([0.0, p], [1.0, -(1 - p)], mass))
     return mass
 
 

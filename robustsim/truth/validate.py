@@ -1,7 +1,7 @@
 """The analytic ground truths, measured against the simulator: every row of `oracles.json`.
 
-Closed forms agree to 1e-9, whole numbers exactly, sampled laws by the probability integral transform, race probabilities
-within 4 standard errors. A sampled check that fails is rerun once on fresh seeds, and both results are recorded.
+Closed forms agree to 1e-9, whole numbers exactly, sampled laws by the probability integral transform, and race
+probabilities within 4 standard errors. A sampled check that fails is rerun once on fresh seeds; both are recorded.
 """
 
 import dataclasses
@@ -53,7 +53,11 @@ def _equal(table: str, row: Row, quantity: str, expected: int | None, measured: 
 
 def _name(row: Row) -> str:
     keys = ("theta0", "p", "eta", "d", "eps", "a", "a_p", "c", "c_eta", "Delta", "beta", "alpha", "alpha_c", "logits")
-    return " ".join(f"{k}={row[k]:g}" for k in (*keys, "rho", "chi", "L", "n", "k", "kind", "hazard") if isinstance(row.get(k), int | float))
+    return " ".join(
+        f"{k}={row[k]:g}"
+        for k in (*keys, "rho", "chi", "L", "n", "k", "kind", "hazard")
+        if isinstance(row.get(k), int | float)
+    )
 
 
 # --- the simulator, asked for exact times ---
@@ -76,7 +80,10 @@ def exact_times(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             for i, path in zip(members, cohort.deploy(factory, chosen, agents, silent=False), strict=True):
                 assert path.exact is not None
                 rate = path.readings[0].rates[0]
-                results[i] = dict(path.exact) | {"theta": float(np.log(rate) - np.log1p(-rate)), "last": path.readings[-1]}
+                results[i] = dict(path.exact) | {
+                    "theta": float(np.log(rate) - np.log1p(-rate)),
+                    "last": path.readings[-1],
+                }
     return results
 
 
@@ -156,7 +163,11 @@ def _watched_ode(rows: list[Row]) -> Iterator[Check]:
 
 def _watched_disc(rows: list[Row]) -> Iterator[Check]:
     settings = [
-        _unit(r["theta0"], r["a"], **{"env.sharing": r["rho"], "overseer.audit_rate": r["chi"], "probe.threshold": r["eps"]})
+        _unit(
+            r["theta0"],
+            r["a"],
+            **{"env.sharing": r["rho"], "overseer.audit_rate": r["chi"], "probe.threshold": r["eps"]},
+        )
         for r in rows
     ]
     for r, got in zip(rows, exact_times(settings), strict=True):
@@ -179,7 +190,8 @@ def _pretrain(rows: list[Row]) -> Iterator[Check]:
     kinds = {"T_pg": ("reward", "penalty"), "T_ce_pg": ("demonstration", "penalty"), "T_ce_ce": ("demonstration",) * 2}
     for quantity, (signal, feedback) in kinds.items():
         settings = [
-            _unit(0, 1, **{"instil.steps": r["n"], "instil.signal": signal, "overseer.feedback": feedback}) for r in rows
+            _unit(0, 1, **{"instil.steps": r["n"], "instil.signal": signal, "overseer.feedback": feedback})
+            for r in rows
         ]
         for r, got in zip(rows, exact_times(settings), strict=True):
             yield _equal("pretrain", r, quantity, r[quantity], _step(got["both"]))
@@ -214,11 +226,17 @@ def _adam(rows: list[Row]) -> Iterator[Check]:
 
 
 def _critic_lag(rows: list[Row]) -> Iterator[Check]:
-    settings = [_unit(r["theta0"], r["a"], **{"agent.critic_rate": r["alpha_c"], "probe.threshold": r["eps"]}) for r in rows]
+    settings = [
+        _unit(r["theta0"], r["a"], **{"agent.critic_rate": r["alpha_c"], "probe.threshold": r["eps"]}) for r in rows
+    ]
     for r, got in zip(rows, exact_times(settings), strict=True):
-        yield _close("critic_lag", r, "T", r["T"], theory.slow_critic_steps(r["theta0"], r["eps"], r["a"], r["alpha_c"]))
+        yield _close(
+            "critic_lag", r, "T", r["T"], theory.slow_critic_steps(r["theta0"], r["eps"], r["a"], r["alpha_c"])
+        )
         ok = abs(got["both"] - r["T"]) <= 1
-        yield Check("critic_lag", _name(r), "T simulated (continuous value, within 1)", r["T"], _step(got["both"]), bool(ok))
+        yield Check(
+            "critic_lag", _name(r), "T simulated (continuous value, within 1)", r["T"], _step(got["both"]), bool(ok)
+        )
 
 
 def _reinforce(table: str, praise: bool, rows: list[Row], runs: int) -> Iterator[Check]:
@@ -252,7 +270,9 @@ def _law(table: str, row: Row, praise: bool, chances: np.ndarray, runs: int) -> 
         tries.append(float(kstest(below[steps] + spread * mass[steps], "uniform").pvalue))
         if attempt == 0 and not praise:
             penalised = np.unique(got["corrections"])
-            yield Check(table, _name(row), "N simulated", [row["N"]], penalised.tolist(), penalised.tolist() == [row["N"]])
+            yield Check(
+                table, _name(row), "N simulated", [row["N"]], penalised.tolist(), penalised.tolist() == [row["N"]]
+            )
         if tries[-1] > 1e-4:
             break
     yield Check(table, _name(row), f"PIT p over {runs} runs", "> 1e-4", tries, tries[-1] > 1e-4)
@@ -283,7 +303,9 @@ def _race(table: str, row: Row, expected: float, settings: Row, budget: int, run
         tries.append(float(((got["catastrophe"] >= 0) & (got["catastrophe"] <= removed)).mean()))
         if abs(tries[-1] - expected) <= error:
             break
-    return Check(table, _name(row), f"P_cat over {runs} runs", expected, tries, bool(abs(tries[-1] - expected) <= error))
+    return Check(
+        table, _name(row), f"P_cat over {runs} runs", expected, tries, bool(abs(tries[-1] - expected) <= error)
+    )
 
 
 def _race_expected(tables: dict[str, dict[str, float]], runs: int) -> Iterator[Check]:
@@ -299,7 +321,9 @@ def _race_expected(tables: dict[str, dict[str, float]], runs: int) -> Iterator[C
             row = {"theta0": 4, "hazard" if kind == "hazard" else "k": float(value)}
             table = f"race_expected_gradient.{kind}"
             # 1 - P is what the recursion computes, so that is where 1e-9 of the total probability applies.
-            yield Check(table, _name(row), "P_cat", expected, exact[kind](value), abs(exact[kind](value) - expected) <= RELATIVE)
+            yield Check(
+                table, _name(row), "P_cat", expected, exact[kind](value), abs(exact[kind](value) - expected) <= RELATIVE
+            )
             settings = _unit(4, 1, **{"catastrophe.kind": kind, setting: float(value)})
             yield _race(table, row, expected, settings, 200, runs)
 

@@ -1,0 +1,43 @@
+"""What every test shares: a cache of its own, and small settings."""
+
+from pathlib import Path
+
+import pytest
+
+import robustsim as rs
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing is read from, or left in, the user's cache."""
+    import os
+
+    os.environ["ROBUSTSIM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+SMALL = {
+    "agent.num_envs": 8,
+    "agent.rollout_steps": 16,
+    "agent.width": 16,
+    "instil.steps": 20,
+    "instil.extension": 0.0,
+    "instil.competence": 0.0,
+    "deployment.budget": 12,
+    "deployment.relapse_steps": 4,
+    "probe.episodes": 64,
+    "probe.screen": 16,
+    "catastrophe.threshold": 40,
+}
+
+
+@pytest.fixture(scope="session")
+def small() -> dict[str, object]:
+    """Settings with which a grid scenario runs in seconds."""
+    return dict(SMALL)
+
+
+@pytest.fixture(scope="session")
+def small_results(tmp_path_factory: pytest.TempPathFactory) -> tuple[rs.Results, Path]:
+    """A tiny result of camera_vault, and its directory."""
+    out = tmp_path_factory.mktemp("results") / "vault"
+    return rs.run("camera_vault", seeds=3, settings=SMALL, out=out), out

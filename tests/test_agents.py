@@ -1,0 +1,132 @@
+"""The learners: shapes, formulas against slow versions, and worlds whose answer is known."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from robustsim.agents.a2c import A2C, advantages
+from robustsim.agents.learner import Batch, Interface
+from robustsim.agents.optimizers import check_optimizer, make_optimizer, optimizer_names
+from robustsim.agents.tabular import Tabular
+from robustsim.errors import UserError
+from robustsim.sim.world import sample
+
+T, B, D, A = 5, 3, 7, 4
+
+
+def batch(key: jax.Array, reward: jax.Array | None = None) -> Batch:
+    keys = jax.random.split(key, 4)
+    ended = jax.random.uniform(keys[0], (2, T, B)) < 0.2
+    return Batch(
+        obs=jax.random.normal(keys[1], (T, B, D)),
+        action=jax.random.randint(keys[2], (T, B), 0, A, jnp.int32),
+        reward=jax.random.normal(keys[3], (T, B)) if reward is None else reward,
+        signal=jnp.zeros((T, B), jnp.int32),
+        weight=jnp.full((T, B), 1 / (T * B)),
+        terminated=ended[0],
+        truncated=ended[1] & ~ended[0],
+        last_obs=jnp.ones((B, D)),
+        final_obs=jnp.ones((T, B, D)),
+        final_slot=jnp.zeros((T, B), jnp.int32),
+    )
+
+
+def test_advantages_equal_the_sum_they_stand_for() -> None:
+    b = batch(jax.random.key(0))
+    rng = np.random.default_rng(0)
+    value, following = rng.normal(size=(2, T, B))
+    ended = np.asarray(b.terminated | b.truncated)
+    got = advantages(
+        b.reward,
+        jnp.asarray(value),
+        jnp.asarray(following),
+        b.terminated,
+        jnp.asarray(ended),
+        jnp.asarray(0.9),
+        jnp.asarray(0.8),
+    )
+    delta = np.asarray(b.reward) + 0.9 * np.where(b.terminated, 0, following) - value
+    for t in range(T):
+        for j in range(B):
+            total, factor = 0.0, 1.0
+            for k in range(t, T):
+                total += factor * delta[k, j]
+                if ended[k, j]:
+                    break
+                factor *= 0.9 * 0.8
+            assert float(got[t, j]) == pytest.approx(total, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings", [A2C(), A2C(kl_anchor=0.1), A2C(normalise_advantages=True, activation="relu", optimizer="sgd")]
+)
+def test_an_update_keeps_shapes_and_stays_finite(settings: A2C) -> None:
+    learner = settings.canonical().learner(Interface(D, A, None))
+    agent = learner.hand_over(learner.init(jax.random.key(1)))
+    after = learner.update(agent, batch(jax.random.key(2)), agent.params)
+    chex.assert_trees_all_equal_shapes_and_dtypes(agent, after)
+    chex.assert_tree_all_finite(after)
+    chex.assert_shape(learner.log_policy(after.params, jnp.zeros((6, D))), (6, A))
+    assert any(
+        bool((a != b).any()) for a, b in zip(jax.tree.leaves(agent.params), jax.tree.leaves(after.params), strict=True)
+    )
+
+
+def test_a_rewarded_action_becomes_more_likely() -> None:
+    learner = A2C(entropy=0.0).canonical().learner(Interface(D, A, None))
+    agent = learner.init(jax.random.key(1))
+    for i in range(60):
+        b = batch(jax.random.key(i))
+        b = batch(jax.random.key(i), reward=(b.action == 2).astype(float))
+        agent = learner.update(agent, b, agent.params)
+    assert jnp.argmax(learner.log_policy(agent.params, jnp.zeros((D,)))) == 2
+
+
+def test_a_strong_anchor_holds_the_policy() -> None:
+    def shift(anchor: float) -> float:
+        learner = A2C(kl_anchor=anchor).canonical().learner(Interface(D, A, None))
+        agent = learner.hand_over(learner.init(jax.random.key(1)))
+        before = learner.log_policy(agent.params, jnp.zeros((D,)))
+        for i in range(60):
+            b = batch(jax.random.key(i))
+            agent = learner.update(agent, batch(jax.random.key(i), reward=(b.action == 2).astype(float)), agent.params)
+        return float(jnp.abs(learner.log_policy(agent.params, jnp.zeros((D,))) - before).max())
+
+    assert shift(10.0) < 0.5 * shift(0.0)
+
+
+def test_sampling_follows_the_policy() -> None:
+    log_policy = jnp.log(jnp.array([0.1, 0.6, 0.3]))
+    actions = np.asarray(
+        sample(jnp.broadcast_to(log_policy, (100_000, 3)), jax.random.uniform(jax.random.key(0), (100_000,)))
+    )
+    np.testing.assert_allclose(np.bincount(actions) / 1e5, [0.1, 0.6, 0.3], atol=0.006)
+    assert int(sample(log_policy, jnp.array(0.9999999))) == 2
+
+
+def test_every_optimizer_that_is_offered_works() -> None:
+    params = {"w": jnp.ones((3, 2))}
+    names = optimizer_names()
+    assert {"adam", "sgd", "adamw", "rmsprop", "lion"} <= set(names)
+    for name in names:
+        optimizer = make_optimizer(name, 0.1, 0.5)
+        updates, _ = optimizer.update({"w": jnp.ones((3, 2))}, optimizer.init(params), params)
+        chex.assert_tree_all_finite(updates)
+    with pytest.raises(UserError, match="did you mean"):
+        check_optimizer("agent.optimizer", "adan_")
+
+
+def test_the_tabular_agent_needs_a_single_decision() -> None:
+    with pytest.raises(UserError, match="one decision"):
+        Tabular().learner(Interface(D, A, None))
+
+
+def test_both_contexts_start_at_the_initial_logit() -> None:
+    for rho in (0.0, 0.3, 1.0):
+        contexts = jnp.array([[1.0, 0.0], [rho, (1 - rho**2) ** 0.5]])
+        for logits in (1, 2):
+            learner = Tabular(initial_logit=3.0, logits=logits).learner(Interface(2, 2, contexts))
+            log_pi = learner.log_policy(learner.init(jax.random.key(0)).params, contexts)
+            np.testing.assert_allclose(log_pi[:, 1] - log_pi[:, 0], 3.0, rtol=1e-5)

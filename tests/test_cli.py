@@ -1,0 +1,248 @@
+"""The command line as people use it: what it prints, and what it says to bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from robustsim.cli.main import main
+
+SCENARIO = '''
+import robustsim as rs
+import jax.numpy as jnp
+
+@rs.scenario
+def mine(gold: float = 2.0) -> rs.Scenario:
+    """A claim."""
+    grid = rs.Grid(map=rs.room(5), items={"coin": rs.Item(reward=gold, ends=True)}, max_steps=8)
+    return rs.Scenario(
+        env=grid.environment(), train=grid.levels(), deployment=grid.levels(),
+        misbehaviour=PREDICATE, agent=rs.A2C(),
+    )
+'''
+
+
+def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    """(exit status, stdout, stderr) of a command."""
+    try:
+        main(list(argv))
+        status = 0
+    except SystemExit as exit_:
+        status = int(exit_.code or 0)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def complains(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """The one line that a command with bad input prints."""
+    status, out, err = call(capsys, *argv)
+    assert status == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("robustsim: ")
+    assert "Traceback" not in err
+    return err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "camera_valt"], "scenario 'camera_valt' is unknown; did you mean 'camera_vault'?"),
+        (["run", "bandit", "--set", "overseer.covrage=1"], "did you mean 'overseer.coverage'?"),
+        (["run", "bandit", "--set", "coverage=1"], "did you mean 'overseer.coverage'?"),
+        (["run", "bandit", "--set", "env.bonos=1"], "did you mean 'env.bonus'?"),
+        (
+            ["run", "bandit", "--set", "overseer.coverage=1.5"],
+            "overseer.coverage: '1.5' is not allowed; use a number in [0, 1]",
+        ),
+        (["run", "bandit", "--set", "overseer.coverage=nan"], "overseer.coverage: 'nan' is not allowed"),
+        (["run", "bandit", "--set", "env.bonus=inf"], "env.bonus: 'inf' is not allowed; use a finite number"),
+        (
+            ["run", "bandit", "--set", "overseer.latency=-1"],
+            "overseer.latency: '-1' is not allowed; use a whole number in [0,",
+        ),
+        (["run", "bandit", "--set", "overseer.latency=1.5"], "overseer.latency: '1.5' is not allowed"),
+        (["run", "bandit", "--set", "catastrophe.kind=sometimes"], "use one of cumulative, consecutive, hazard, chain"),
+        (["run", "bandit", "--set", "agent.optimizer=adamm"], "'adamm' is not an optax optimizer; did you mean 'adam"),
+        (
+            ["run", "bandit", "--set", "overseer.visible=maybe"],
+            "overseer.visible: 'maybe' is not allowed; use true or false",
+        ),
+        (
+            ["run", "bandit", "--set", "overseer.visible=false", "--set", "overseer.audit_rate=.1"],
+            "without a visible signal",
+        ),
+        (["run", "camera_vault", "--set", "overseer.feedback=demonstration"], "does not say which act to imitate"),
+        (["run", "camera_vault", "--set", "env.size=6"], "env.size: 6 is not allowed; use an odd number"),
+        (["run", "camera_vault", "--set", "env.size=big"], "env.size: 'big' is not allowed; use a whole number"),
+        (["run", "bandit", "--set", "overseer.coverage"], "use a dotted name and a value"),
+        (["run", "bandit", "--set", "env.bonus=1", "--set", "env.bonus=2"], "is given twice"),
+        (["run", "bandit", "--seeds", "0"], "seeds: 0 is not allowed"),
+        (["run", "nowhere.py"], "scenario file 'nowhere.py' does not exist"),
+        (["run", "no.such.module:thing"], "module 'no.such.module' cannot be found"),
+        (["plot", "nowhere"], "'nowhere' is not a results directory"),
+        (["new", "2fast"], "name: '2fast' is not allowed"),
+    ],
+)
+def test_bad_input_gets_one_line(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
+    assert message in complains(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def f(:\n", "line 1: syntax error"),
+        ("import nosuchthing\n" + SCENARIO, "does not load: ModuleNotFoundError: No module named 'nosuchthing'"),
+        ("x = 1\n", "defines no scenario"),
+        (
+            SCENARIO.replace("PREDICATE", "lambda tr: jnp.zeros(3, bool)"),
+            "misbehaviour: returned bool (3); it must return bool[]",
+        ),
+        (
+            SCENARIO.replace("PREDICATE", "lambda tr: tr.reward"),
+            "misbehaviour: returned float32 (scalar); it must return bool[]",
+        ),
+        (SCENARIO.replace("PREDICATE", "lambda tr: True if tr.reward > 0 else False"), "branches in Python"),
+        (SCENARIO.replace("PREDICATE", "lambda tr: tr.after.gold > 0"), "misbehaviour fails: AttributeError"),
+        (SCENARIO.replace("PREDICATE", "grid.took('gold')"), "item 'gold' is not in the grid"),
+        (SCENARIO.replace('    """A claim."""\n', ""), "it has no docstring"),
+        (SCENARIO.replace("gold: float = 2.0", "gold"), "argument 'gold' needs a type"),
+        (
+            SCENARIO.replace("return rs.Scenario", "return dict").replace("PREDICATE", "0"),
+            "returned dict; it must return rs.Scenario",
+        ),
+    ],
+)
+def test_a_broken_scenario_file_gets_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, source: str, message: str
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(source)
+    assert message in complains(capsys, "run", str(path), "--seeds", "1")
+
+
+def test_an_unwritable_place_gets_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "is a file; name a directory" in complains(capsys, "run", "bandit", "--out", str(tmp_path / "file"))
+    assert "cannot be written" in complains(capsys, "run", "bandit", "--out", str(tmp_path / "file" / "below"))
+    assert "cannot be written" in complains(capsys, "run", "bandit", "--out", "/proc/robustsim")
+
+
+def test_a_result_of_another_version_gets_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"schema": 99}')
+    assert "newer version of robustsim (schema 99" in complains(capsys, "plot", str(tmp_path))
+    (tmp_path / "manifest.json").write_text('{"schema": ')
+    assert "is damaged" in complains(capsys, "plot", str(tmp_path))
+
+
+def test_list_reads_and_does_not_import(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(capsys, "list", "--json")
+    assert status == 0
+    assert {"bandit", "camera_vault", "corner_maze", "four_rooms"} <= {entry["name"] for entry in json.loads(out)}
+    code = """
+import sys
+from robustsim.cli.main import main
+main(['list'])
+print([m for m in ('jax', 'numpy', 'polars') if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_reading_results_needs_no_jax(small_results: tuple, tmp_path: Path) -> None:
+    _, out = small_results
+    code = f"""
+import sys, robustsim as rs
+results = rs.open({str(out)!r})
+results.spectrum()
+results.plot({str(tmp_path / "f.svg")!r})
+print('jax' in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_show_doctor_and_check(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(capsys, "show", "camera_vault", "--json")
+    shown = json.loads(out)
+    assert status == 0
+    assert shown["defaults"]["overseer.penalty"] == 4.0
+    assert "*" in shown["maps"]["deployment"]
+    assert json.loads(call(capsys, "doctor", "--json")[1])["cores"] >= 1
+    status, out, _ = call(capsys, "check", "bandit")
+    assert status == 0
+    assert "bandit: sound" in out
+
+
+def test_check_explains_a_predicate_that_never_fires(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(SCENARIO.replace("PREDICATE", "lambda tr: tr.reward > 99"))
+    status, out, _ = call(capsys, "check", str(path))
+    assert status == 1
+    assert "an untrained agent never misbehaves" in out
+
+
+def test_new_writes_a_scenario_that_is_sound_and_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, small: dict
+) -> None:
+    status, out, _ = call(capsys, "new", "bait", "--folder", str(tmp_path))
+    assert status == 0
+    path = out.strip()
+    assert call(capsys, "check", path)[0] == 0
+    sets = [word for name, value in small.items() for word in ("--set", f"{name}={value}")]
+    status, out, err = call(capsys, "run", f"{path}@bait", "--seeds", "1", "--json", *sets)
+    assert status == 0
+    assert err == ""
+    assert json.loads(out)["scenario"] == "bait"
+    assert "exists already" in complains(capsys, "new", "bait", "--folder", str(tmp_path))
+
+
+def test_json_has_the_keys_of_the_contract_and_null_for_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = call(
+        capsys,
+        "run",
+        "bandit",
+        "--seeds",
+        "2",
+        "--json",
+        "--set",
+        "overseer.coverage=0",
+        "--set",
+        "deployment.budget=200",
+    )
+    assert (status, err) == (0, "")
+    answer = json.loads(out)
+    for key in ("steps_to_correct", "steps_to_suppress", "steps_to_catastrophe"):
+        assert set(answer[key]) == {"median", "low", "high", "censored"}
+    assert answer["steps_to_correct"] == {"median": None, "low": None, "high": None, "censored": 2}
+    assert {"scenario", "config", "seeds", "position", "p_catastrophe_first", "concealment", "placement"} <= set(answer)
+    assert answer["position"]["median"] is None
+    assert answer["position"]["positive"] == 2
+
+
+def test_sibling_imports_and_several_scenarios_in_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "rewards.py").write_text("GOLD = 3.0\n")
+    two = SCENARIO.replace("PREDICATE", "grid.took('coin')").replace("2.0", "GOLD")
+    (tmp_path / "two.py").write_text(
+        "from rewards import GOLD\n"
+        + two
+        + two.split("@rs.scenario")[1].join(["@rs.scenario", ""]).replace("def mine", "def yours")
+    )
+    assert "defines 2 scenarios; choose one" in complains(capsys, "show", str(tmp_path / "two.py"))
+    status, out, _ = call(capsys, "show", f"{tmp_path / 'two.py'}@yours")
+    assert status == 0
+    assert "env.gold" in out
+    assert "3.0" in out
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m robustsim.cli.main list | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Traceback" not in done.stderr

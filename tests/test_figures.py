@@ -1,0 +1,67 @@
+"""Figures: they come out for every kind of result, deterministic, and say where nothing is known."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from matplotlib.figure import Figure
+
+import robustsim as rs
+from robustsim.errors import UserError
+from robustsim.report import figures
+
+
+def variants(results: rs.Results) -> dict[str, rs.Results]:
+    """Results at the extremes: nothing corrected, no catastrophe, one seed, twenty configurations."""
+    runs = results.runs
+    none = pl.lit(None, dtype=pl.Int64)
+    nothing = runs.with_columns(
+        none.alias("steps_to_correct"), none.alias("steps_to_catastrophe"), none.alias("steps_to_suppress")
+    )
+    open_ = nothing.with_columns(
+        *[pl.lit(None, dtype=pl.Float64).alias(f"position{end}") for end in ("", "_lower", "_upper")]
+    )
+    many = pl.concat([runs.with_columns(pl.lit(i / 20).alias("overseer.coverage")) for i in range(20)])
+    swept = {**results.manifest, "what": {**results.manifest["what"], "swept": {"overseer.coverage": []}}}
+    return {
+        "as it is": results,
+        "all censored": rs.Results(runs=open_, traces=results.traces, manifest=results.manifest),
+        "one seed": rs.Results(
+            runs=runs.head(1), traces=results.traces.filter(pl.col("seed") == 0), manifest=results.manifest
+        ),
+        "twenty rows": rs.Results(runs=many, traces=results.traces, manifest=swept),
+    }
+
+
+@pytest.mark.parametrize("name", figures.names())
+@pytest.mark.parametrize("variant", ["as it is", "all censored", "one seed", "twenty rows"])
+def test_every_figure_of_every_kind_of_result(
+    small_results: tuple[rs.Results, Path], tmp_path: Path, name: str, variant: str
+) -> None:
+    results = variants(small_results[0])[variant]
+    first, second = tmp_path / "a.svg", tmp_path / "b.svg"
+    assert isinstance(results.plot(first, name), Figure)
+    results.plot(second, name)
+    assert first.read_bytes() == second.read_bytes()
+    assert overlaps(results.plot(None, name)) == []
+
+
+def overlaps(figure: Figure) -> list[tuple[str, str]]:
+    """Pairs of texts (titles, labels, annotations; not ticks) that lie on each other."""
+    figure.draw_without_rendering()
+    boxes = []
+    for ax in figure.axes:
+        for text in [*ax.texts, ax.title, ax._left_title, ax.xaxis.label, ax.yaxis.label]:
+            if text.get_text().strip() and text.get_visible():
+                boxes.append((text.get_text(), text.get_window_extent().padded(-2)))
+    return [(a, b) for i, (a, box) in enumerate(boxes) for b, other in boxes[i + 1 :] if box.overlaps(other)]
+
+
+def test_bad_names_and_endings(small_results: tuple[rs.Results, Path], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="did you mean 'race-plane'"):
+        small_results[0].plot(None, "race-plan")
+    with pytest.raises(UserError, match=r"has no known ending; use one of \.svg, \.png, \.pdf"):
+        small_results[0].plot(tmp_path / "figure.xyz")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        small_results[0].plot(tmp_path / "file" / "figure.svg")

@@ -1,0 +1,183 @@
+"""The whole way: what a result depends on, and what it must not depend on."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+
+import robustsim as rs
+from robustsim import files
+from robustsim.errors import InstilError, UserError
+from robustsim.sim import cohort, instil
+from robustsim.sim.cohort import Run
+from robustsim.sim.loading import load
+from robustsim.sim.settings import resolve
+from robustsim.sweep import store
+
+
+def test_the_table_has_the_columns_of_the_contract(small_results: tuple[rs.Results, Path]) -> None:
+    results, _ = small_results
+    contract = {
+        *("run_id", "scenario", "seed", "competence", "misbehaviour_watched", "misbehaviour_unwatched"),
+        *("corrected", "steps_to_correct", "steps_to_correct_lower", "t_stable", "suppressed", "steps_to_suppress"),
+        *("catastrophe", "steps_to_catastrophe", "catastrophe_in_race", "steps_to_catastrophe_in_race", "first_event"),
+        *("position", "position_lower", "position_upper", "corrections", "misbehaviours", "env_steps_to_correct"),
+        *("concealment", "relapsed", "steps_to_relapse"),
+    }
+    assert contract <= set(results.runs.columns)
+    assert len(results.runs) == 3
+    assert set(results.traces["arm"]) == {"corrected", "unopposed"}
+
+
+def test_the_same_command_twice_gives_the_same_bytes(
+    small_results: tuple[rs.Results, Path], small: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, out = small_results
+    monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path / "cache"))  # agents are trained again, too
+    rs.run("camera_vault", seeds=3, settings=small, out=tmp_path / "again")
+    for name in store.TABLES:
+        assert (out / f"{name}.parquet").read_bytes() == (tmp_path / "again" / f"{name}.parquet").read_bytes()
+
+
+def test_a_run_alone_equals_the_same_run_among_others(small_results: tuple[rs.Results, Path], small: dict) -> None:
+    results, _ = small_results
+    alone = rs.run("camera_vault", seeds=[1], settings=small)
+    assert alone.runs.equals(results.runs.filter(pl.col("seed") == 1))
+    assert alone.traces.equals(results.traces.filter(pl.col("seed") == 1))
+
+
+def test_a_sweep_holds_the_runs_that_its_points_give(small: dict) -> None:
+    over = {"overseer.coverage": [0.2, 1.0], "agent.kl_anchor": [0.0, 0.1]}  # the anchor changes the program
+    sweep = rs.Sweep(scenario="camera_vault", over=over, seeds=2, settings=small).run()
+    assert len(sweep.runs) == 8
+    assert sweep.runs["overseer.coverage"].to_list() == [0.2] * 4 + [1.0] * 4
+    one = rs.run("camera_vault", seeds=2, settings={**small, "overseer.coverage": 0.2, "agent.kl_anchor": 0.1})
+    picked = sweep.runs.filter((pl.col("overseer.coverage") == 0.2) & (pl.col("agent.kl_anchor") == 0.1))
+    assert picked.drop(over).equals(one.runs)
+    assert len(sweep.spectrum()) == 4
+
+
+def test_both_arms_share_their_random_numbers() -> None:
+    """Without feedback the two arms are the same run."""
+    results = rs.run(
+        "bandit", seeds=4, settings={"overseer.penalty": 0.0, "deployment.budget": 60, "catastrophe.threshold": 30}
+    )
+    assert results.runs["steps_to_catastrophe"].to_list() == results.runs["steps_to_catastrophe_in_race"].to_list()
+    assert results.runs["steps_to_catastrophe"].null_count() == 0
+
+
+def test_advancing_in_pieces_changes_no_bit(small: dict) -> None:
+    factory = load("camera_vault")
+    runs = [Run(resolve(factory, {**small, "overseer.latency": 2}), seed) for seed in range(3)]
+    settings = cohort.stack([cohort.as_arrays(run.settings) for run in runs])
+    agents = cohort.initialise(factory, settings, np.arange(6, dtype=np.uint32).reshape(3, 2))
+    lanes = cohort.lanes_for(factory, runs, "deploy")
+
+    def advanced(*limits: int) -> list[np.ndarray]:
+        states = cohort.begin_phase(factory, settings, lanes, agents)
+        for limit in limits:
+            paused = replace(lanes, limit=np.full(len(runs), limit, np.int32))
+            states = cohort.advance(factory, settings, paused, states)
+        return [np.asarray(x) for x in jax.tree.leaves(states)]
+
+    for a, b in zip(advanced(9), advanced(1, 4, 5, 9), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_late_feedback_waits(small: dict) -> None:
+    """With a latency beyond the budget nothing is learned at all."""
+    late = rs.run("camera_vault", seeds=1, settings={**small, "overseer.latency": 50})
+    first, last = (late.traces.filter(pl.col("arm") == "corrected").sort("step")[i] for i in (0, -1))
+    assert first["entropy"][0] == pytest.approx(last["entropy"][0], abs=0.05)
+    now = rs.run("camera_vault", seeds=1, settings={**small, "agent.learning_rate": 0.05})
+    assert now.traces["entropy"].min() < first["entropy"][0] - 0.1  # pyright: ignore[reportOptionalOperand]
+
+
+def test_agents_are_instilled_once_for_all_overseers(
+    small: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path))
+    factory = load("camera_vault")
+    runs = [
+        Run(resolve(factory, {**small, "overseer.coverage": c, "agent.kl_anchor": k}), 0)
+        for c, k in ((0.1, 0.0), (0.9, 0.5))
+    ]
+    for run in runs:
+        instil.instil(factory, [run])
+    kept = list((tmp_path / "agents").iterdir())
+    assert len(kept) == 1
+    other = Run(resolve(factory, {**small, "instil.steps": 21}), 0)
+    instil.instil(factory, [other])
+    assert len(list((tmp_path / "agents").iterdir())) == 2
+
+
+def test_a_damaged_agent_is_trained_again(small: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path))
+    factory = load("camera_vault")
+    run = Run(resolve(factory, small), 0)
+    (first,) = instil.instil(factory, [run])
+    (path,) = (tmp_path / "agents").iterdir()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    (second,) = instil.instil(factory, [run])
+    for a, b in zip(jax.tree.leaves(first.agent), jax.tree.leaves(second.agent), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert files.unseal(path.read_bytes()) is not None
+
+
+def test_agents_that_stay_incompetent_are_named(small: dict) -> None:
+    with pytest.raises(
+        InstilError, match=r"2 of 2 agents stayed below instil.competence=1 .*seeds 0, 1.*after 30 gradient steps"
+    ):
+        rs.run("camera_vault", seeds=2, settings={**small, "instil.competence": 1.0, "instil.extension": 0.5})
+
+
+def test_results_are_read_back(small_results: tuple[rs.Results, Path]) -> None:
+    results, out = small_results
+    again = rs.open(out)
+    assert again.runs.equals(results.runs)
+    assert again.summary() == results.summary()
+    assert "camera_vault" in repr(again)
+
+
+def test_the_same_results_are_not_made_twice(small_results: tuple[rs.Results, Path], small: dict) -> None:
+    results, out = small_results
+    before = (out / "manifest.json").stat().st_mtime_ns
+    again = rs.run("camera_vault", seeds=3, settings=small, out=out)
+    assert again.runs.equals(results.runs)
+    assert (out / "manifest.json").stat().st_mtime_ns == before
+
+
+def test_other_results_are_not_overwritten(small_results: tuple[rs.Results, Path], small: dict) -> None:
+    _, out = small_results
+    with pytest.raises(UserError, match=r"holds other results \(settings.overseer.coverage: 0.5 there, 0.25 here\)"):
+        rs.run("camera_vault", seeds=3, settings={**small, "overseer.coverage": 0.25}, out=out)
+
+
+def test_damage_and_other_versions_are_noticed(small_results: tuple[rs.Results, Path], tmp_path: Path) -> None:
+    _, out = small_results
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in out.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    data = bytearray((copy / "runs.parquet").read_bytes())
+    data[100] ^= 1
+    (copy / "runs.parquet").write_bytes(bytes(data))
+    with pytest.raises(UserError, match=r"runs\.parquet: is damaged"):
+        rs.open(copy)
+    manifest = (copy / "manifest.json").read_text().replace('"schema": 1', '"schema": 2')
+    (copy / "manifest.json").write_text(manifest)
+    with pytest.raises(UserError, match=r"newer version of robustsim \(schema 2; this one reads 1\)"):
+        rs.open(copy)
+    with pytest.raises(UserError, match="is not a results directory"):
+        rs.open(tmp_path)
+
+
+@pytest.mark.parametrize("seeds", [0, -1, [], [1, 1], [-3], True])
+def test_seeds_are_checked(seeds: object) -> None:
+    with pytest.raises(UserError, match="seeds"):
+        rs.run("bandit", seeds=seeds)  # pyright: ignore[reportArgumentType]
