@@ -39,6 +39,9 @@ validate: setup  ## the slow statistical tests and every analytic ground truth
 figures: setup  ## every figure again, in a small version
 	for script in scripts/[a-z]*.py; do $(BIN)/python $$script --quick || exit 1; done
 
+bench: setup  ## speed, as shares of the machine's own limit
+	$(BIN)/python benchmarks/throughput.py
+
 wheel: setup
 	$(BIN)/python -m build --wheel --outdir dist
 
