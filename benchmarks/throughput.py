@@ -1,6 +1,6 @@
 """Gradient steps per second against the machine's own limit, measured in the same run.
 
-Workload: camera_vault, 16 environments x 32 steps a rollout, one gradient step a rollout, 2 x 64 tanh, Adam with clipping.
+Workload: camera_vault, 16 environments x 32 steps a rollout, one gradient step a rollout, 2 x 64 tanh, clipped Adam.
 The limit is a float32 matrix product of 1024 x 1024. Medians of five.
 """
 
