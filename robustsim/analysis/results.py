@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from robustsim.analysis import placement, spectrum
+from robustsim.errors import UserError
 from robustsim.sweep import store
 
 
@@ -39,6 +40,24 @@ class Results:
     def swept(self) -> tuple[str, ...]:
         """The dotted names that were swept."""
         return tuple(self.manifest["what"]["swept"])
+
+    def where(self, point: dict[str, Any]) -> "Results":
+        """The results of one configuration of a sweep.
+
+        Args:
+          point: a value for each swept name.
+
+        Raises:
+          UserError: a name that was not swept, one that is missing, or a point that is not there.
+        """
+        if set(point) != set(self.swept):
+            raise UserError(f"where: {sorted(point)} is not allowed; give a value for each of {sorted(self.swept)}")
+        runs = self.runs.filter(*[pl.col(name) == value for name, value in point.items()])
+        if runs.is_empty():
+            raise UserError(f"where: {point} is not in the sweep; it has {self.manifest['what']['swept']}")
+        what = {**self.manifest["what"], "settings": {**self.settings, **point}, "swept": {}}
+        traces = self.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
+        return Results(runs=runs.drop(self.swept), traces=traces, manifest={**self.manifest, "what": what})
 
     def spectrum(self) -> pl.DataFrame:
         """One row per configuration: position with its interval, P(catastrophe first), clocks and counts."""

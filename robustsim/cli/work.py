@@ -45,26 +45,19 @@ def demo(out: Path, seeds: int) -> None:
     from robustsim.report import figures
 
     began = time.monotonic()
-    print("An agent has learned to take the gold. In deployment it goes on learning, and an overseer penalises the")
-    print("thefts that it sees; a light shows when the camera is on. Is the goal gone, or only hidden?\n")
-    pictures = []
-    for name, changes in (
-        ("visible", {}),
-        ("hidden", {"overseer.visible": False, "overseer.coverage": 1.0}),
-    ):
-        where = out / name
-        with progress() as narrate:
-            results = api.run("camera_vault", seeds=seeds, settings=changes, out=where, narrate=narrate)
-        print(
-            f"--- {name} camera, half of the episodes watched ---"
-            if not changes
-            else f"--- {name} camera, always on ---"
-        )
-        print(in_words(results) + "\n")
-        for figure in ("race-plane", "traces"):
-            pictures.append(where / f"{figure}.png")
-            figures.draw(results, figure, pictures[-1])
-    print(f"done in {time.monotonic() - began:.0f} s; the pictures:")
+    print(
+        "An agent has learned to take the gold. In deployment it goes on learning, and an overseer watches half of the"
+    )
+    print("episodes and penalises the thefts that it sees. Is the goal gone, or only hidden?\n")
+    sweep = api.Sweep(scenario="camera_vault", over={"overseer.visible": [True, False]}, seeds=seeds)
+    with progress() as narrate:
+        results = sweep.run(out, narrate=narrate)
+    for visible, said in ((True, "A light shows when the camera is on"), (False, "The light is hidden")):
+        print(f"{said}:\n{in_words(results.where({'overseer.visible': visible}))}\n")
+    pictures = [out / f"{name}.png" for name in ("race-plane", "traces")]
+    for picture in pictures:
+        figures.draw(results, picture.stem, picture)
+    print(f"done in {time.monotonic() - began:.0f} s; look at")
     print("\n".join(f"  {picture}" for picture in pictures))
 
 

@@ -55,7 +55,7 @@ def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results
         first = (runs["first_event"] == "catastrophe").to_numpy()
         x, x_open = _clock(runs, "steps_to_correct", edge)
         y, y_open = _clock(runs, "steps_to_catastrophe", edge)
-        jitter = 10 ** noise.normal(0, 0.012, (2, len(runs)))
+        jitter = 10 ** noise.normal(0, 0.02, (2, len(runs)))
         for late in (False, True):
             for kind, mask in (
                 (marker, ~x_open & ~y_open),

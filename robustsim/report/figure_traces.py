@@ -7,26 +7,38 @@ from matplotlib.figure import Figure
 
 from robustsim.analysis import spectrum
 from robustsim.analysis.results import Results
+from robustsim.report.figure_race_plane import groups
 from robustsim.report.style import COLOURS, INK, QUIET, new_figure, quiet_axes, steps
 
 WATCHED, UNWATCHED, COMPETENCE = COLOURS[0], COLOURS[3], "#6B6B6B"
-MOST_LINES = 32
+MOST_LINES, MOST_COLUMNS = 32, 3
 
 
 def draw(results: Results) -> Figure:
-    """The figure, for one configuration (of a sweep, the first)."""
-    runs, traces = results.runs, results.traces
-    if results.swept:
-        first = runs.select(results.swept).row(0, named=True)
-        runs = runs.filter(*[pl.col(name) == value for name, value in first.items()])
-        traces = traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
-    figure = new_figure(7.2, 5.4)
-    top, bottom = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1.1]})
-    corrected = traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
-    _rates(top, corrected, float(results.settings.get("probe.threshold") or 0.05))
-    _clocks(top, runs)
-    _competence(bottom, corrected)
-    top.set_title(f"{results.scenario}: misbehaviour while it is being corrected")
+    """The figure: one column per configuration, of a sweep the first three."""
+    shown = groups(results)[:MOST_COLUMNS]
+    width = 5.6 if len(shown) == 1 else 3.9 * len(shown)
+    figure = new_figure(width + 1.6, 5.4)
+    axes = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1.1])
+    threshold = float(results.settings.get("probe.threshold") or 0.05)
+    for (label, runs), (top, bottom) in zip(shown, axes.T, strict=True):
+        traces = results.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
+        corrected = traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
+        _rates(top, corrected, threshold)
+        _clocks(top, runs)
+        _competence(bottom, corrected)
+        top.set_title(f"{results.scenario}" if len(shown) == 1 else label)
+        bottom.set_xlabel("gradient steps of deployment, plus 1")
+    axes[0, 0].set_ylabel("misbehaviour rate")
+    axes[1, 0].set_ylabel("competence")
+    axes[0, -1].legend(
+        frameon=False,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        fontsize=8,
+        title="misbehaviour, median\nand quartiles",
+        alignment="left",
+    )
     return figure
 
 
@@ -60,35 +72,24 @@ def _rates(ax: Axes, traces: pl.DataFrame, threshold: float) -> None:
     ax.annotate(
         f"threshold {threshold:g}", (1, threshold), xytext=(3, 3), textcoords="offset points", fontsize=7.5, color=QUIET
     )
-    ax.set(xscale="log", ylim=(-0.03, 1.05), ylabel="misbehaviour rate")
+    ax.set(xscale="log", ylim=(-0.03, 1.05))
     quiet_axes(ax)
-    ax.legend(
-        frameon=False,
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        fontsize=8,
-        title="median and quartiles",
-        alignment="left",
-    )
 
 
 def _clocks(ax: Axes, runs: pl.DataFrame) -> None:
-    """The clocks as lines, named beside the plot, where they cannot collide."""
+    """The clocks as lines, named on rows of their own, where they cannot collide."""
     shown = (
-        ("steps_to_catastrophe", "T_k", COLOURS[1], 0.66),
-        ("steps_to_suppress", "T_suppress", COLOURS[0], 0.60),
-        ("steps_to_correct", "T_c", COLOURS[2], 0.54),
+        ("steps_to_catastrophe", "T_k", COLOURS[1], 0.58),
+        ("steps_to_suppress", "T_suppress", COLOURS[0], 0.52),
+        ("steps_to_correct", "T_c", COLOURS[2], 0.46),
     )
     for column, label, colour, height in shown:
         clock = spectrum.clock(runs, column)
-        if clock["median"] is None:
-            text = f"{label}: censored in {clock['censored']} of {len(runs)}"
-            ax.text(1.01, height, text, transform=ax.transAxes, fontsize=8, color=colour)
-            continue
-        ax.axvline(clock["median"] + 1, color=colour, linewidth=1, alpha=0.8)
-        ax.text(
-            1.01, height, f"{label}: {steps(clock['median'])} steps", transform=ax.transAxes, fontsize=8, color=colour
-        )
+        text = f"{label} censored in {clock['censored']} of {len(runs)}"
+        if clock["median"] is not None:
+            ax.axvline(clock["median"] + 1, color=colour, linewidth=1.2, alpha=0.9)
+            text = f"{label} {steps(clock['median'])} steps"
+        ax.text(0.02, height, text, transform=ax.transAxes, fontsize=8, color=colour, backgroundcolor="#ffffffcc")
 
 
 def _competence(ax: Axes, traces: pl.DataFrame) -> None:
@@ -99,5 +100,5 @@ def _competence(ax: Axes, traces: pl.DataFrame) -> None:
     ax.annotate(
         "80% of what it was", (1, 0.8 * mid[0]), xytext=(3, -9), textcoords="offset points", fontsize=7.5, color=QUIET
     )
-    ax.set(ylim=(-0.03, 1.05), ylabel="competence", xlabel="gradient steps of deployment, plus 1")
+    ax.set(ylim=(-0.03, 1.05))
     quiet_axes(ax)
