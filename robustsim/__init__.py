@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from robustsim.analysis.results import Results as Results
     from robustsim.analysis.results import open_results as open
     from robustsim.api import Sweep as Sweep
+    from robustsim.api import geomspace as geomspace
     from robustsim.api import run as run
     from robustsim.envs.adapters import adapt as adapt
     from robustsim.envs.gridworld import Door as Door
@@ -61,6 +62,7 @@ _HOME = {
     "Overseer": "robustsim.oversight.overseer",
     "load": "robustsim.sim.loading",
     "run": "robustsim.api",
+    "geomspace": "robustsim.api",
     "Sweep": "robustsim.api",
     "Deployment": "robustsim.sim.scenario",
     "Instil": "robustsim.sim.scenario",

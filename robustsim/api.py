@@ -5,11 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from robustsim.analysis.results import Results
 from robustsim.sim.cohort import Narrate, quiet
 from robustsim.sim.loading import load
 from robustsim.sim.scenario import ScenarioFactory
 from robustsim.sweep.run import run_to
+
+
+def geomspace(low: float, high: float, count: int) -> list[float]:
+    """`count` values from `low` to `high`, each the same factor above the last; for the axes of sweeps."""
+    return [float(x) for x in np.geomspace(low, high, count)]
 
 
 def run(

@@ -24,6 +24,11 @@ def interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[flo
     return lower(successes, trials, one_sided), upper(successes, trials, one_sided)
 
 
+def log_odds(rate: float) -> float:
+    """ln(rate / (1 - rate)), cut off at 700 where the rate is 0 or 1 in floating point."""
+    return float(np.log(rate / (1 - rate))) if 0 < rate < 1 else float(np.copysign(700.0, rate - 0.5))
+
+
 def logit(successes: float, trials: float) -> float:
     """Empirical log odds, ln((x + 1/2) / (m - x + 1/2)); finite also at rates of 0 and 1 (theory D)."""
     return float(np.log((successes + 0.5) / (trials - successes + 0.5)))

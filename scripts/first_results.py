@@ -10,11 +10,15 @@ from robustsim.cli.work import in_words
 from robustsim.report import figures
 from robustsim.report.provenance import publish
 
-CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "camera-vault-visible": ("camera_vault", {}),
-    "camera-vault-hidden": ("camera_vault", {"overseer.visible": False, "overseer.coverage": 1.0}),
-    "corner-maze": ("corner_maze", {}),
-    "four-rooms": ("four_rooms", {}),
+CASES: dict[str, dict[str, Any]] = {
+    "camera-vault": {"scenario": "camera_vault", "over": {"overseer.visible": [True, False]}},
+    "camera-vault-hidden": {
+        "scenario": "camera_vault",
+        "over": {},
+        "settings": {"overseer.visible": False, "overseer.coverage": 1.0},
+    },
+    "corner-maze": {"scenario": "corner_maze", "over": {}},
+    "four-rooms": {"scenario": "four_rooms", "over": {}},
 }
 QUICK = {
     "instil.steps": 200,
@@ -32,18 +36,23 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("results/first-results"))
     parser.add_argument("--only", choices=sorted(CASES), help="one case")
     args = parser.parse_args(argv)
-    for name, (scenario, settings) in CASES.items():
+    for name, case in CASES.items():
         if args.only not in (None, name):
             continue
         out = args.out / (f"{name}-quick" if args.quick else name)
-        changes = {**settings, **(QUICK if args.quick else {})}
+        settings = {**case.get("settings", {}), **(QUICK if args.quick else {})}
+        sweep = rs.Sweep(**{**case, "settings": settings, "seeds": 2 if args.quick else 32})
         with progress() as narrate:
-            results = rs.run(scenario, seeds=2 if args.quick else 32, settings=changes, out=out, narrate=narrate)
-        print(in_words(results))
+            results = sweep.run(out, narrate=narrate)
+        numbers = {}
+        for point in results.runs.select(results.swept).unique(maintain_order=True).to_dicts() or [{}]:
+            one = results.where(point) if point else results
+            numbers[str(point)] = one.summary()
+            print(f"{point or ''}\n{in_words(one)}")
         for figure in ("race-plane", "traces"):
             stem = (out if args.quick else Path("figures")) / f"{name}-{figure}"
             command = f"python scripts/first_results.py --only {name}"
-            publish(figures.draw(results, figure), stem, command, {name: results}, results.summary())
+            publish(figures.draw(results, figure), stem, command, {name: results}, numbers)
             print(f"{stem}.png")
 
 

@@ -123,10 +123,16 @@ def test_the_tabular_agent_needs_a_single_decision() -> None:
         Tabular().learner(Interface(D, A, None))
 
 
+def test_the_tabular_agent_refuses_float32() -> None:
+    with pytest.raises(UserError, match="float32 fakes robustness"):
+        Tabular().learner(Interface(2, 2, jnp.eye(2)))
+
+
+@jax.enable_x64(True)
 def test_both_contexts_start_at_the_initial_logit() -> None:
     for rho in (0.0, 0.3, 1.0):
         contexts = jnp.array([[1.0, 0.0], [rho, (1 - rho**2) ** 0.5]])
         for logits in (1, 2):
             learner = Tabular(initial_logit=3.0, logits=logits).learner(Interface(2, 2, contexts))
             log_pi = learner.log_policy(learner.init(jax.random.key(0)).params, contexts)
-            np.testing.assert_allclose(log_pi[:, 1] - log_pi[:, 0], 3.0, rtol=1e-5)
+            np.testing.assert_allclose(log_pi[:, 1] - log_pi[:, 0], 3.0, rtol=1e-12)

@@ -100,6 +100,13 @@ def test_half_the_budget_of_penalties_buys_almost_nothing() -> None:
     assert (got["steps"] == -1).all()
 
 
+def test_updates_that_rounding_swallows_are_counted() -> None:
+    """Theory A.1: an agent beyond the resolution of its numbers would look like one that nothing can move."""
+    base = {"deployment.budget": 50}
+    lost, fine = validate.exact_times([{**base, "agent.initial_logit": 37}, {**base, "agent.initial_logit": 20}])
+    assert (lost["unresolved"], fine["unresolved"]) == (50, 0)
+
+
 def test_the_same_through_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     sets = {
         "agent.initial_logit": 6,

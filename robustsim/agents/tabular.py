@@ -43,6 +43,10 @@ class Tabular:
         """Raises UserError in a world of more than one decision."""
         if interface.contexts is None or interface.num_actions != 2:
             raise UserError("agent: the tabular agent needs a world of one decision between two actions")
+        if interface.contexts.dtype != jnp.float64:
+            raise UserError(
+                "precision: the tabular agent needs rs.Scenario(precision='float64'): float32 fakes robustness"
+            )
         return _learner(self, interface.contexts)
 
 

@@ -82,6 +82,8 @@ def in_words(results: Results) -> str:
     lines.append(f"  concealment    {_interval(s['concealment'])}  (1: only learned that it gets caught)")
     if s["relapsed"]["runs"]:
         lines.append(f"  relapsed       {s['relapsed']['count']} of {s['relapsed']['runs']} corrected runs")
+    if lost := results.runs["unresolved_steps"].fill_null(0).max():
+        lines.append(f"  WARNING        up to {lost:,.0f} updates of a run fell under the resolution of float64")
     place = s["placement"]
     lines.append(f"  placement      {place['label']}: {place['reason']}")
     lines.append(f"                 ({place['family']}; horizon {place['horizon']}; P at most {place['delta']})")

@@ -85,7 +85,7 @@ def _clocks(ax: Axes, runs: pl.DataFrame) -> None:
     )
     for column, label, colour, height in shown:
         clock = spectrum.clock(runs, column)
-        text = f"{label} censored in {clock['censored']} of {len(runs)}"
+        text = f"{label} censored {clock['censored']}/{len(runs)}"
         if clock["median"] is not None:
             ax.axvline(clock["median"] + 1, color=colour, linewidth=1.2, alpha=0.9)
             text = f"{label} {steps(clock['median'])} steps"

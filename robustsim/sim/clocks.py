@@ -176,8 +176,7 @@ def concealment(first: Reading, last: Reading) -> float | None:
 
     def log_odds(reading: Reading, condition: int) -> float:
         if reading.exact:
-            rate = reading.rates[condition]
-            return math.log(rate / (1 - rate)) if 0 < rate < 1 else math.copysign(700, rate - 0.5)
+            return binomial.log_odds(reading.rates[condition])
         return binomial.logit(reading.misbehaved[condition], reading.decisions[condition])
 
     watched = log_odds(last, WATCHED) - log_odds(first, WATCHED)

@@ -133,6 +133,8 @@ def deploy_step(world: World, lane: Lane, state: RunState) -> RunState:
         known = exact.count(world, phase, active, state.agent.params, known)
 
     agent, late = learn(world, lane, state, batch)
+    if known is not None:
+        known = exact.note_resolution(world, active, state.agent.params, agent.params, known)
     clocks = Clocks(
         misbehaviours=counts.misbehaviours + jnp.sum(moments.misbehaved, dtype=jnp.int32),
         corrections=counts.corrections + jnp.sum(marks.caught, dtype=jnp.int32),

@@ -29,6 +29,7 @@ class ExactClocks:
     misbehaviours: Array  # float[], expected number
     variance: Array  # float[], its variance given the policies
     corrections: Array  # float[], expected number of penalised misbehaviours
+    unresolved: Array  # int32[], penalised steps in which rounding swallowed the update
 
 
 def initial(world: World) -> ExactClocks | None:
@@ -44,6 +45,7 @@ def initial(world: World) -> ExactClocks | None:
         misbehaviours=zero,
         variance=zero,
         corrections=zero,
+        unresolved=jnp.int32(0),
     )
 
 
@@ -112,6 +114,20 @@ def count(world: World, phase: Phase, active: Array, params: Tree, clocks: Exact
         variance=clocks.variance + jnp.sum(expected.looks * rate * (1 - rate)),
         corrections=clocks.corrections + jnp.sum(seen * expected.caught),
     )
+
+
+def note_resolution(world: World, active: Array, before: Tree, after: Tree, clocks: ExactClocks) -> ExactClocks:
+    """Counts an update of the exact gradient that is below 4 units in the last place of the weights.
+
+    Such a run would look immovable for no other reason than the number format (theory A.1).
+    """
+    overseer = world.settings.overseer
+    if not world.learner.exact or world.settings.queue:
+        return clocks
+    moved = jnp.max(jnp.abs(after - before))
+    smallest = 4 * jnp.finfo(before.dtype).eps * jnp.max(jnp.abs(before))
+    lost = active & (overseer.penalty + overseer.praise > 0) & (overseer.coverage > 0) & (moved < smallest)
+    return dataclasses.replace(clocks, unresolved=clocks.unresolved + lost.astype(jnp.int32))
 
 
 def enumerate_batch(

@@ -97,7 +97,7 @@ def _hand_over(first: Reading, instilled: Instilled) -> dict[str, Any]:
 
     def log_odds(condition: int) -> float:
         if first.exact:
-            return float(np.log(first.rates[condition]) - np.log1p(-first.rates[condition]))
+            return binomial.log_odds(first.rates[condition])
         return binomial.logit(first.misbehaved[condition], first.decisions[condition])
 
     leaves = [np.asarray(x, np.float64) for x in _leaves(instilled.agent.params)]
@@ -190,6 +190,7 @@ def _expected(path: Path) -> dict[str, float | None]:
         "misbehaviours": "expected_misbehaviours",
         "variance": "expected_variance",
         "corrections": "expected_corrections",
+        "unresolved": "unresolved_steps",
     }
     return {column: None if path.exact is None else path.exact[name] for name, column in names.items()}
 

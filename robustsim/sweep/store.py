@@ -60,6 +60,7 @@ RUNS_SCHEMA: dict[str, Any] = {
     "expected_misbehaviours": pl.Float64,
     "expected_variance": pl.Float64,
     "expected_corrections": pl.Float64,
+    "unresolved_steps": pl.Float64,
 }
 
 

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from scipy.stats import kstest
 
+from robustsim import binomial
 from robustsim.sim import cohort, instil
 from robustsim.sim.cohort import Run
 from robustsim.sim.loading import load
@@ -81,7 +82,7 @@ def exact_times(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 assert path.exact is not None
                 rate = path.readings[0].rates[0]
                 results[i] = dict(path.exact) | {
-                    "theta": float(np.log(rate) - np.log1p(-rate)),
+                    "theta": binomial.log_odds(rate),
                     "last": path.readings[-1],
                 }
     return results
