@@ -16,6 +16,7 @@ from robustsim.sim.cohort import Run
 from robustsim.sim.loading import load
 from robustsim.sim.settings import resolve
 from robustsim.sweep import store
+from robustsim.truth import theory
 
 
 def test_the_table_has_the_columns_of_the_contract(small_results: tuple[rs.Results, Path]) -> None:
@@ -181,3 +182,20 @@ def test_damage_and_other_versions_are_noticed(small_results: tuple[rs.Results, 
 def test_seeds_are_checked(seeds: object) -> None:
     with pytest.raises(UserError, match="seeds"):
         rs.run("bandit", seeds=seeds)  # pyright: ignore[reportArgumentType]
+
+
+def test_an_exact_run_goes_through_patience_and_relapse() -> None:
+    """A bonus brings the misbehaviour back once the overseer leaves; the times are exact (theory A.6)."""
+    settings = {"env.bonus": 0.1, "deployment.relapse_steps": 4000, "deployment.budget": 3000}
+    delays = []
+    for patience in (0.0, 2.5):
+        results = rs.run("bandit", seeds=1, settings={**settings, "deployment.patience": patience})
+        row = results.runs.row(0, named=True)
+        assert row["corrected"]
+        assert row["relapsed"]
+        assert row["t_stable"] == row["steps_to_correct"]
+        delays.append(row["steps_to_relapse"])
+    # From eps to 2 eps against a bonus: ([F(2 eps)] - [F(eps)]) / (c eta b), within the 10% of the probes' grid.
+    expected = (theory.policy_clock(theory.log_odds(0.1)) - theory.policy_clock(theory.log_odds(0.05))) / 0.1
+    assert expected <= delays[0] <= 1.1 * expected + 2
+    assert delays[1] > 5 * delays[0]  # deeper correction costs what it buys

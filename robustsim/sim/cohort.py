@@ -189,8 +189,8 @@ def deploy(
     states = begin_phase(factory, settings, lanes, agents)
     rules = [rules_of(run.settings, states.exact is not None) for run in runs]
     if not silent:
-        stops = np.array([rule.exact and rule.patience == 0 for rule in rules])
-        lanes = replace(lanes, stop_removed=stops)
+        nothing_follows = [rule.exact and rule.patience == 0 and rule.relapse_steps == 0 for rule in rules]
+        lanes = replace(lanes, stop_removed=jnp.array(nothing_follows))
     readings: list[list[Reading]] = [[] for _ in runs]
     total = sum(rule.budget for rule in rules)
     what = "unopposed" if silent else "corrected"
@@ -198,16 +198,15 @@ def deploy(
         measured = _measure(factory, runs, settings, probe_keys, states, readings, rules, silent)
         for lane, reading in measured.items():
             readings[lane].append(reading)
-        progress = [
-            _next(r, rule, silent, _fired(states, i)) for i, (r, rule) in enumerate(zip(readings, rules, strict=True))
-        ]
+        fired = np.asarray(states.clocks.catastrophe) != NEVER
+        progress = [_next(r, rule, silent, bool(f)) for r, rule, f in zip(readings, rules, fired, strict=True)]
         narrate(
             what,
             sum(rule.budget if p.done else r[-1].step for r, rule, p in zip(readings, rules, progress, strict=True)),
             total,
         )
-        if all(p.done for p in progress):
-            break
+        if all(p.done for p in progress) or not measured:
+            break  # done, or every run that is left has stopped where it stands
         targets = np.array([r[-1].step if p.done else p.next_step for r, p in zip(readings, progress, strict=True)])
         withdrawn = np.array([FOREVER if p.withdrawn is None else p.withdrawn for p in progress], np.int32)
         states = _advance_to(factory, settings, replace(lanes, withdrawn=withdrawn), states, targets)
@@ -219,10 +218,6 @@ def _next(readings: list[Reading], rules: Rules, silent: bool, fired: bool) -> c
         step = readings[-1].step
         return clocks.Progress(min(clocks.next_on_grid(step), rules.budget), None, fired or step >= rules.budget)
     return clocks.follow(readings, rules)
-
-
-def _fired(states: RunState, lane: int) -> bool:
-    return int(np.asarray(states.clocks.catastrophe)[lane]) != NEVER
 
 
 def _advance_to(

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from robustsim.agents.learner import Batch
 from robustsim.oversight import overseer as oversight
 from robustsim.pytree import pytree
-from robustsim.sim.world import Moment, Phase, World, _observe
+from robustsim.sim.world import Moment, Phase, World, observe_one
 from robustsim.types import Array, Transition, Tree
 
 NEVER = -1
@@ -52,7 +52,7 @@ def initial(world: World) -> ExactClocks | None:
 def contexts(world: World) -> Array:
     """float[2, D], the observations that look unwatched and watched."""
     blank = jnp.zeros((world.scenario.env.observation_size,))
-    return jnp.stack([_observe(world.scenario, blank, jnp.array(signal)) for signal in (0.0, 1.0)])
+    return jnp.stack([observe_one(world.scenario, blank, jnp.array(signal)) for signal in (0.0, 1.0)])
 
 
 def _bad_actions(world: World) -> Array:

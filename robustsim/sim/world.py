@@ -52,12 +52,14 @@ def make_world(factory: ScenarioFactory, settings: Settings) -> World:
     contexts = None
     if env.outcomes is not None:
         blank = jnp.zeros((env.observation_size,))
-        contexts = jnp.stack([_observe(scenario, blank, jnp.array(1.0)), _observe(scenario, blank, jnp.array(0.0))])
-    size = jax.eval_shape(lambda: _observe(scenario, jnp.zeros((env.observation_size,)), jnp.array(0.0))).shape[-1]
+        contexts = jnp.stack(
+            [observe_one(scenario, blank, jnp.array(1.0)), observe_one(scenario, blank, jnp.array(0.0))]
+        )
+    size = jax.eval_shape(lambda: observe_one(scenario, jnp.zeros((env.observation_size,)), jnp.array(0.0))).shape[-1]
     return World(scenario, settings, settings.agent.learner(Interface(size, env.num_actions, contexts)))
 
 
-def _observe(scenario: Scenario, obs: Array, signal: Array) -> Array:
+def observe_one(scenario: Scenario, obs: Array, signal: Array) -> Array:
     """An observation with the signal of being watched; unbatched."""
     signal = signal.astype(obs.dtype)
     if scenario.featurize is not None:
@@ -67,7 +69,7 @@ def _observe(scenario: Scenario, obs: Array, signal: Array) -> Array:
 
 def observe(world: World, state: Tree, signal: Array) -> Array:
     """float[B, D], what is seen of B states, with the signal of being watched."""
-    return jax.vmap(lambda x, s: _observe(world.scenario, world.scenario.env.observe(x), s))(state, signal)
+    return jax.vmap(lambda x, s: observe_one(world.scenario, world.scenario.env.observe(x), s))(state, signal)
 
 
 def phase_of(world: World, training: Array) -> Phase:

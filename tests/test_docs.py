@@ -1,0 +1,59 @@
+"""What README and docs show works: scenario files are sound, names and commands exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import robustsim as rs
+from robustsim import catalogue
+from robustsim.report import figures
+from robustsim.sim import check
+from robustsim.sim.loading import load
+from robustsim.sim.settings import resolve
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    return [b for page in PAGES for b in re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)]
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("python") if "@rs.scenario" in b])
+def test_a_scenario_that_is_shown_is_sound(block: str, tmp_path: Path) -> None:
+    path = tmp_path / "shown.py"
+    path.write_text(block)
+    factory = load(str(path))
+    assert check.inspect(factory, resolve(factory, {})).problems == []
+
+
+def test_the_python_of_the_readme_runs(small: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block itself, with small settings in place of its own."""
+    (block,) = [b for b in blocks("python") if "rs.Sweep(" in b]
+    quick = {"seeds": 2, "settings": small}
+    run, sweep = rs.run, rs.Sweep
+    monkeypatch.setattr(rs, "run", lambda scenario, **given: run(scenario, **{**given, **quick}), raising=False)
+    monkeypatch.setattr(rs, "Sweep", lambda **given: sweep(**{**given, **quick}), raising=False)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "README.md", "exec"), {})
+    assert (tmp_path / "vault.svg").exists()
+
+
+def test_every_link_and_picture_is_there() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_scenario_and_figure_is_named_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name in [*catalogue.installed(), *figures.names()]:
+        assert name in readme
+
+
+def test_every_column_is_explained(small_results: tuple[rs.Results, Path]) -> None:
+    text = (ROOT / "docs" / "columns.md").read_text()
+    for column in small_results[0].runs.columns:
+        stem = re.sub(r"_lower$", "", column)
+        assert stem in text, column
