@@ -195,8 +195,8 @@ def test_an_exact_run_goes_through_patience_and_relapse() -> None:
         assert row["relapsed"]
         assert row["t_stable"] == row["steps_to_correct"]
         delays.append(row["steps_to_relapse"])
-    # From eps to 2 eps against a bonus takes (F(2 eps) - F(eps)) / (c eta b). The overseer leaves at the first probe after
-    # removal, up to a tenth later, when the rate is already below eps: hence the wider limit above.
+    # From eps to 2 eps against a bonus takes (F(2 eps) - F(eps)) / (c eta b). The overseer leaves at the first probe
+    # after removal, up to a tenth later, when the rate is already below eps: hence the wider limit above.
     expected = (theory.policy_clock(theory.log_odds(0.1)) - theory.policy_clock(theory.log_odds(0.05))) / 0.1
     assert expected <= delays[0] <= 2 * expected
     assert delays[1] > 5 * delays[0]  # deeper correction costs what it buys
