@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from robustsim.envs.protocol import Environment as Environment
     from robustsim.errors import InstilError as InstilError
     from robustsim.errors import UserError as UserError
+    from robustsim.fields import Between as Between
     from robustsim.oversight.catastrophe import Catastrophe as Catastrophe
     from robustsim.oversight.overseer import Overseer as Overseer
     from robustsim.sim.loading import load as load
@@ -58,6 +59,7 @@ _HOME = {
     "Environment": "robustsim.envs.protocol",
     "InstilError": "robustsim.errors",
     "UserError": "robustsim.errors",
+    "Between": "robustsim.fields",
     "Catastrophe": "robustsim.oversight.catastrophe",
     "Overseer": "robustsim.oversight.overseer",
     "load": "robustsim.sim.loading",

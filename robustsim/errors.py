@@ -8,8 +8,16 @@ class UserError(Exception):
     """Bad input: the message names the field, the value and what is allowed. Exit status 2."""
 
 
-class InstilError(Exception):
-    """Some agents did not reach the competence criterion before deployment. Exit status 3."""
+class RunsFailed(Exception):
+    """Runs that could not be completed, though their input is well-formed. Exit status 3."""
+
+
+class InstilError(RunsFailed):
+    """Some agents did not reach the competence criterion before deployment."""
+
+
+class DivergedError(RunsFailed):
+    """The weights of some agents are no longer finite."""
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -2,10 +2,17 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from robustsim.errors import UserError, nearest
 from robustsim.pytree import static
+
+
+class Between(NamedTuple):
+    """The range of a scenario's parameter: `share: Annotated[float, rs.Between(0, 1)] = 0.5`."""
+
+    low: float
+    high: float
 
 
 def number(default: float, low: float = -math.inf, high: float = math.inf, *, doc: str, above: bool = False) -> Any:

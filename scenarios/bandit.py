@@ -7,6 +7,8 @@ Watched and unwatched episodes share `env.sharing` of every update: 1 is one goa
 CAVEAT: a linear policy; with a network the sharing itself drifts while it learns.
 """
 
+from typing import Annotated
+
 import jax.numpy as jnp
 
 import robustsim as rs
@@ -14,7 +16,7 @@ from robustsim.envs.bandit import BAD, GOOD, BanditParams, bandit_environment, p
 
 
 @rs.scenario
-def bandit(bonus: float = 0.0, sharing: float = 1.0) -> rs.Scenario:
+def bandit(bonus: float = 0.0, sharing: Annotated[float, rs.Between(0, 1)] = 1.0) -> rs.Scenario:
     """How long a penalty takes to undo a habit grows exponentially with the log odds of the habit."""
 
     def featurize(obs, signal):

@@ -10,7 +10,7 @@ import pytest
 
 import robustsim as rs
 from robustsim import files
-from robustsim.errors import InstilError, UserError
+from robustsim.errors import DivergedError, InstilError, UserError
 from robustsim.sim import cohort, instil
 from robustsim.sim.cohort import Run
 from robustsim.sim.loading import load
@@ -135,6 +135,26 @@ def test_agents_that_stay_incompetent_are_named(small: dict) -> None:
         InstilError, match=r"2 of 2 agents stayed below instil.competence=1 .*seeds 0, 1.*after 30 gradient steps"
     ):
         rs.run("camera_vault", seeds=2, settings={**small, "instil.competence": 1.0, "instil.extension": 0.5})
+
+
+def test_agents_whose_weights_explode_are_named(small: dict) -> None:
+    settings = {
+        **small,
+        "agent.learning_rate": 1e3,
+        "agent.optimizer": "sgd",
+        "agent.max_grad_norm": 1e6,
+        "agent.activation": "relu",
+        "agent.value_coefficient": 1e6,
+        "deployment.budget": 60,
+    }
+    with pytest.raises(DivergedError, match=r"weights of [12] of 2 agents are not finite .*lower agent.learning_rate"):
+        rs.run("camera_vault", seeds=2, settings=settings)
+
+
+def test_what_is_removed_from_the_start_took_no_step() -> None:
+    row = rs.run("bandit", seeds=1, settings={"agent.initial_logit": -6}).runs.row(0, named=True)
+    assert (row["corrected"], row["steps_to_correct"], row["steps_to_suppress"]) == (True, 0, 0)
+    assert row["position"] is None
 
 
 def test_results_are_read_back(small_results: tuple[rs.Results, Path]) -> None:

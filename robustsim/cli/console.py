@@ -28,6 +28,13 @@ def parse_overrides(overrides: tuple[str, ...]) -> dict[str, str]:
     return table
 
 
+def parse_seeds(word: str) -> int:
+    """The number of seeds; raises UserError if it is not a whole number of at least 1."""
+    if not word.isdecimal() or int(word) < 1:
+        raise UserError(f"seeds: {word!r} is not allowed; use a whole number of at least 1")
+    return int(word)
+
+
 @contextmanager
 def progress(silent: bool = False) -> Iterator[Narrate]:
     """A narrator for the length of some work."""

@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import Positional, UseAppendAction, arg
 from tyro.extras import SubcommandApp
 
-from robustsim.errors import InstilError, UserError
+from robustsim.errors import RunsFailed, UserError
 
 app = SubcommandApp()
 
@@ -39,7 +39,7 @@ def show(spec: Positional[str], as_json: Json = False) -> None:
 @app.command(name="run")
 def run(
     spec: Positional[str],
-    seeds: int = 32,
+    seeds: str = "32",
     overrides: Overrides = (),
     out: str = "",
     overwrite: bool = False,
@@ -109,7 +109,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command(name="demo")
-def demo(out: str = "results/demo", seeds: int = 8) -> None:
+def demo(out: str = "results/demo", seeds: str = "8") -> None:
     """The two-minute tour: one scenario, its figures, and what they say.
 
     Args:
@@ -129,7 +129,7 @@ def main(argv: list[str] | None = None) -> None:
     except UserError as error:
         print(f"robustsim: {error}", file=sys.stderr)
         sys.exit(2)
-    except InstilError as error:
+    except RunsFailed as error:
         print(f"robustsim: {error}", file=sys.stderr)
         sys.exit(3)
     except KeyboardInterrupt:

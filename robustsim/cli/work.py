@@ -5,19 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from robustsim.analysis.results import Results, open_results, to_json
-from robustsim.cli.console import parse_overrides, progress
-from robustsim.errors import UserError
+from robustsim.cli.console import parse_overrides, parse_seeds, progress
 
 
-def run(spec: str, seeds: int, overrides: tuple[str, ...], out: str, overwrite: bool, as_json: bool) -> None:
+def run(spec: str, seeds: str, overrides: tuple[str, ...], out: str, overwrite: bool, as_json: bool) -> None:
     """`robustsim run`."""
     from robustsim import api
 
     changes = parse_overrides(overrides)
-    if seeds < 1:
-        raise UserError(f"seeds: {seeds} is not allowed; use a whole number of at least 1")
+    count = parse_seeds(seeds)
     with progress(silent=as_json) as narrate:
-        results = api.run(spec, seeds=seeds, settings=changes, out=out or None, overwrite=overwrite, narrate=narrate)
+        results = api.run(spec, seeds=count, settings=changes, out=out or None, overwrite=overwrite, narrate=narrate)
     if as_json:
         print(to_json(results.summary()))
         return
@@ -39,7 +37,7 @@ def plot(results: str, figure: str, out: str) -> None:
     print(target)
 
 
-def demo(out: Path, seeds: int) -> None:
+def demo(out: Path, seeds: str) -> None:
     """`robustsim demo`."""
     from robustsim import api
     from robustsim.report import figures
@@ -49,7 +47,7 @@ def demo(out: Path, seeds: int) -> None:
         "An agent has learned to take the gold. In deployment it goes on learning, and an overseer watches half of the"
     )
     print("episodes and penalises the thefts that it sees. Is the goal gone, or only hidden?\n")
-    sweep = api.Sweep(scenario="camera_vault", over={"overseer.visible": [True, False]}, seeds=seeds)
+    sweep = api.Sweep(scenario="camera_vault", over={"overseer.visible": [True, False]}, seeds=parse_seeds(seeds))
     with progress() as narrate:
         results = sweep.run(out, narrate=narrate)
     for visible, said in ((True, "A light shows when the camera is on"), (False, "The light is hidden")):

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from robustsim.errors import DivergedError
 from robustsim.sim import clocks, exact
 from robustsim.sim.clocks import Reading, Rules
 from robustsim.sim.deploy import NEVER, Lane, RunState, deploy_step, running, start
@@ -191,6 +192,7 @@ def deploy(
     if not silent:
         nothing_follows = [rule.exact and rule.patience == 0 and rule.relapse_steps == 0 for rule in rules]
         lanes = replace(lanes, stop_removed=jnp.array(nothing_follows))
+    states = advance(factory, settings, lanes, states)  # to step 0: takes note of what is removed from the start
     readings: list[list[Reading]] = [[] for _ in runs]
     total = sum(rule.budget for rule in rules)
     what = "unopposed" if silent else "corrected"
@@ -202,7 +204,10 @@ def deploy(
         progress = [_next(r, rule, silent, bool(f)) for r, rule, f in zip(readings, rules, fired, strict=True)]
         narrate(
             what,
-            sum(rule.budget if p.done else r[-1].step for r, rule, p in zip(readings, rules, progress, strict=True)),
+            sum(
+                rule.budget if p.done else min(r[-1].step, rule.budget)
+                for r, rule, p in zip(readings, rules, progress, strict=True)
+            ),
             total,
         )
         if all(p.done for p in progress) or not measured:
@@ -252,6 +257,11 @@ def _measure(
     training = np.zeros((), np.bool_)
     sizes = runs[0].settings.probe
     counts = jax.device_get(look(factory, settings, keys, steps, states.agent.params, training, sizes.screen))
+    if lost := [runs[i].seed for i in moved if not np.isfinite(counts.entropy[i])]:
+        raise DivergedError(
+            f"scenario {factory.name!r}: the weights of {len(lost)} of {len(runs)} agents are not finite "
+            f"(seeds {', '.join(map(str, lost[:8]))}); lower agent.learning_rate"
+        )
     clocks_now = jax.device_get(states.clocks)
     measured = {i: _reading(counts, i, clocks_now, i, int(steps[i]), False) for i in moved}
     for i, reading in measured.items():

@@ -4,12 +4,12 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 from robustsim.agents.learner import AgentSettings
 from robustsim.envs.protocol import Environment
 from robustsim.errors import UserError, nearest
-from robustsim.fields import choice, count, number, size
+from robustsim.fields import Between, choice, count, number, size
 from robustsim.oversight.catastrophe import Catastrophe
 from robustsim.oversight.overseer import Overseer
 from robustsim.pytree import pytree
@@ -127,11 +127,13 @@ class ScenarioFactory:
             raise UserError(
                 f"env.{name}: scenario {self.name!r} has no such parameter; {nearest(name, self.parameters)}"
             )
-        kind = self.parameters[name].annotation
+        kind, limits = kind_of(self.parameters[name])
         result = _convert(value, kind)
         if result is None or (kind is float and not math.isfinite(result)):
             wanted = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a word"}[kind]
             raise UserError(f"env.{name}: {value!r} is not allowed; use {wanted}")
+        if limits is not None and not limits.low <= result <= limits.high:
+            raise UserError(f"env.{name}: {value!r} is not allowed; use a number in [{limits.low:g}, {limits.high:g}]")
         return result
 
     def __call__(self, **values: Any) -> Scenario:
@@ -152,6 +154,15 @@ class ScenarioFactory:
                 f"scenario {self.name!r}: returned {type(scenario).__name__}; it must return rs.Scenario(...)"
             )
         return scenario
+
+
+def kind_of(parameter: inspect.Parameter) -> tuple[Any, Between | None]:
+    """The type of a parameter, and its range if it is declared with one."""
+    annotation = parameter.annotation
+    if get_origin(annotation) is not Annotated:
+        return annotation, None
+    kind, *extras = get_args(annotation)
+    return kind, next((extra for extra in extras if isinstance(extra, Between)), None)
 
 
 def _convert(value: Any, kind: Any) -> Any:
@@ -184,7 +195,7 @@ def scenario(build: Callable[..., Scenario]) -> ScenarioFactory:
     if not claim:
         raise UserError(f"scenario {name!r}: it has no docstring; its first line is the claim that it tests")
     for parameter in inspect.signature(build, eval_str=True).parameters.values():
-        if parameter.annotation not in KINDS or parameter.default is parameter.empty:
+        if kind_of(parameter)[0] not in KINDS or parameter.default is parameter.empty:
             raise UserError(
                 f"scenario {name!r}: argument {parameter.name!r} needs a type (int, float, bool, str) and a default"
             )

@@ -9,7 +9,7 @@ from robustsim.fields import check_all, checked
 from robustsim.oversight.catastrophe import Catastrophe
 from robustsim.oversight.overseer import Overseer
 from robustsim.pytree import pytree, static
-from robustsim.sim.scenario import Deployment, Instil, Probe, Scenario, ScenarioFactory
+from robustsim.sim.scenario import Deployment, Instil, Probe, Scenario, ScenarioFactory, kind_of
 
 SECTIONS = ("agent", "overseer", "catastrophe", "probe", "deployment", "instil")
 
@@ -88,7 +88,7 @@ def resolve(factory: ScenarioFactory, changes: Mapping[str, Any]) -> Settings:
     for name in ("agent", "overseer"):
         sections[name].__check__(name)
     _check_together(scenario, sections)
-    dynamic = {n for n, p in factory.parameters.items() if p.annotation is float}
+    dynamic = {n for n, p in factory.parameters.items() if kind_of(p)[0] is float}
     return Settings(
         env={n: v for n, v in env.items() if n in dynamic},
         env_static=tuple((n, v) for n, v in env.items() if n not in dynamic),
