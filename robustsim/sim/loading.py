@@ -12,6 +12,8 @@ from robustsim.errors import UserError, nearest
 from robustsim.sim import scenario as scenarios
 from robustsim.sim.scenario import ScenarioFactory
 
+EXTRAS = {"gymnax": "envs"}  # foreign packages, and the extra that brings them
+
 
 def load(spec: "str | ScenarioFactory") -> ScenarioFactory:
     """The scenario that `spec` names.
@@ -69,7 +71,9 @@ def _execute(path: Path) -> ModuleType:
     except Exception as error:  # whatever a user's file raises becomes one line that names the file
         del sys.modules[module_name]
         first = str(error).split("\n")[0]
-        raise UserError(f"{path}: does not load: {type(error).__name__}: {first}") from error
+        extra = EXTRAS.get(getattr(error, "name", "") or "")
+        hint = f"; pip install 'robustsim[{extra}]'" if extra else ""
+        raise UserError(f"{path}: does not load: {type(error).__name__}: {first}{hint}") from error
     finally:
         scenarios.set_source("", "")
         sys.path.remove(str(path.parent.resolve()))
