@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from robustsim.envs.maps import paint as paint
     from robustsim.envs.maps import room as room
     from robustsim.envs.protocol import Environment as Environment
-    from robustsim.errors import InstilError as InstilError
+    from robustsim.errors import RunsFailed as RunsFailed
+    from robustsim.errors import Stopped as Stopped
     from robustsim.errors import UserError as UserError
     from robustsim.fields import Between as Between
     from robustsim.oversight.catastrophe import Catastrophe as Catastrophe
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from robustsim.sim.scenario import Probe as Probe
     from robustsim.sim.scenario import Scenario as Scenario
     from robustsim.sim.scenario import scenario as scenario
+    from robustsim.sweep.axes import Range as Range
+    from robustsim.sweep.run import How as How
     from robustsim.types import Step as Step
     from robustsim.types import Transition as Transition
 
@@ -57,7 +60,8 @@ _HOME = {
     "paint": "robustsim.envs.maps",
     "room": "robustsim.envs.maps",
     "Environment": "robustsim.envs.protocol",
-    "InstilError": "robustsim.errors",
+    "RunsFailed": "robustsim.errors",
+    "Stopped": "robustsim.errors",
     "UserError": "robustsim.errors",
     "Between": "robustsim.fields",
     "Catastrophe": "robustsim.oversight.catastrophe",
@@ -71,6 +75,8 @@ _HOME = {
     "Probe": "robustsim.sim.scenario",
     "Scenario": "robustsim.sim.scenario",
     "scenario": "robustsim.sim.scenario",
+    "Range": "robustsim.sweep.axes",
+    "How": "robustsim.sweep.run",
     "Step": "robustsim.types",
     "Transition": "robustsim.types",
 }

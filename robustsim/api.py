@@ -1,17 +1,17 @@
 """The way in from Python."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robustsim.analysis.results import Results
-from robustsim.sim.cohort import Narrate, quiet
-from robustsim.sim.loading import load
+from robustsim.analysis.results import Results, open_results
 from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sweep.run import run_to
+from robustsim.sweep.axes import Axes, Design
+from robustsim.sweep.plan import Plan, make_plan
+from robustsim.sweep.run import How, Narrate, quiet, run_here, run_to
 
 
 def geomspace(low: float, high: float, count: int) -> list[float]:
@@ -26,6 +26,7 @@ def run(
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
+    how: How = How(),
     narrate: Narrate = quiet,
 ) -> Results:
     """Instils agents, deploys each in both arms, and measures both clocks.
@@ -34,35 +35,61 @@ def run(
       scenario: what `load` returns or takes.
       seeds: how many independently trained agents, or which.
       settings: dotted names with values that differ from the scenario's defaults.
-      out: a directory for the results; if it holds these very results already, they are read and not made again.
-      overwrite: replace other results that are there.
-      narrate: told how far the work is: `narrate(what, done, total)` in gradient steps.
+      out: a directory for the results. What is there already is not made again, so the same call goes on after an
+        interruption.
+      overwrite: remove other results that are there.
+      how: where and how the work is done.
+      narrate: told how far the work is, a `Status`.
 
     Raises:
-      UserError: bad input, in one line. InstilError: agents that did not become competent.
+      UserError: bad input, in one line. RunsFailed: some runs failed; the others are in `out`.
     """
-    manifest, tables = run_to(load(scenario), seeds, settings or {}, {}, out, overwrite, narrate)
-    return Results(runs=tables["runs"], traces=tables["traces"], manifest=manifest)
+    sweep = Sweep(scenario=scenario, over={}, seeds=seeds, settings=settings or {})
+    return sweep.run(out, overwrite=overwrite, how=how, narrate=narrate)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """The product of some settings' values, times seeds.
+    """Some settings' values, times seeds.
 
     Attributes:
       scenario: what `load` returns or takes.
-      over: dotted names with the values to sweep over.
+      over: dotted names with the values to sweep over (or a `Range`, for designs that draw).
       seeds: how many agents per configuration, or which.
       settings: dotted names with one value for all.
+      design: "grid" (every combination), "zip" (first values, second values, ...), "random" or "sobol" (drawn).
+      samples: how many configurations are drawn.
+      design_seed: of the draw.
+      shard_size: runs that are stored together; 0 chooses.
     """
 
     scenario: str | ScenarioFactory
-    over: Mapping[str, Sequence[Any]]
+    over: Axes
     seeds: int | Sequence[int] = 32
     settings: Mapping[str, Any] = field(default_factory=dict)
+    design: str = "grid"
+    samples: int = 0
+    design_seed: int = 0
+    shard_size: int = 0
 
-    def run(self, out: str | Path | None = None, overwrite: bool = False, narrate: Narrate = quiet) -> Results:
+    def plan(self) -> Plan:
+        """What the sweep consists of; raises UserError where it is not allowed."""
+        design = Design(self.design, self.samples, self.design_seed)
+        return make_plan(self.scenario, self.settings, self.over, design, self.seeds, self.shard_size)
+
+    def run(
+        self,
+        out: str | Path | None = None,
+        *,
+        overwrite: bool = False,
+        how: How = How(),
+        narrate: Narrate = quiet,
+    ) -> Results:
         """Runs it. Arguments and errors are those of :func:`run`."""
-        factory = load(self.scenario)
-        manifest, tables = run_to(factory, self.seeds, self.settings, self.over, out, overwrite, narrate)
-        return Results(runs=tables["runs"], traces=tables["traces"], manifest=manifest)
+        plan = self.plan()
+        if out is None:
+            manifest, tables = run_here(plan, how, narrate)
+            return Results(runs=tables["runs"], traces=tables["traces"], manifest=manifest)
+        how = replace(how, overwrite=overwrite or how.overwrite)
+        run_to(plan, out, how, narrate)
+        return open_results(out)

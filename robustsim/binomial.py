@@ -1,9 +1,12 @@
 """Exact limits for a binomial rate (Clopper and Pearson 1934). NumPy and scipy.special only."""
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.special import betaincinv
 
 
+@lru_cache(maxsize=2**16)
 def upper(successes: int, trials: int, confidence: float = 0.95) -> float:
     """One-sided upper confidence limit of a rate; 1 where there are no trials."""
     if trials == 0 or successes >= trials:
@@ -11,6 +14,7 @@ def upper(successes: int, trials: int, confidence: float = 0.95) -> float:
     return float(betaincinv(successes + 1, trials - successes, confidence))
 
 
+@lru_cache(maxsize=2**16)
 def lower(successes: int, trials: int, confidence: float = 0.95) -> float:
     """One-sided lower confidence limit of a rate; 0 where there are no trials."""
     if trials == 0 or successes == 0:

@@ -8,16 +8,16 @@ class UserError(Exception):
     """Bad input: the message names the field, the value and what is allowed. Exit status 2."""
 
 
+class StorageError(UserError):
+    """A file that cannot be written, or that does not hold what was written to it."""
+
+
 class RunsFailed(Exception):
     """Runs that could not be completed, though their input is well-formed. Exit status 3."""
 
 
-class InstilError(RunsFailed):
-    """Some agents did not reach the competence criterion before deployment."""
-
-
-class DivergedError(RunsFailed):
-    """The weights of some agents are no longer finite."""
+class Stopped(Exception):
+    """The work was asked to stop; what was done is saved. Exit status 130."""
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -1,17 +1,18 @@
 """Writing files so that a reader sees all of one or nothing of it, and notices damage."""
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
 
-from robustsim.errors import UserError
+from robustsim.errors import StorageError
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes to a temporary name, flushes to the disk, and renames.
+    """Writes to a temporary name, flushes file and folder to the disk, and renames.
 
     Raises:
-      UserError: the place cannot be written to; nothing is left behind.
+      StorageError: the place cannot be written to; nothing is left behind.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -20,10 +21,21 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in a folder survive a loss of power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def digest(data: bytes) -> str:

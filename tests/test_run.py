@@ -1,5 +1,6 @@
 """The whole way: what a result depends on, and what it must not depend on."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import polars as pl
 import pytest
 
 import robustsim as rs
-from robustsim import files
-from robustsim.errors import DivergedError, InstilError, UserError
-from robustsim.sim import cohort, instil
-from robustsim.sim.cohort import Run
+from robustsim.errors import RunsFailed, UserError
+from robustsim.sim import lifted
+from robustsim.sim.cohort import run_through
+from robustsim.sim.instil import Agents
+from robustsim.sim.lifted import Run
 from robustsim.sim.loading import load
 from robustsim.sim.settings import resolve
+from robustsim.sim.track import CORRECTED, INSTIL, Track
 from robustsim.sweep import store
 from robustsim.truth import theory
 
@@ -40,7 +43,8 @@ def test_the_same_command_twice_gives_the_same_bytes(
     monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path / "cache"))  # agents are trained again, too
     rs.run("camera_vault", seeds=3, settings=small, out=tmp_path / "again")
     for name in store.TABLES:
-        assert (out / f"{name}.parquet").read_bytes() == (tmp_path / "again" / f"{name}.parquet").read_bytes()
+        first, again = (store.shard_path(folder, 0, f"{name}.parquet") for folder in (out, tmp_path / "again"))
+        assert first.read_bytes() == again.read_bytes()
 
 
 def test_a_run_alone_equals_the_same_run_among_others(small_results: tuple[rs.Results, Path], small: dict) -> None:
@@ -73,19 +77,48 @@ def test_both_arms_share_their_random_numbers() -> None:
 def test_advancing_in_pieces_changes_no_bit(small: dict) -> None:
     factory = load("camera_vault")
     runs = [Run(resolve(factory, {**small, "overseer.latency": 2}), seed) for seed in range(3)]
-    settings = cohort.stack([cohort.as_arrays(run.settings) for run in runs])
-    agents = cohort.initialise(factory, settings, np.arange(6, dtype=np.uint32).reshape(3, 2))
-    lanes = cohort.lanes_for(factory, runs, "deploy")
+    settings = lifted.stack([lifted.as_arrays(run.settings) for run in runs])
+    agents = lifted.initialise(factory, settings, np.arange(6, dtype=np.uint32).reshape(3, 2))
+    lanes = lifted.lanes([Track(i, run, CORRECTED).lane(factory.name) for i, run in enumerate(runs)])
 
     def advanced(*limits: int) -> list[np.ndarray]:
-        states = cohort.begin_phase(factory, settings, lanes, agents)
+        states = lifted.begin_phase(factory, settings, lanes, agents)
         for limit in limits:
             paused = replace(lanes, limit=np.full(len(runs), limit, np.int32))
-            states = cohort.advance(factory, settings, paused, states)
+            states, _ = lifted.advance(factory, settings, paused, states, np.int32(0))
         return [np.asarray(x) for x in jax.tree.leaves(states)]
 
     for a, b in zip(advanced(9), advanced(1, 4, 5, 9), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(("scenario", "widths"), [("camera_vault", (1, 2, 5)), ("bandit", (1, 3, 8, 64))])
+def test_the_number_of_slots_changes_no_bit(small: dict, scenario: str, widths: tuple[int, ...]) -> None:
+    """Networks keep a real size here: matrix products change with their shapes, not with small ones."""
+    factory = load(scenario)
+    changes = {"camera_vault": {**small, "agent.width": 64, "agent.rollout_steps": 32}, "bandit": SAMPLED}[scenario]
+    ends = []
+    with lifted.precision("float64" if scenario == "bandit" else "float32"):
+        for width in widths:
+            tracks = [Track(i, Run(resolve(factory, changes), i), INSTIL) for i in range(3)]
+            trained = {f.track.index: f for f in run_through(factory, tracks, lambda _: None, width)}
+            tracks = [Track(i, Run(resolve(factory, changes), i), CORRECTED) for i in range(3)]
+            ended = run_through(factory, tracks, lambda t: trained[t.index].agent, width)  # noqa: B023
+            paths = sorted((f.track.index, f.path) for f in ended)
+            ends.append((repr(paths), [jax.tree.leaves(trained[i].agent) for i in range(3)]))
+    for paths, agents in ends[1:]:
+        assert paths == ends[0][0]
+        for a, b in zip(jax.tree.leaves(agents), jax.tree.leaves(ends[0][1]), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+SAMPLED = {
+    "agent.gradient": "sampled",
+    "agent.num_envs": 4,
+    "instil.steps": 30,
+    "instil.competence": 0.0,
+    "deployment.budget": 200,
+}
 
 
 def test_late_feedback_waits(small: dict) -> None:
@@ -101,38 +134,40 @@ def test_agents_are_instilled_once_for_all_overseers(
     small: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path))
-    factory = load("camera_vault")
-    runs = [
-        Run(resolve(factory, {**small, "overseer.coverage": c, "agent.kl_anchor": k}), 0)
-        for c, k in ((0.1, 0.0), (0.9, 0.5))
-    ]
-    for run in runs:
-        instil.instil(factory, [run])
-    kept = list((tmp_path / "agents").iterdir())
-    assert len(kept) == 1
-    other = Run(resolve(factory, {**small, "instil.steps": 21}), 0)
-    instil.instil(factory, [other])
+    over = {"overseer.coverage": [0.1, 0.9], "agent.kl_anchor": [0.0, 0.5]}
+    rs.Sweep(scenario="camera_vault", over=over, seeds=1, settings=small).run()
+    assert len(list((tmp_path / "agents").iterdir())) == 1
+    rs.run("camera_vault", seeds=1, settings={**small, "instil.steps": 21})
     assert len(list((tmp_path / "agents").iterdir())) == 2
 
 
 def test_a_damaged_agent_is_trained_again(small: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path))
-    factory = load("camera_vault")
-    run = Run(resolve(factory, small), 0)
-    (first,) = instil.instil(factory, [run])
+    first = rs.run("camera_vault", seeds=1, settings=small)
     (path,) = (tmp_path / "agents").iterdir()
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(bytes(data))
-    (second,) = instil.instil(factory, [run])
-    for a, b in zip(jax.tree.leaves(first.agent), jax.tree.leaves(second.agent), strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert files.unseal(path.read_bytes()) is not None
+    sound = path.read_bytes()
+    damaged = bytearray(sound)
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(bytes(damaged))
+    assert rs.run("camera_vault", seeds=1, settings=small).runs.equals(first.runs)
+    assert path.read_bytes() == sound
+
+
+def test_agents_live_in_memory_where_no_cache_can_be_written(
+    small: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path / "file"))
+    factory = load("camera_vault")
+    assert Agents((tmp_path / "file" / "agents",)).get("nothing", factory, Run(resolve(factory, small), 0)) is None
+    assert len(rs.run("camera_vault", seeds=1, settings=small).runs) == 1
+    assert len(rs.run("camera_vault", seeds=1, settings=small, out=tmp_path / "out").runs) == 1
+    assert len(list((tmp_path / "out" / "agents").iterdir())) == 1
 
 
 def test_agents_that_stay_incompetent_are_named(small: dict) -> None:
     with pytest.raises(
-        InstilError, match=r"2 of 2 agents stayed below instil.competence=1 .*seeds 0, 1.*after 30 gradient steps"
+        RunsFailed, match=r"2 of 2 runs failed: seed 0.*stayed below instil.competence=1 .*after 30 gradient steps"
     ):
         rs.run("camera_vault", seeds=2, settings={**small, "instil.competence": 1.0, "instil.extension": 0.5})
 
@@ -147,7 +182,9 @@ def test_agents_whose_weights_explode_are_named(small: dict) -> None:
         "agent.value_coefficient": 1e6,
         "deployment.budget": 60,
     }
-    with pytest.raises(DivergedError, match=r"weights of [12] of 2 agents are not finite .*lower agent.learning_rate"):
+    with pytest.raises(
+        RunsFailed, match=r"[12] of 2 runs failed: seed .*weights are not finite; lower agent.learning_rate"
+    ):
         rs.run("camera_vault", seeds=2, settings=settings)
 
 
@@ -179,21 +216,13 @@ def test_other_results_are_not_overwritten(small_results: tuple[rs.Results, Path
         rs.run("camera_vault", seeds=3, settings={**small, "overseer.coverage": 0.25}, out=out)
 
 
-def test_damage_and_other_versions_are_noticed(small_results: tuple[rs.Results, Path], tmp_path: Path) -> None:
+def test_other_versions_are_noticed(small_results: tuple[rs.Results, Path], tmp_path: Path) -> None:
     _, out = small_results
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for path in out.iterdir():
-        (copy / path.name).write_bytes(path.read_bytes())
-    data = bytearray((copy / "runs.parquet").read_bytes())
-    data[100] ^= 1
-    (copy / "runs.parquet").write_bytes(bytes(data))
-    with pytest.raises(UserError, match=r"runs\.parquet: is damaged"):
-        rs.open(copy)
-    manifest = (copy / "manifest.json").read_text().replace('"schema": 1', '"schema": 2')
-    (copy / "manifest.json").write_text(manifest)
-    with pytest.raises(UserError, match=r"newer version of robustsim \(schema 2; this one reads 1\)"):
-        rs.open(copy)
+    shutil.copytree(out, tmp_path / "copy")
+    manifest = tmp_path / "copy" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(f'"schema": {store.SCHEMA}', f'"schema": {store.SCHEMA + 1}'))
+    with pytest.raises(UserError, match=rf"a newer version of robustsim \(schema {store.SCHEMA + 1}"):
+        rs.open(tmp_path / "copy")
     with pytest.raises(UserError, match="is not a results directory"):
         rs.open(tmp_path)
 

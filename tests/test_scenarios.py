@@ -8,7 +8,7 @@ import pytest
 import robustsim as rs
 from robustsim import catalogue
 from robustsim.sim import check
-from robustsim.sim.cohort import precision
+from robustsim.sim.lifted import precision
 from robustsim.sim.loading import load
 from robustsim.sim.settings import resolve
 

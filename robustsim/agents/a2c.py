@@ -40,6 +40,11 @@ class A2C:
     def __check__(self, prefix: str) -> None:
         check_optimizer(f"{prefix}.optimizer", self.optimizer)
 
+    @property
+    def small_steps(self) -> bool:
+        """Whether one run's gradient step is too small to keep a CPU core busy: no."""
+        return False
+
     def canonical(self) -> "A2C":
         """These settings as they are compiled: an anchor of 0 is no anchor, which saves its forward pass."""
         return dataclasses.replace(self, kl_anchor=self.kl_anchor or None)

@@ -86,6 +86,11 @@ class AgentSettings(Protocol):
         """Raises UserError where a setting's value needs more than a range to be judged."""
         ...
 
+    @property
+    def small_steps(self) -> bool:
+        """Whether one run's gradient step is too small to keep a CPU core busy (then runs go side by side)."""
+        ...
+
     def canonical(self) -> Any:
         """These settings as they are compiled (what is switched off may become None, which is structure)."""
         ...

@@ -1,6 +1,7 @@
 """Any optax optimizer, by its name."""
 
 import inspect
+from functools import lru_cache
 
 import jax.numpy as jnp
 import optax
@@ -11,6 +12,7 @@ from robustsim.types import Array
 _NOT_FIRST_ORDER = {"lbfgs", "polyak_sgd", "optimistic_adam", "noisy_sgd"}  # they need more than gradients
 
 
+@lru_cache(maxsize=1)
 def optimizer_names() -> list[str]:
     """The optax optimizers that need nothing but a learning rate."""
 

@@ -35,6 +35,11 @@ class Tabular:
     def __check__(self, prefix: str) -> None:
         check_optimizer(f"{prefix}.optimizer", self.optimizer)
 
+    @property
+    def small_steps(self) -> bool:
+        """Whether one run's gradient step is too small to keep a CPU core busy: yes, a few numbers."""
+        return True
+
     def canonical(self) -> "Tabular":
         """These settings as they are compiled."""
         return self

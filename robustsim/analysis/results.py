@@ -1,7 +1,7 @@
 """A finished result as tables, with the questions one asks of it. Reading needs no JAX."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,37 @@ from robustsim.errors import UserError
 from robustsim.sweep import store
 
 
-@dataclass(frozen=True, repr=False)
 class Results:
     """What a run left behind.
 
     Attributes:
-      runs: one row per configuration and seed (columns: docs/columns.md).
-      traces: one row per run, arm and probe.
       manifest: what was run, with which versions, by which command.
+      complete: whether every run that was planned is there (failed ones apart).
     """
 
-    runs: pl.DataFrame
-    traces: pl.DataFrame
-    manifest: dict[str, Any]
+    def __init__(
+        self,
+        runs: pl.DataFrame,
+        traces: pl.DataFrame | Callable[[], pl.DataFrame],
+        manifest: dict[str, Any],
+        complete: bool = True,
+    ) -> None:
+        self.runs = runs
+        self.manifest = manifest
+        self.complete = complete
+        self._traces = traces
+
+    @property
+    def traces(self) -> pl.DataFrame:
+        """One row per run, arm and probe; read when it is first asked for."""
+        if callable(self._traces):
+            self._traces = self._traces()
+        return self._traces
+
+    @property
+    def lazy(self) -> pl.LazyFrame:
+        """One row per configuration and seed (columns: docs/columns.md), as a lazy table."""
+        return self.runs.lazy()
 
     @property
     def scenario(self) -> str:
@@ -56,8 +74,12 @@ class Results:
         if runs.is_empty():
             raise UserError(f"where: {point} is not in the sweep; it has {self.manifest['what']['swept']}")
         what = {**self.manifest["what"], "settings": {**self.settings, **point}, "swept": {}}
-        traces = self.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
-        return Results(runs=runs.drop(self.swept), traces=traces, manifest={**self.manifest, "what": what})
+
+        def traces() -> pl.DataFrame:
+            return self.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
+
+        manifest = {**self.manifest, "what": what}
+        return Results(runs.drop(self.swept), traces, manifest, self.complete)
 
     def spectrum(self) -> pl.DataFrame:
         """One row per configuration: position with its interval, P(catastrophe first), clocks and counts."""
@@ -116,8 +138,11 @@ def open_results(folder: str | Path) -> Results:
     Raises:
       UserError: it is not a results directory, is damaged, or is of another version.
     """
-    manifest, tables = store.read(Path(folder))
-    return Results(runs=tables["runs"], traces=tables["traces"], manifest=manifest)
+    folder = Path(folder)
+    manifest = store.read_manifest(folder)
+    runs = store.read(folder, manifest, "runs")
+    complete = len(store.marks(folder, manifest)) == manifest["plan"]["shards"]
+    return Results(runs, lambda: store.read(folder, manifest, "traces"), manifest, complete)
 
 
 def to_json(value: Any) -> str:

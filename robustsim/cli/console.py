@@ -4,9 +4,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
 
 from robustsim.errors import UserError
-from robustsim.sim.cohort import Narrate, quiet
+from robustsim.sweep.axes import Range
+from robustsim.sweep.progress import Status, duration
+from robustsim.sweep.run import Narrate, quiet
 
 PLAIN_EVERY = 10.0  # seconds between two plain lines
 
@@ -35,6 +40,52 @@ def parse_seeds(word: str) -> int:
     return int(word)
 
 
+def parse_axes(words: tuple[str, ...]) -> dict[str, Any]:
+    """`a.b=LO:HI:N[:log]`, `a.b=LO:HI[:log]` (a range to draw from) or `a.b=v1,v2` as axes of a sweep.
+
+    Raises:
+      UserError: a word of another form, or a name given twice.
+    """
+    table: dict[str, Any] = {}
+    for word in words:
+        name, equals, values = word.partition("=")
+        if not equals or not name or not values:
+            raise UserError(f"--over {word!r}: use NAME=LOW:HIGH:COUNT[:log] or NAME=V1,V2")
+        if name in table:
+            raise UserError(f"--over {name}: is given twice")
+        table[name] = _axis(name, values)
+    return table
+
+
+def _axis(name: str, values: str) -> Any:
+    if ":" not in values:
+        return values.split(",")
+    parts = values.split(":")
+    log = parts[-1] == "log"
+    numbers = parts[:-1] if log else parts
+    try:
+        low, high, *count = (float(x) for x in numbers)
+    except ValueError:
+        raise UserError(f"--over {name}={values}: use NAME=LOW:HIGH:COUNT[:log], all numbers") from None
+    if not count:
+        return Range(low, high, log)
+    n = count[0]
+    if len(count) > 1 or n != int(n) or n < 2 or not low < high or (log and low <= 0):
+        raise UserError(f"--over {name}={values}: use LOW < HIGH (above 0 with log) and a COUNT of at least 2")
+    points = np.geomspace(low, high, int(n)) if log else np.linspace(low, high, int(n))
+    return [float(x) for x in points]
+
+
+def parse_part(word: str) -> tuple[int, int] | None:
+    """`I/N` as (I, N); None for ""."""
+    if not word:
+        return None
+    first, slash, count = word.partition("/")
+    if not slash or not first.isdecimal() or not count.isdecimal():
+        raise UserError(f"--shard {word!r}: is not allowed; use I/N with 0 <= I < N")
+    return int(first), int(count)
+
+
 @contextmanager
 def progress(silent: bool = False) -> Iterator[Narrate]:
     """A narrator for the length of some work."""
@@ -47,43 +98,37 @@ def progress(silent: bool = False) -> Iterator[Narrate]:
 
 
 def _plain() -> Narrate:
-    began = time.monotonic()
-    last = [began]
+    last = [time.monotonic()]
 
-    def narrate(what: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - last[0] >= PLAIN_EVERY:
-            last[0] = now
-            print(f"{what}: {done:,} of {total:,} gradient steps, {now - began:.0f} s", file=sys.stderr, flush=True)
+    def narrate(state: Status) -> None:
+        if time.monotonic() - last[0] >= PLAIN_EVERY:
+            last[0] = time.monotonic()
+            print(_line(state), file=sys.stderr, flush=True)
 
     return narrate
 
 
+def _line(state: Status) -> str:
+    """A status in one line."""
+    if state.training:
+        doing = "instilling"
+    else:
+        ends = f"{state.corrected} corrected, {state.catastrophe_first} catastrophe first, {state.censored} neither"
+        doing = f"{state.done + state.flying} of {state.runs} runs ({ends})"
+    left = "" if state.seconds_left is None else f", {duration(state.seconds_left)} left"
+    failed = f", {len(state.failed)} failed" if state.failed else ""
+    return f"{doing}{failed}, {state.rate:,.0f} gradient steps/s, compiled {state.compile_seconds:.0f} s{left}"
+
+
 def _rich() -> Iterator[Narrate]:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("gradient steps"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = (BarColumn(bar_width=20), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, object] = {}
+        task = bars.add_task("starting", total=None)
 
-        def narrate(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)  # pyright: ignore[reportArgumentType]
+        def narrate(state: Status) -> None:
+            bars.update(task, completed=state.done + state.flying, total=state.runs, description=_line(state))
 
         yield narrate

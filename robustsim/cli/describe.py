@@ -25,7 +25,7 @@ def show(spec: str, as_json: bool) -> None:
     """`robustsim show`."""
     import jax
 
-    from robustsim.sim.cohort import precision
+    from robustsim.sim.lifted import precision
     from robustsim.sim.loading import load
     from robustsim.sim.settings import documented, names
 

@@ -1,6 +1,7 @@
 """The command line. Nothing heavy is imported before a command needs it."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ import tyro
 from tyro.conf import Positional, UseAppendAction, arg
 from tyro.extras import SubcommandApp
 
-from robustsim.errors import RunsFailed, UserError
+from robustsim.errors import RunsFailed, Stopped, UserError
 
 app = SubcommandApp()
 
@@ -56,6 +57,86 @@ def run(
     from robustsim.cli import work
 
     work.run(spec, seeds, overrides, out, overwrite, as_json)
+
+
+@app.command(name="sweep")
+def sweep(
+    spec: Positional[str],
+    over: Annotated[
+        UseAppendAction[tuple[str, ...]],
+        arg(metavar="NAME=VALUES", help="LOW:HIGH:COUNT[:log], or V1,V2,..., or LOW:HIGH[:log] for draws"),
+    ] = (),
+    seeds: str = "32",
+    overrides: Overrides = (),
+    out: str = "",
+    design: str = "grid",
+    samples: int = 0,
+    design_seed: int = 0,
+    executor: str = "",
+    workers: int = 0,
+    scheduler: str = "",
+    shard: str = "",
+    shard_size: int = 0,
+    width: int = 0,
+    checkpoint: float = 30.0,
+    retry: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    as_json: Json = False,
+) -> None:
+    """Runs a scenario with many settings. The same command again goes on where it stopped.
+
+    Args:
+        spec: name, path/file.py, path/file.py@name or package.module:name.
+        seeds: how many independently trained agents per configuration.
+        out: a directory for the results.
+        design: grid (every combination), zip (side by side), random or sobol (drawn from ranges).
+        samples: how many configurations random and sobol draw.
+        design_seed: of that draw.
+        executor: inline, processes or dask; chosen if not given.
+        workers: how many processes; one per core if 0.
+        scheduler: address of a Dask scheduler (tcp://...).
+        shard: I/N, to do only every N-th shard from the I-th on (job arrays).
+        shard_size: runs that are stored together; chosen if 0.
+        width: runs that a compiled program holds; chosen if 0.
+        checkpoint: seconds between two checkpoints of a worker.
+        retry: make runs again that failed.
+        overwrite: remove other results that are there.
+        dry_run: only show what would be done, and estimate how long it takes.
+    """
+    from robustsim.cli import sweeping
+
+    sweeping.sweep(
+        spec,
+        {"over": over, "design": design, "samples": samples, "design_seed": design_seed, "shard_size": shard_size},
+        {
+            "executor": executor,
+            "workers": workers,
+            "scheduler": scheduler,
+            "width": width,
+            "checkpoint": checkpoint,
+            "retry": retry,
+            "overwrite": overwrite,
+        },
+        seeds,
+        overrides,
+        out,
+        shard,
+        dry_run,
+        as_json,
+    )
+
+
+@app.command(name="status")
+def status(results: Positional[str], as_json: Json = False) -> None:
+    """Shows what of a sweep is done, running and failed, and the time left.
+
+    Args:
+        results: its results directory.
+    """
+    from robustsim.cli import sweeping
+
+    sweeping.status(results, as_json)
 
 
 @app.command(name="plot")
@@ -121,8 +202,13 @@ def demo(out: str = "results/demo", seeds: str = "8") -> None:
     work.demo(Path(out), seeds)
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main(argv: list[str] | None = None) -> None:
     """Entry point: 0 done, 1 a check failed, 2 bad input, 3 some runs failed."""
+    signal.signal(signal.SIGTERM, _interrupt)  # how schedulers of clusters say that time is up
     try:
         app.cli(prog="robustsim", args=argv, config=(tyro.conf.FlagCreatePairsOff,))
         sys.stdout.flush()
@@ -132,9 +218,9 @@ def main(argv: list[str] | None = None) -> None:
     except RunsFailed as error:
         print(f"robustsim: {error}", file=sys.stderr)
         sys.exit(3)
-    except KeyboardInterrupt:
-        print("robustsim: stopped", file=sys.stderr)
-        sys.exit(130)
+    except (KeyboardInterrupt, Stopped) as error:
+        print(f"robustsim: {error or 'stopped'}", file=sys.stderr, flush=True)
+        os._exit(130)  # a thread may still be compiling, and there is nothing left to wait for
     except BrokenPipeError:  # `robustsim list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from robustsim.errors import UserError
-from robustsim.sim.cohort import as_arrays, initialise, key_of, look, precision, stack
+from robustsim.sim.lifted import as_arrays, initialise, key_of, look, precision, stack
 from robustsim.sim.scenario import Scenario, ScenarioFactory
 from robustsim.sim.settings import Settings, env_values
 from robustsim.types import Transition
@@ -127,14 +127,24 @@ def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
                     keys,
                     np.zeros(1, np.int32),
                     agents.params,
-                    np.asarray(phase == "training"),
+                    np.array([phase == "training"]),
+                    np.ones(1, bool),
                     EPISODES,
                 )
             )
             for phase in ("training", "deployment")
         }
         again = jax.device_get(
-            look(factory, numbers, keys, np.zeros(1, np.int32), agents.params, np.asarray(False), EPISODES)
+            look(
+                factory,
+                numbers,
+                keys,
+                np.zeros(1, np.int32),
+                agents.params,
+                np.zeros(1, bool),
+                np.ones(1, bool),
+                EPISODES,
+            )
         )
     problems, notes, facts = [], [], {}
     for phase, counts in seen.items():

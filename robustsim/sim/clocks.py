@@ -60,18 +60,29 @@ def next_on_grid(step: int) -> int:
     return step + max(1, step // 10)
 
 
-def passes(reading: Reading, rules: Rules, condition: int) -> bool:
-    """Whether one condition passes: its upper limit is at most the threshold."""
+def clears(reading: Reading, rules: Rules, condition: int) -> bool:
+    """Whether the upper limit of a condition's misbehaviour rate is at most the threshold."""
     if reading.exact:
         return reading.rates[condition] <= rules.threshold
     x, m = reading.misbehaved[condition], reading.decisions[condition]
-    return reading.claim and binomial.upper(x, m) <= rules.threshold
+    return binomial.upper(x, m) <= rules.threshold
+
+
+def passes(reading: Reading, rules: Rules, condition: int) -> bool:
+    """Whether a condition clears in a reading with enough episodes for a claim."""
+    return reading.claim and clears(reading, rules, condition)
 
 
 def might_pass(reading: Reading, rules: Rules, condition: int) -> bool:
     """Whether a cheap look leaves a claim possible: its lower limit is not above the threshold."""
     x, m = reading.misbehaved[condition], reading.decisions[condition]
     return binomial.lower(x, m) <= rules.threshold
+
+
+def might_be_back(reading: Reading, rules: Rules) -> bool:
+    """Whether a cheap look leaves it possible that the misbehaviour is back."""
+    pairs = zip(reading.misbehaved, reading.decisions, strict=True)
+    return any(binomial.upper(x, m) > 2 * rules.threshold for x, m in pairs)
 
 
 def removed_at(reading: Reading, rules: Rules) -> bool:
@@ -107,7 +118,7 @@ def is_back(reading: Reading, rules: Rules) -> bool:
     if reading.exact:
         return max(reading.rates) > 2 * rules.threshold
     pairs = zip(reading.misbehaved, reading.decisions, strict=True)
-    return reading.claim and any(binomial.lower(x, m) > 2 * rules.threshold for x, m in pairs)
+    return any(binomial.lower(x, m) > 2 * rules.threshold for x, m in pairs)
 
 
 def relapse(readings: list[Reading], rules: Rules, since: int) -> int | None:
@@ -152,20 +163,23 @@ def wants_claim(readings: list[Reading], look: Reading, rules: Rules) -> bool:
         return False
     if not readings:
         return True  # the hand-over is always measured in full
-    if follow(readings, rules).done:
+    progress = follow(readings, rules)
+    if progress.done:
         return False
     open_watched = might_pass(look, rules, WATCHED)
     if suppression(readings, rules) is None and open_watched:
         return True
-    if removal(readings, rules) is not None:
-        return True  # patience and relapse need the full evidence
+    if removal(readings, rules) is not None:  # from here on, a look that is clear is enough
+        if progress.withdrawn is not None:
+            return might_be_back(look, rules)
+        return not (clears(look, rules, UNWATCHED) and clears(look, rules, WATCHED))
     return look.step >= rules.budget or (open_watched and might_pass(look, rules, UNWATCHED))
 
 
 def stable(readings: list[Reading], rules: Rules, since: int, until: int | None) -> int | None:
     """The step after the last failing reading in [since, until]; None if the last one of them fails."""
     window = [r for r in readings if r.step >= since and (until is None or r.step <= until)]
-    failing = [i for i, r in enumerate(window) if not removed_at(r, rules)]
+    failing = [i for i, r in enumerate(window) if not all(clears(r, rules, c) for c in (UNWATCHED, WATCHED))]
     if not failing:
         return since
     return None if failing[-1] == len(window) - 1 else window[failing[-1] + 1].step

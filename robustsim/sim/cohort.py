@@ -1,299 +1,328 @@
-"""The runs that share one compiled program, moved forward together.
+"""The runs that share one compiled program, in slots: what arrives is retired, and its slot is filled again.
 
-This is the one place where functions of a single run are lifted over many. Every function here is compiled once for a
-scenario and a structure of settings; how many runs share a batch changes no run's result.
+Stopping times spread over decades, so runs that had to wait for the slowest of a batch would mostly wait.
 """
 
-import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
-from functools import partial
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from robustsim.errors import DivergedError
-from robustsim.sim import clocks, exact
-from robustsim.sim.clocks import Reading, Rules
-from robustsim.sim.deploy import NEVER, Lane, RunState, deploy_step, running, start
-from robustsim.sim.probe import Counts, probe
+from robustsim.sim import lifted
+from robustsim.sim.deploy import NEVER, RunState
+from robustsim.sim.lifted import EMPTY, FOREVER
 from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import Settings
-from robustsim.sim.world import make_world, where
-from robustsim.types import Array, Tree
+from robustsim.sim.settings import Settings, env_values
+from robustsim.sim.track import UNOPPOSED, Path, Track, diverged, read
+from robustsim.types import Tree
 
-FOREVER = 2**31 - 1
-CHUNK = 1000  # gradient steps between two returns to the host, at most
-
-Narrate = Callable[[str, int, int], None]
-"""`narrate(what, done, total)`: told how far the work is, in gradient steps."""
+CALL = 0.5  # seconds that one call of the compiled program is meant to take
+NARROWER = 8  # a cohort that is emptier than one in this many moves to a program that is this much narrower
 
 
-def quiet(what: str, done: int, total: int) -> None:
-    """Tells nobody."""
+class Finished(NamedTuple):
+    """A track at its end."""
+
+    track: Track
+    path: Path
+    agent: Tree  # on the host; None where it was not asked for
+    diverged: bool
 
 
-def precision(name: str) -> AbstractContextManager[Any]:
-    """The context in which a scenario's numbers have the precision it asks for."""
-    return jax.enable_x64(True) if name == "float64" else nullcontext()
+@dataclass
+class Tally:
+    """What a cohort has done so far; seconds exclude compiling."""
+
+    steps: int = 0  # gradient steps
+    slot_steps: int = 0  # gradient steps that the slots could have taken in the same time
+    device_seconds: float = 0.0
+    host_seconds: float = 0.0
 
 
-def key_of(*words: object) -> np.ndarray:
-    """uint32[2], the key that belongs to what a run is: scenario, purpose, seed."""
-    digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
-    return np.frombuffer(digest[:8], np.uint32).copy()
+@dataclass
+class Cohort:
+    """Slots for runs of one scenario whose settings have one structure.
 
-
-def as_arrays(settings: Settings) -> Settings:
-    """Settings as compiled programs take them: whole numbers int32, flags bool, all else float."""
-    kind = np.float64 if jax.config.jax_enable_x64 else np.float32  # pyright: ignore[reportAttributeAccessIssue]
-
-    def leaf(x: Any) -> Any:
-        return np.asarray(x, np.bool_ if isinstance(x, bool) else np.int32 if isinstance(x, int) else kind)
-
-    return jax.tree.map(leaf, replace(settings, agent=settings.agent.canonical()))
-
-
-def stack(trees: Sequence[Tree]) -> Tree:
-    """Trees of equal structure as one tree with a leading axis."""
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
-
-
-# --- compiled, over a leading axis of N runs ---
-
-
-@partial(jax.jit, static_argnames="factory")
-def initialise(factory: ScenarioFactory, settings: Settings, keys: Array) -> Tree:
-    """Untrained agents, from uint32[N, 2]."""
-    return jax.vmap(lambda s, k: make_world(factory, s).learner.init(jax.random.wrap_key_data(k)))(settings, keys)
-
-
-@partial(jax.jit, static_argnames="factory")
-def hand_over(factory: ScenarioFactory, settings: Settings, agents: Tree) -> Tree:
-    """Agents as they enter deployment."""
-    return jax.vmap(lambda s, a: make_world(factory, s).learner.hand_over(a))(settings, agents)
-
-
-@partial(jax.jit, static_argnames="factory")
-def begin_phase(factory: ScenarioFactory, settings: Settings, lanes: Lane, agents: Tree) -> RunState:
-    """Run states before the first step of a phase."""
-    return jax.vmap(lambda s, lane, a: start(make_world(factory, s), lane, a))(settings, lanes, agents)
-
-
-@partial(jax.jit, static_argnames="factory")
-def advance(factory: ScenarioFactory, settings: Settings, lanes: Lane, states: RunState) -> RunState:
-    """Moves each run to its lane's limit; runs that are there already stand still."""
-
-    def moving(states: RunState) -> Array:
-        return jax.vmap(lambda s, lane, x: running(make_world(factory, s), lane, x))(settings, lanes, states)
-
-    def step(settings: Settings, lane: Lane, state: RunState, go: Array) -> RunState:
-        return where(go, deploy_step(make_world(factory, settings), lane, state), state)
-
-    def body(carry: tuple[RunState, Array]) -> tuple[RunState, Array]:
-        states, go = carry
-        states = jax.vmap(step)(settings, lanes, states, go)
-        return states, moving(states)
-
-    def finish(settings: Settings, state: RunState) -> RunState:
-        if state.exact is None:
-            return state
-        return replace(
-            state, exact=exact.look(make_world(factory, settings), state.agent.params, state.exact, state.step)
-        )
-
-    states, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), body, (states, moving(states)))
-    return jax.vmap(finish)(settings, states)
-
-
-@partial(jax.jit, static_argnames=("factory", "episodes"))
-def look(
-    factory: ScenarioFactory,
-    settings: Settings,
-    keys: Array,
-    steps: Array,
-    params: Tree,
-    training: Array,
-    episodes: int,
-) -> Counts:
-    """Probes each run; the key of a probe is that of the run, folded with its step and the number of episodes."""
-
-    def one(settings: Settings, key: Array, step: Array, params: Tree) -> Counts:
-        folded = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(key), step), episodes)
-        return probe(make_world(factory, settings), folded, params, training, episodes)
-
-    return jax.vmap(one)(settings, keys, steps, params)
-
-
-# --- on the host ---
-
-
-class Run(NamedTuple):
-    """One run: a configuration and a seed."""
-
-    settings: Settings
-    seed: int
-
-
-class Path(NamedTuple):
-    """What one arm of one run did."""
-
-    readings: list[Reading]
-    withdrawn: int | None  # gradient step at which the overseer left
-    catastrophe: int | None  # gradient step at which the rule fired
-    exact: dict[str, float] | None  # the exact clocks, by name
-
-
-def rules_of(settings: Settings, is_exact: bool) -> Rules:
-    """The settings that the host follows a run by."""
-    return Rules(
-        threshold=settings.probe.threshold,
-        budget=settings.deployment.budget,
-        patience=settings.deployment.patience,
-        relapse_steps=settings.deployment.relapse_steps,
-        exact=is_exact,
-    )
-
-
-def lanes_for(factory: ScenarioFactory, runs: Sequence[Run], purpose: str, **flags: Any) -> Lane:
-    """The lanes of runs, with the given flags the same for all."""
-    count = len(runs)
-    base: dict[str, Any] = {
-        "training": False,
-        "silent": False,
-        "withdrawn": FOREVER,
-        "limit": 0,
-        "stop_removed": False,
-        "stop_catastrophe": False,
-    } | flags
-    kinds = {name: np.int32 if name in ("withdrawn", "limit") else np.bool_ for name in base}
-    keys = np.stack([key_of(factory.name, purpose, run.seed) for run in runs])
-    flags_of = {name: jnp.full(count, value, kinds[name]) for name, value in base.items()}
-    return Lane(key=jnp.asarray(keys), **flags_of)
-
-
-def deploy(
-    factory: ScenarioFactory, runs: Sequence[Run], agents: Tree, silent: bool, narrate: Narrate = quiet
-) -> list[Path]:
-    """Takes runs of equal structure through one arm of their deployment, all together.
-
-    Args:
-      agents: instilled agents, stacked.
-      silent: the unopposed arm, which ends at the catastrophe; otherwise the corrected one.
+    Attributes:
+      example: settings of that structure.
+      width: number of slots.
     """
-    settings = stack([as_arrays(run.settings) for run in runs])
-    lanes = lanes_for(factory, runs, "deploy", silent=silent, stop_catastrophe=silent)
-    probe_keys = np.stack([key_of(factory.name, "probe", run.seed) for run in runs])
-    states = begin_phase(factory, settings, lanes, agents)
-    rules = [rules_of(run.settings, states.exact is not None) for run in runs]
-    if not silent:
-        nothing_follows = [rule.exact and rule.patience == 0 and rule.relapse_steps == 0 for rule in rules]
-        lanes = replace(lanes, stop_removed=jnp.array(nothing_follows))
-    states = advance(factory, settings, lanes, states)  # to step 0: takes note of what is removed from the start
-    readings: list[list[Reading]] = [[] for _ in runs]
-    total = sum(rule.budget for rule in rules)
-    what = "unopposed" if silent else "corrected"
-    while True:
-        measured = _measure(factory, runs, settings, probe_keys, states, readings, rules, silent)
-        for lane, reading in measured.items():
-            readings[lane].append(reading)
-        fired = np.asarray(states.clocks.catastrophe) != NEVER
-        progress = [_next(r, rule, silent, bool(f)) for r, rule, f in zip(readings, rules, fired, strict=True)]
-        narrate(
-            what,
-            sum(
-                rule.budget if p.done else min(r[-1].step, rule.budget)
-                for r, rule, p in zip(readings, rules, progress, strict=True)
-            ),
-            total,
+
+    factory: ScenarioFactory
+    example: Settings
+    width: int
+    tally: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        self.tracks: list[Track | None] = [None] * self.width
+        self._settings = lifted.stack([lifted.as_arrays(self.example)] * self.width)
+        blank = {"key": np.zeros(2, np.uint32), "training": False, "silent": False, "withdrawn": FOREVER}
+        blank |= {"limit": EMPTY, "stop_removed": False, "stop_catastrophe": False}
+        self._lanes = lifted.lanes([blank] * self.width)
+        self._probe_keys = np.zeros((self.width, 2), np.uint32)
+        self._states: RunState | None = None
+        self._exact = self.factory(**env_values(self.example)).env.outcomes is not None
+        self._step_seconds = 0.0
+        self._return_seconds = 0.0
+
+    @property
+    def busy(self) -> int:
+        """How many slots have a run."""
+        return sum(track is not None for track in self.tracks)
+
+    def add(self, arrivals: Sequence[tuple[Track, Tree]]) -> None:
+        """Puts tracks into free slots, at most as many as there are.
+
+        Args:
+          arrivals: tracks with the agents that they begin with (None in training: a new one).
+        """
+        if not arrivals:
+            return
+        slots = [i for i, track in enumerate(self.tracks) if track is None][: len(arrivals)]
+        for slot, (track, _) in zip(slots, arrivals, strict=True):
+            self._seat(slot, track)
+        training = arrivals[0][0].training
+        if training:
+            keys = np.zeros((self.width, 2), np.uint32)
+            for slot, (track, _) in zip(slots, arrivals, strict=True):
+                keys[slot] = lifted.key_of(self.factory.name, "initialise", track.run.seed)
+            agents = lifted.initialise(self.factory, self._settings, keys)
+        else:
+            agents = self._agents(dict(zip(slots, (agent for _, agent in arrivals), strict=True)))
+            agents = lifted.hand_over(self.factory, self._settings, agents)
+        fresh = np.isin(np.arange(self.width), slots)
+        new = lifted.begin_phase(self.factory, self._settings, self._lanes, agents)
+        self._states = new if self._states is None else lifted.refill(fresh, new, self._states)
+
+    def _seat(self, slot: int, track: Track) -> None:
+        track.exact = self._exact
+        self.tracks[slot] = track
+        row = lifted.as_arrays(track.run.settings)
+        self._settings = jax.tree.map(lambda a, x: _with_row(a, slot, x), self._settings, row)
+        for name, value in track.lane(self.factory.name).items():
+            getattr(self._lanes, name)[slot] = value
+        self._probe_keys[slot] = track.probe_key(self.factory.name)
+
+    def _agents(self, known: dict[int, Tree]) -> Tree:
+        blank = jax.tree.map(np.zeros_like, next(iter(known.values())))
+        return lifted.stack([known.get(slot, blank) for slot in range(self.width)])
+
+    def advance(self) -> list[Finished]:
+        """Moves the runs on for about CALL seconds or until some have arrived, and reads those; returns what ended."""
+        assert self._states is not None
+        began, compiling = time.perf_counter(), compile_seconds()
+        progress = {i: track.progress() for i, track in enumerate(self.tracks) if track is not None}
+        before = np.asarray(self._states.step)
+        room = 2**30 if self._step_seconds == 0 else max(1, int(CALL / self._step_seconds))
+        if self._step_seconds == 0:
+            room = 8  # how long a step takes is not known yet
+        for i, p in progress.items():
+            self._lanes.limit[i] = min(p.next_step, int(before[i]) + room)
+            self._lanes.withdrawn[i] = FOREVER if p.withdrawn is None else p.withdrawn
+        idle = 0 if self._step_seconds == 0 else int(len(progress) * self._return_seconds / self._step_seconds)
+        called = time.perf_counter()
+        self._states, stopped = lifted.advance(
+            self.factory, self._settings, self._lanes, self._states, np.int32(min(idle, 2**30))
         )
-        if all(p.done for p in progress) or not measured:
-            break  # done, or every run that is left has stopped where it stands
-        targets = np.array([r[-1].step if p.done else p.next_step for r, p in zip(readings, progress, strict=True)])
-        withdrawn = np.array([FOREVER if p.withdrawn is None else p.withdrawn for p in progress], np.int32)
-        states = _advance_to(factory, settings, replace(lanes, withdrawn=withdrawn), states, targets)
-    return [_path(states, i, r, p.withdrawn) for i, (r, p) in enumerate(zip(readings, progress, strict=True))]
+        assert self._states is not None
+        after, stopped = np.asarray(self._states.step), np.asarray(stopped)
+        returned, compiled = time.perf_counter(), compile_seconds()
+        ended = self._read(progress, after, stopped)
+        self._count(before, after, returned - called - (compiled - compiling), compiled == compiling)
+        spent = time.perf_counter() - began - (compile_seconds() - compiling)
+        rest = max(0.0, spent - (returned - called - (compiled - compiling)))
+        self.tally.host_seconds += rest
+        self._return_seconds = rest if self._return_seconds == 0 else 0.9 * self._return_seconds + 0.1 * rest
+        return ended
 
+    def _count(self, before: np.ndarray, after: np.ndarray, seconds: float, steady: bool) -> None:
+        moved = (after - before)[[track is not None for track in self.tracks]] if self.busy else after - before
+        longest = int((after - before).max(initial=0))
+        self.tally.steps += int((after - before).sum())
+        together = lifted.side_by_side(self.example)
+        self.tally.slot_steps += longest * self.width if together else int(moved.sum())
+        self.tally.device_seconds += seconds
+        if steady and longest:
+            # In turn, the steps of all runs take time one after the other.
+            steps = longest if together else max(1, int((after - before).sum()) / max(1, self.busy))
+            self._step_seconds = seconds / steps
 
-def _next(readings: list[Reading], rules: Rules, silent: bool, fired: bool) -> clocks.Progress:
-    if silent:
-        step = readings[-1].step
-        return clocks.Progress(min(clocks.next_on_grid(step), rules.budget), None, fired or step >= rules.budget)
-    return clocks.follow(readings, rules)
+    def _read(self, progress: dict[int, Any], steps: np.ndarray, stopped: np.ndarray) -> list[Finished]:
+        """Readings of the runs that have arrived where they are to be read; returns those that are at their end."""
+        due = {
+            i: bool(stopped[i])
+            for i, p in progress.items()
+            if (stopped[i] or steps[i] >= p.next_step) and self._unread(i, int(steps[i]))
+        }
+        self._take_readings(list(due), steps)
+        ended = []
+        for i, p in progress.items():
+            track = self.tracks[i]
+            assert track is not None
+            if i in due:
+                p = track.progress()
+                p = p._replace(done=p.done or diverged(track.readings[-1]))
+            if (i in due and p.done) or stopped[i]:
+                ended.append(i)
+        return self._retire(ended)
 
+    def _unread(self, slot: int, step: int) -> bool:
+        track = self.tracks[slot]
+        assert track is not None
+        return not track.readings or step > track.readings[-1].step
 
-def _advance_to(
-    factory: ScenarioFactory, settings: Settings, lanes: Lane, states: RunState, targets: np.ndarray
-) -> RunState:
-    """Moves runs to their targets, coming back to the host at least every CHUNK steps."""
-    before = np.asarray(states.step)
-    while True:
-        limits = np.minimum(before + CHUNK if states.exact is None else targets, targets).astype(np.int32)
-        states = advance(factory, settings, replace(lanes, limit=limits), states)
-        after = np.asarray(states.step)
-        if np.all((after >= targets) | (after == before)):
-            return states
-        before = after
+    def _take_readings(self, due: list[int], steps: np.ndarray) -> None:
+        """A cheap look at all that are due, and the full one where a claim is open."""
+        if not due:
+            return
+        assert self._states is not None
+        sizes = self.example.probe
+        clock = jax.device_get(self._states.clocks)
+        cheap = [i for i in due if not self._track(i).training]
+        full = [i for i in due if self._track(i).training]
+        looks = {}
+        if cheap:
+            counts = self._look(cheap, steps, sizes.screen)
+            looks = {i: read(counts, i, clock, int(steps[i]), False) for i in cheap}
+            full += [i for i, look in looks.items() if self._track(i).wants_claim(look) and not diverged(look)]
+        if full:
+            counts = self._look(full, steps, sizes.episodes)
+            looks |= {i: read(counts, i, clock, int(steps[i]), True) for i in full}
+        for i in due:
+            self._track(i).readings.append(looks[i])
 
-
-def _measure(
-    factory: ScenarioFactory,
-    runs: Sequence[Run],
-    settings: Settings,
-    keys: np.ndarray,
-    states: RunState,
-    readings: list[list[Reading]],
-    rules: list[Rules],
-    silent: bool,
-) -> dict[int, Reading]:
-    """A reading of every run that has moved: a cheap look at all, and the full one where a claim is open."""
-    steps = np.asarray(states.step)
-    moved = [i for i, r in enumerate(readings) if not r or steps[i] > r[-1].step]
-    if not moved:  # an exact run can stop where it stands
-        return {}
-    training = np.zeros((), np.bool_)
-    sizes = runs[0].settings.probe
-    counts = jax.device_get(look(factory, settings, keys, steps, states.agent.params, training, sizes.screen))
-    if lost := [runs[i].seed for i in moved if not np.isfinite(counts.entropy[i])]:
-        raise DivergedError(
-            f"scenario {factory.name!r}: the weights of {len(lost)} of {len(runs)} agents are not finite "
-            f"(seeds {', '.join(map(str, lost[:8]))}); lower agent.learning_rate"
+    def _look(self, slots: list[int], steps: np.ndarray, episodes: int) -> Any:
+        assert self._states is not None
+        wanted = np.isin(np.arange(self.width), slots)
+        return jax.device_get(
+            lifted.look(
+                self.factory,
+                self._settings,
+                self._probe_keys,
+                steps,
+                self._states.agent.params,
+                self._lanes.training,
+                wanted,
+                episodes,
+            )
         )
-    clocks_now = jax.device_get(states.clocks)
-    measured = {i: _reading(counts, i, clocks_now, i, int(steps[i]), False) for i in moved}
-    for i, reading in measured.items():
-        if clocks.wants_claim(readings[i], reading, rules[i]) and not (silent and readings[i]):
-            one = jax.tree.map(lambda x: x[i : i + 1], (settings, keys, steps, states.agent.params))  # noqa: B023
-            full = jax.device_get(look(factory, *one, training, sizes.episodes))
-            measured[i] = _reading(full, 0, clocks_now, i, int(steps[i]), True)
-    return measured
+
+    def _track(self, slot: int) -> Track:
+        track = self.tracks[slot]
+        assert track is not None
+        return track
+
+    def _retire(self, slots: list[int]) -> list[Finished]:
+        """Empties slots; returns what their tracks did."""
+        if not slots:
+            return []
+        assert self._states is not None
+        clock, known = jax.device_get((self._states.clocks, self._states.exact))
+        ended = []
+        for slot in slots:
+            track = self._track(slot)
+            self.tracks[slot] = None
+            self._lanes.limit[slot] = EMPTY
+            fired = int(clock.catastrophe[slot])
+            withdrawn = None if track.training or track.phase == UNOPPOSED else track.progress().withdrawn
+            path = Path(
+                track.readings,
+                withdrawn,
+                None if fired == NEVER else fired,
+                None if known is None else {name: float(x[slot]) for name, x in vars(known).items()},
+            )
+            agent = jax.device_get(jax.tree.map(lambda x: x[slot], self._states.agent)) if track.training else None  # noqa: B023
+            ended.append(Finished(track, path, agent, diverged(track.readings[-1])))
+        return ended
+
+    def save(self) -> list[tuple[Track, list[np.ndarray]]]:
+        """The runs in flight with the leaves of their states, on the host."""
+        if self._states is None:
+            return []
+        leaves = [np.asarray(x) for x in jax.tree.leaves(_without_keys(self._states))]
+        return [(track, [x[i] for x in leaves]) for i, track in enumerate(self.tracks) if track is not None]
+
+    def restore(self, saved: Sequence[tuple[Track, list[np.ndarray]]]) -> None:
+        """Puts runs that were saved into free slots, at most as many as there are."""
+        if not saved:
+            return
+        if self._states is None:
+            self._states = self._blank_states()
+        slots = [i for i, track in enumerate(self.tracks) if track is None][: len(saved)]
+        leaves = [np.array(x) for x in jax.tree.leaves(_without_keys(self._states))]
+        for slot, (track, values) in zip(slots, saved, strict=True):
+            self._seat(slot, track)
+            for leaf, value in zip(leaves, values, strict=True):
+                leaf[slot] = value
+        plain = jax.tree.unflatten(jax.tree.structure(_without_keys(self._states)), map(jnp.asarray, leaves))
+        self._states = _with_keys(plain, self._states)
+
+    def _blank_states(self) -> RunState:
+        keys = np.zeros((self.width, 2), np.uint32)
+        agents = lifted.initialise(self.factory, self._settings, keys)
+        agents = lifted.hand_over(self.factory, self._settings, agents)
+        return lifted.begin_phase(self.factory, self._settings, self._lanes, agents)
+
+    def narrowed(self) -> "Cohort":
+        """This cohort, or the same runs in a narrower one if most slots are empty and would be computed for nothing."""
+        width = self.width
+        while width >= NARROWER and self.busy <= width // NARROWER:
+            width //= NARROWER
+        if width == self.width or not self.busy or not lifted.side_by_side(self.example):
+            return self
+        smaller = Cohort(self.factory, self.example, width, self.tally)
+        smaller.restore(self.save())
+        return smaller
 
 
-def _reading(counts: Counts, row: int, clock: Any, lane: int, step: int, claim: bool) -> Reading:
-    decisions, misbehaved = counts.decisions[row], counts.misbehaved[row]
-    is_exact = bool(np.isfinite(counts.rates[row]).all())
-    rates = counts.rates[row] if is_exact else misbehaved / np.maximum(decisions, 1)
-    return Reading(
-        step=step,
-        claim=claim or is_exact,
-        decisions=(int(decisions[0]), int(decisions[1])),
-        misbehaved=(int(misbehaved[0]), int(misbehaved[1])),
-        rates=(float(rates[0]), float(rates[1])),
-        exact=is_exact,
-        competence=float(counts.competent[row].sum() / counts.episodes[row].sum()),
-        entropy=float(counts.entropy[row]),
-        misbehaviours=int(clock.misbehaviours[lane]),
-        corrections=int(clock.corrections[lane]),
-        false_alarms=int(clock.false_alarms[lane]),
-    )
+def run_through(
+    factory: ScenarioFactory, tracks: Iterable[Track], agent_of: Callable[[Track], Tree], width: int
+) -> Iterator[Finished]:
+    """Takes tracks of one structure to their ends, in the order in which they end."""
+    waiting = list(tracks)[::-1]
+    if not waiting:
+        return
+    cohort = Cohort(factory, waiting[-1].run.settings, width)
+    while waiting or cohort.busy:
+        room = min(cohort.width - cohort.busy, len(waiting))
+        cohort.add([(track, agent_of(track)) for track in (waiting.pop() for _ in range(room))])
+        yield from cohort.advance()
+        cohort = cohort if waiting else cohort.narrowed()
 
 
-def _path(states: RunState, lane: int, readings: list[Reading], withdrawn: int | None) -> Path:
-    fired = int(np.asarray(states.clocks.catastrophe)[lane])
-    known = None
-    if states.exact is not None:
-        known = {name: float(np.asarray(value)[lane]) for name, value in vars(states.exact).items()}
-    return Path(readings, withdrawn, None if fired == NEVER else fired, known)
+def _with_row(array: np.ndarray, row: int, value: Any) -> np.ndarray:
+    array[row] = value
+    return array
+
+
+def _without_keys(tree: Tree) -> Tree:
+    """Typed random keys as plain numbers."""
+    return jax.tree.map(lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x, tree)
+
+
+def _with_keys(plain: Tree, like: Tree) -> Tree:
+    def wrap(x: Any, old: Any) -> Any:
+        typed = jnp.issubdtype(old.dtype, jax.dtypes.prng_key)
+        return jax.random.wrap_key_data(x, impl=jax.random.key_impl(old)) if typed else x
+
+    return jax.tree.map(wrap, plain, like)
+
+
+_COMPILED = [0.0]
+
+
+def _listen(event: str, seconds: float, **_: str | int) -> None:
+    if event.startswith("/jax/core/compile") or event.startswith("/jax/compilation_cache"):
+        _COMPILED[0] += seconds
+
+
+jax.monitoring.register_event_duration_secs_listener(_listen)  # pyright: ignore[reportArgumentType]
+
+
+def compile_seconds() -> float:
+    """Seconds that this process has spent tracing and compiling so far."""
+    return _COMPILED[0]

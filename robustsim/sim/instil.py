@@ -1,9 +1,11 @@
-"""Training before deployment: it gives the agent its goal, up to a competence criterion, once for all deployments."""
+"""Training before deployment gives an agent its goal, once for all deployments that start from it.
+
+An agent is kept under the hash of everything that it depends on; the overseer and the catastrophe are not part of it.
+"""
 
 import dataclasses
 import io
 import sys
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,11 +14,12 @@ import jax
 import numpy as np
 
 from robustsim import files
-from robustsim.errors import InstilError, UserError
+from robustsim.errors import StorageError
 from robustsim.oversight.catastrophe import Catastrophe
 from robustsim.oversight.overseer import Overseer
-from robustsim.sim import cohort
-from robustsim.sim.cohort import Narrate, Run, quiet
+from robustsim.sim import lifted
+from robustsim.sim.cohort import Finished
+from robustsim.sim.lifted import Run
 from robustsim.sim.scenario import ScenarioFactory
 from robustsim.sim.settings import Settings, env_values
 from robustsim.types import Tree
@@ -29,28 +32,13 @@ class Instilled(NamedTuple):
     competence: float  # share of training episodes that succeeded
     steps: int  # gradient steps it was trained for
 
-
-def instil(factory: ScenarioFactory, runs: Sequence[Run], narrate: Narrate = quiet) -> list[Instilled]:
-    """The agents of runs of equal structure, from the cache where they are there.
-
-    Raises:
-      InstilError: an agent did not reach the competence criterion.
-    """
-    runs = [Run(_training_settings(run.settings), run.seed) for run in runs]
-    names = [_name(factory, run) for run in runs]
-    known = {name: found for name in set(names) if (found := _read(name, _blank(factory, runs[0]))) is not None}
-    missing = {name: run for name, run in zip(names, runs, strict=True) if name not in known}
-    if missing:
-        trained = _train(factory, list(missing.values()), narrate)
-        known |= dict(zip(missing, trained, strict=True))
-        for name, agent in zip(missing, trained, strict=True):
-            if runs[0].settings.instil.steps:
-                _write(name, agent)
-    _check(factory, runs, [known[name] for name in names])
-    return [known[name] for name in names]
+    @property
+    def diverged(self) -> bool:
+        """Whether its weights are no longer finite; kept as a competence that is not a number."""
+        return not np.isfinite(self.competence)
 
 
-def _training_settings(settings: Settings) -> Settings:
+def training_settings(settings: Settings) -> Settings:
     """The settings with everything at its default that training must not depend on, so that it can be shared."""
     return dataclasses.replace(
         settings,
@@ -61,74 +49,14 @@ def _training_settings(settings: Settings) -> Settings:
     )
 
 
-def _check(factory: ScenarioFactory, runs: Sequence[Run], agents: Sequence[Instilled]) -> None:
-    low = [(r, a) for r, a in zip(runs, agents, strict=True) if a.competence < r.settings.instil.competence]
-    if low:
-        worst = min(a.competence for _, a in low)
-        seeds = ", ".join(str(r.seed) for r, _ in low[:8]) + (" ..." if len(low) > 8 else "")
-        wanted = low[0][0].settings.instil.competence
-        raise InstilError(
-            f"scenario {factory.name!r}: {len(low)} of {len(runs)} agents stayed below instil.competence={wanted:g} "
-            f"(worst {worst:.3f}; seeds {seeds}) after {low[0][1].steps} gradient steps; raise instil.steps"
-        )
+def name_of(factory: ScenarioFactory, run: Run) -> str:
+    """Hash of everything that an instilled agent depends on."""
+    return files.digest(f"{training_hash(factory, run.settings)} {run.seed}".encode())
 
 
-def _train(factory: ScenarioFactory, runs: Sequence[Run], narrate: Narrate) -> list[Instilled]:
-    """Trains runs together; those below the criterion go on while the others stand still."""
-    settings = cohort.stack([cohort.as_arrays(run.settings) for run in runs])
-    keys = np.stack([cohort.key_of(factory.name, "initialise", run.seed) for run in runs])
-    agents = cohort.initialise(factory, settings, keys)
-    lanes = cohort.lanes_for(factory, runs, "instil", training=True)
-    states = cohort.begin_phase(factory, settings, lanes, agents)
-    first = np.array([run.settings.instil.steps for run in runs])
-    last = np.array([int(r.settings.instil.steps * (1 + r.settings.instil.extension)) for r in runs])
-    wanted = np.array([run.settings.instil.competence for run in runs])
-    targets, block = first, np.maximum(first // 4, 1)
-    while True:
-        step = np.asarray(states.step)
-        while np.any(step < targets):
-            limits = np.minimum(step + cohort.CHUNK // 4, targets).astype(np.int32)
-            states = cohort.advance(factory, settings, dataclasses.replace(lanes, limit=limits), states)
-            step = np.asarray(states.step)
-            narrate("instil", int(step.sum()), int(targets.sum()))
-        competence = _competence(factory, runs, settings, states)
-        targets = np.where((competence < wanted) & (step < last), np.minimum(step + block, last), step)
-        if np.all(targets == step):
-            break
-    agents = jax.device_get(states.agent)
-    return [
-        Instilled(jax.tree.map(lambda x: x[i], agents), float(competence[i]), int(step[i]))  # noqa: B023
-        for i in range(len(runs))
-    ]
-
-
-def _competence(factory: ScenarioFactory, runs: Sequence[Run], settings: Any, states: Any) -> np.ndarray:
-    """float[N], share of training episodes that succeed."""
-    keys = np.stack([cohort.key_of(factory.name, "competence", run.seed) for run in runs])
-    episodes = runs[0].settings.probe.episodes
-    values = []
-    for i in range(len(runs)):  # one run at a time: a probe is large
-        one = jax.tree.map(lambda x: x[i : i + 1], (settings, keys, np.asarray(states.step), states.agent.params))  # noqa: B023
-        counts = jax.device_get(cohort.look(factory, *one, np.ones((), np.bool_), episodes))
-        values.append(counts.competent.sum() / counts.episodes.sum())
-    return np.array(values)
-
-
-# --- the cache ---
-
-
-@lru_cache(maxsize=1)
-def code_hash() -> str:
-    """Hash of the package's own source that instilling depends on, and of the versions below it."""
-    root = Path(__file__).parent.parent
-    sources = [p for folder in ("envs", "agents", "oversight", "sim") for p in sorted((root / folder).glob("*.py"))]
-    versions = f"jax {jax.__version__} {jax.default_backend()} python {sys.version_info[:2]}"
-    return files.digest(b"".join(p.read_bytes() for p in sources) + versions.encode())
-
-
-def _name(factory: ScenarioFactory, run: Run) -> str:
-    """Hash of everything that an instilled agent depends on; the overseer is not part of it."""
-    settings = run.settings
+def training_hash(factory: ScenarioFactory, settings: Settings) -> str:
+    """Hash of everything that an instilled agent depends on, but for its seed."""
+    settings = training_settings(settings)
     parts = [
         factory.name,
         factory.source_hash,
@@ -138,42 +66,118 @@ def _name(factory: ScenarioFactory, run: Run) -> str:
         sorted(vars(settings.agent).items()),
         sorted(vars(settings.instil).items()),
         settings.probe.episodes,
-        run.seed,
     ]
     return files.digest(repr(parts).encode())
 
 
-def _blank(factory: ScenarioFactory, run: Run) -> Tree:
-    """The structure of an agent, without computing one."""
-    settings = cohort.stack([cohort.as_arrays(run.settings)])
-    return jax.eval_shape(lambda s, k: cohort.initialise(factory, s, k), settings, np.zeros((1, 2), np.uint32))
+@lru_cache(maxsize=1)
+def code_hash() -> str:
+    """Hash of the package's own source that a run depends on, and of the versions below it."""
+    root = Path(__file__).parent.parent
+    sources = [p for folder in ("envs", "agents", "oversight", "sim") for p in sorted((root / folder).glob("*.py"))]
+    versions = f"jax {jax.__version__} {jax.default_backend()} python {sys.version_info[:2]}"
+    return files.digest(b"".join(p.read_bytes() for p in sources) + versions.encode())
 
 
-def _path(name: str) -> Path:
-    return files.cache_folder() / "agents" / f"{name}.npz"
-
-
-def _write(name: str, instilled: Instilled) -> None:
-    buffer = io.BytesIO()
-    leaves = jax.tree.leaves(instilled.agent)
-    np.savez(
-        buffer, competence=instilled.competence, steps=instilled.steps, **{f"leaf{i}": x for i, x in enumerate(leaves)}
+def complaint(instilled: Instilled, settings: Settings) -> str:
+    """Why an agent cannot be deployed; "" if it can."""
+    wanted = settings.instil.competence
+    if instilled.diverged:
+        return "the weights are not finite; lower agent.learning_rate"
+    if instilled.competence >= wanted:
+        return ""
+    return (
+        f"the agent stayed below instil.competence={wanted:g} (at {instilled.competence:.3f} after {instilled.steps} "
+        "gradient steps); raise instil.steps"
     )
-    try:
-        files.write_atomically(_path(name), files.seal(buffer.getvalue()))
-    except UserError as error:  # a cache that cannot be written costs time, not results
-        print(f"note: instilled agents are not kept: {error}", file=sys.stderr)
 
 
-def _read(name: str, blank: Tree) -> Instilled | None:
-    """The agent of that name; None if it is not there or its file is damaged."""
-    try:
-        payload = files.unseal(_path(name).read_bytes())
-    except OSError:
+def instilled(finished: Finished) -> Instilled:
+    """The agent that a training track ended with."""
+    last = finished.path.readings[-1]
+    competence = float("nan") if finished.diverged else last.competence
+    return Instilled(finished.agent, competence, last.step)
+
+
+# --- agents that are kept ---
+
+
+class Agents:
+    """Instilled agents by name: in the first of some folders that can be written to, or else in memory.
+
+    Args:
+      folders: where to look, and to keep.
+      alone: whether no other process needs to find them, so that memory will do.
+    """
+
+    KEPT = 64  # agents held in memory that are on disk too
+
+    def __init__(self, folders: tuple[Path, ...], alone: bool = False) -> None:
+        self.folders = folders
+        self.alone = alone
+        self._recent: dict[str, Instilled] = {}
+        self._homeless: dict[str, Instilled] = {}
+
+    def put(self, name: str, instilled: Instilled) -> None:
+        """Keeps an agent.
+
+        Raises:
+          StorageError: no folder can be written to, and others need to find it.
+        """
+        buffer = io.BytesIO()
+        numbered = {f"leaf{i}": x for i, x in enumerate(jax.tree.leaves(instilled.agent))}
+        np.savez(buffer, competence=instilled.competence, steps=instilled.steps, **numbered)
+        data = files.seal(buffer.getvalue())
+        for folder in self.folders:
+            try:
+                files.write_atomically(folder / f"{name}.npz", data)
+                return
+            except StorageError:  # the next folder will do
+                if folder == self.folders[-1] and not self.alone:
+                    raise
+        self._homeless[name] = instilled
+
+    def get(self, name: str, factory: ScenarioFactory, run: Run) -> Instilled | None:
+        """The agent of that name; None if it is not there or its file is damaged."""
+        if name in self._homeless:
+            return self._homeless[name]
+        if name not in self._recent:
+            found = self._read(name, _blank(factory, training_settings(run.settings)))
+            if found is None:
+                return None
+            if len(self._recent) >= self.KEPT:
+                self._recent.pop(next(iter(self._recent)))
+            self._recent[name] = found
+        return self._recent[name]
+
+    def has(self, name: str) -> bool:
+        """Whether there is an agent of that name, or a file that may yet turn out to be damaged."""
+        return name in self._homeless or any((folder / f"{name}.npz").is_file() for folder in self.folders)
+
+    def _read(self, name: str, blank: Tree) -> Instilled | None:
+        for folder in self.folders:
+            try:
+                payload = files.unseal((folder / f"{name}.npz").read_bytes())
+            except OSError:
+                continue
+            if payload is None:
+                continue
+            with np.load(io.BytesIO(payload)) as data:
+                leaves, structure = jax.tree.flatten(blank)
+                agent = jax.tree.unflatten(structure, [data[f"leaf{i}"] for i in range(len(leaves))])
+                return Instilled(agent, float(data["competence"]), int(data["steps"]))
         return None
-    if payload is None:
-        return None
-    with np.load(io.BytesIO(payload)) as data:
-        leaves, structure = jax.tree.flatten(blank)
-        agent = jax.tree.unflatten(structure, [data[f"leaf{i}"] for i in range(len(leaves))])
-        return Instilled(agent, float(data["competence"]), int(data["steps"]))
+
+
+_BLANKS: dict[Any, Tree] = {}
+
+
+def _blank(factory: ScenarioFactory, settings: Settings) -> Tree:
+    """The structure of an agent, without computing one."""
+    arrays = lifted.stack([lifted.as_arrays(settings)])
+    key = (factory, jax.tree.structure(arrays))
+    if key not in _BLANKS:
+        _BLANKS[key] = jax.eval_shape(
+            lambda s, k: lifted.initialise(factory, s, k), arrays, np.zeros((1, 2), np.uint32)
+        )
+    return _BLANKS[key]

@@ -25,6 +25,13 @@ class Counts:
     rates: Array  # float[2], exact misbehaviour rates in one-decision worlds, else nan
 
 
+def blank_counts() -> Counts:
+    """The counts of no episodes."""
+    none = jnp.zeros(2, jnp.int32)
+    nan = jnp.full((), jnp.nan)
+    return Counts(decisions=none, misbehaved=none, competent=none, episodes=none, entropy=nan, rates=jnp.full(2, nan))
+
+
 def probe(world: World, key: Array, params: Tree, training: Array, episodes: int) -> Counts:
     """Runs `episodes` episodes a condition to their end. The key is consumed."""
     phase = phase_of(world, training)

@@ -4,15 +4,41 @@ import math
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from robustsim import binomial, files
 from robustsim.sim import clocks
 from robustsim.sim.clocks import UNWATCHED, WATCHED, Reading, Rules
-from robustsim.sim.cohort import Path, Run
 from robustsim.sim.instil import Instilled
+from robustsim.sim.lifted import Run
 from robustsim.sim.scenario import ScenarioFactory
 from robustsim.sim.settings import flatten
+from robustsim.sim.track import CORRECTED, UNOPPOSED, Path, Track
+from robustsim.sweep import store
+from robustsim.sweep.plan import Plan
 from robustsim.types import first_event
+
+
+def tables(plan: Plan, index: int, instilled: Instilled, corrected: Path, unopposed: Path) -> dict[str, pl.DataFrame]:
+    """What one run adds to the tables `runs` and `traces`."""
+    run = plan.run(index)
+    rules = Track(index, run, CORRECTED, corrected.exact is not None).rules
+    row = run_row(plan.factory, run, plan.swept, instilled, corrected, unopposed, rules)
+    traces = trace_rows(plan.factory, run, CORRECTED, corrected) + trace_rows(plan.factory, run, UNOPPOSED, unopposed)
+    kinds = {name: plan.kinds[name] for name in plan.swept}
+    return {
+        "runs": store.table([{store.INDEX: index, **row}], kinds),
+        "traces": store.table([{store.INDEX: index, **trace} for trace in traces], {}),
+    }
+
+
+def counts(runs: pl.DataFrame) -> dict[str, int]:
+    """How runs ended, for progress reports."""
+    return {
+        "corrected": int(runs["corrected"].sum()),
+        "catastrophe_first": int((runs["first_event"] == "catastrophe").sum()),
+        "censored": int((runs["first_event"] == "censored").sum()),
+    }
 
 
 def run_id(factory: ScenarioFactory, run: Run) -> str:
@@ -198,9 +224,10 @@ def _expected(path: Path) -> dict[str, float | None]:
 def trace_rows(factory: ScenarioFactory, run: Run, arm: str, path: Path) -> list[dict[str, Any]]:
     """Rows of `traces`: one per probe of one arm."""
     rollout = run.settings.agent.num_envs * run.settings.agent.rollout_steps
+    name = run_id(factory, run)
     return [
         {
-            "run_id": run_id(factory, run),
+            "run_id": name,
             "seed": run.seed,
             "arm": arm,
             "step": r.step,

@@ -1,9 +1,12 @@
-"""Configurations times seeds: instil, both arms, clocks, and the tables they make."""
+"""From a plan to results: instil what is missing, take every shard to its end, wherever the work is done."""
 
-import itertools
+import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,145 +15,303 @@ import polars as pl
 
 import robustsim
 from robustsim import files
-from robustsim.errors import UserError
-from robustsim.sim import cohort, instil
-from robustsim.sim.check import check_shapes
-from robustsim.sim.cohort import Narrate, Run, quiet
-from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import flatten, resolve
-from robustsim.sweep import rows, store
+from robustsim.errors import RunsFailed, Stopped, StorageError, UserError
+from robustsim.sim import instil
+from robustsim.sim.instil import Agents
+from robustsim.sweep import compiled, progress, store, unit
+from robustsim.sweep.executors import Executor, Outcome, default_workers, make_executor
+from robustsim.sweep.plan import Plan
+from robustsim.sweep.progress import Status
+from robustsim.sweep.worker import STOP
 
-Tables = dict[str, pl.DataFrame]
+Narrate = Callable[[Status], None]
+"""Told how far the work is, every second or so."""
+
+DEATHS, STRIKES = (
+    2,
+    2,
+)  # a unit whose worker died so often goes on run by run; a run that then kills so often is given up
+MANY = 32  # runs from which on processes are worth their start
 
 
-def simulate(
-    factory: ScenarioFactory, runs: Sequence[Run], swept: tuple[str, ...] = (), narrate: Narrate = quiet
-) -> Tables:
-    """Takes runs whose settings have one structure through the whole way; returns the tables `runs` and `traces`.
+def quiet(_: Status) -> None:
+    """Tells nobody."""
 
-    Raises:
-      InstilError: an agent did not become competent.
-      UserError: a predicate or a reward of the scenario has the wrong shape.
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """How a sweep is done. None of it changes a result.
+
+    Attributes:
+      executor: "inline", "processes", "dask", or "" to choose.
+      workers: how many; 0 chooses.
+      scheduler: address of a Dask scheduler; "" starts one here.
+      part: (I, N), to do only every N-th shard from the I-th on: for arrays of jobs on one directory.
+      width: slots of a compiled program; 0 chooses.
+      checkpoint: seconds between two checkpoints of a worker.
+      retry: make runs again that failed.
+      overwrite: remove other results that are there.
     """
-    scenario = factory(**dict(runs[0].settings.env_static), **runs[0].settings.env)
-    with cohort.precision(scenario.precision):
-        check_shapes(factory, runs[0].settings)
-        instilled = instil.instil(factory, runs, narrate)
-        settings = cohort.stack([cohort.as_arrays(run.settings) for run in runs])
-        agents = cohort.hand_over(factory, settings, cohort.stack([i.agent for i in instilled]))
-        corrected = cohort.deploy(factory, runs, agents, silent=False, narrate=narrate)
-        unopposed = cohort.deploy(factory, runs, agents, silent=True, narrate=narrate)
-    run_rows, trace_rows = [], []
-    for run, agent, path, other in zip(runs, instilled, corrected, unopposed, strict=True):
-        rules = cohort.rules_of(run.settings, path.exact is not None)
-        run_rows.append(rows.run_row(factory, run, swept, agent, path, other, rules))
-        trace_rows += rows.trace_rows(factory, run, "corrected", path)
-        trace_rows += rows.trace_rows(factory, run, "unopposed", other)
-    return {"runs": store.table(run_rows), "traces": store.table(trace_rows)}
+
+    executor: str = ""
+    workers: int = 0
+    scheduler: str = ""
+    part: tuple[int, int] | None = None
+    width: int = 0
+    checkpoint: float = unit.CHECKPOINT
+    retry: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("workers", 0), ("width", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise UserError(f"{name}: {value!r} is not allowed; use a whole number of at least {least}")
+        if not self.checkpoint > 0:
+            raise UserError(f"checkpoint: {self.checkpoint!r} is not allowed; use a number of seconds above 0")
+        if self.part is not None and not 0 <= self.part[0] < self.part[1]:
+            raise UserError(f"shard: {self.part[0]}/{self.part[1]} is not allowed; use I/N with 0 <= I < N")
 
 
-def describe(factory: ScenarioFactory, runs: Sequence[Run], over: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """The manifest of results that are still to be made: what they are, and with what they are made."""
-    settings = flatten(runs[0].settings)
+def describe(plan: Plan) -> dict[str, Any]:
+    """The manifest of a plan's results."""
+    called = "robustsim" in Path(sys.argv[0]).name
     return {
-        "what": {
-            "scenario": factory.name,
-            "claim": factory.claim,
-            "source_sha256": factory.source_hash,
-            "settings": {n: _plain(v) for n, v in settings.items() if n not in over},
-            "swept": {name: [_plain(v) for v in values] for name, values in over.items()},
-            "seeds": sorted({run.seed for run in runs}),
-        },
+        "what": plan.what(),
+        "plan": {"runs": len(plan), "shards": len(plan.shards), "shard_size": plan.size, "groups": len(plan.groups)},
+        "code": instil.code_hash(),
         "versions": {"robustsim": robustsim.__version__, "jax": jax.__version__, "polars": pl.__version__},
         "device": jax.default_backend(),
-        "command": " ".join(["robustsim", *sys.argv[1:]]) if "robustsim" in Path(sys.argv[0]).name else "python",
+        "command": shlex.join(["robustsim", *sys.argv[1:]]) if called else "python",
     }
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
+# --- in memory ---
 
 
-def run_to(
-    factory: ScenarioFactory,
-    seeds: int | Sequence[int],
-    settings: Mapping[str, Any],
-    over: Mapping[str, Sequence[Any]],
-    out: str | Path | None,
-    overwrite: bool = False,
-    narrate: Narrate = quiet,
-) -> tuple[dict[str, Any], Tables]:
-    """Runs the product of `over`, each with the other `settings`, times the seeds.
-
-    Returns (manifest, tables), which `out`, if given, then holds too.
+def run_here(plan: Plan, how: How = How(), narrate: Narrate = quiet) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
+    """Does a plan in this process, and keeps nothing but instilled agents; returns (manifest, tables).
 
     Raises:
-      UserError, InstilError: as :func:`simulate` and the store raise them.
+      RunsFailed: some runs failed; the message says which and why.
     """
-    compile_cache()
-    configurations = [resolve(factory, {**settings, **point}) for point in points(over, settings)]
-    runs = [Run(configuration, seed) for configuration in configurations for seed in seed_list(seeds)]
-    swept = tuple(over)
-    manifest = describe(factory, runs, over)
-    if out is not None and store.prepare(Path(out), manifest, overwrite):
-        return store.read(Path(out))
-    began = time.time()
-    parts = [simulate(factory, group, swept, narrate) for group in groups(runs)]
-    order = pl.DataFrame({"run_id": [rows.run_id(factory, run) for run in runs]})
-    tables = {
-        name: order.join(
-            pl.concat([part[name] for part in parts]), on="run_id", how="left", maintain_order="left_right"
-        )
-        for name in store.TABLES
-    }
-    manifest["seconds"] = round(time.time() - began, 1)
-    if out is not None:
-        store.write(Path(out), manifest, tables)
-    return manifest, tables
+    compiled.keep()
+    manifest = describe(plan)
+    began = time.monotonic()
+    news: dict[str, Any] = {"unit": "", "done": 0, "steps": 0, "compile_seconds": 0.0, "seconds": 0.0}
+    finished: list[dict[str, Any]] = []
+
+    def tell(latest: dict[str, Any]) -> None:
+        news.update(latest)
+        narrate(_here(plan, finished, news))
+
+    agents = Agents((files.cache_folder() / "agents",), alone=True)
+    place = unit.Place(agents=agents, width=how.width, tell=tell)
+    for training in plan.trainings:
+        unit.train(plan, training, place)
+    for shard in plan.shards:
+        finished.append(unit.deploy(plan, shard, place))
+        news["done"] = 0
+    _complain(plan, [(i, why) for part in finished for i, why in part["failed"]], "")
+    manifest["seconds"] = round(time.monotonic() - began, 1)
+    return manifest, {name: store.join([part["tables"][name] for part in finished]) for name in store.TABLES}
 
 
-def points(over: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The product of the swept values, the last name fastest.
+def _here(plan: Plan, finished: list[dict[str, Any]], news: dict[str, Any]) -> Status:
+    done = sum(part["runs"] for part in finished)
+    steps = sum(part["steps"] for part in finished)
+    rate = news["steps"] / max(news["seconds"] - news["compile_seconds"], 1e-9)
+    training = news["unit"].startswith("train")
+    left = len(plan) - done - (0 if training else news["done"])
+    return Status(
+        runs=len(plan),
+        done=done,
+        flying=0 if training else news["done"],
+        corrected=sum(part["corrected"] for part in finished),
+        catastrophe_first=sum(part["catastrophe_first"] for part in finished),
+        censored=sum(part["censored"] for part in finished),
+        failed=[(i, why) for part in finished for i, why in part["failed"]],
+        shards=len(plan.shards),
+        shards_done=len(finished),
+        steps=steps,
+        rate=rate,
+        compile_seconds=news["compile_seconds"],
+        seconds_left=left * steps / done / rate if done and rate else None,
+        workers=1,
+        training=int(training),
+    )
+
+
+# --- in a directory ---
+
+
+@dataclass
+class _Trouble:
+    """What the driver remembers of units whose workers failed."""
+
+    deaths: Counter[tuple[str, int]] = field(default_factory=Counter)
+    strikes: Counter[int] = field(default_factory=Counter)
+    skip: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
+
+
+def run_to(plan: Plan, out: str | Path, how: How = How(), narrate: Narrate = quiet) -> dict[str, Any]:
+    """Brings the results of a plan into a directory, from wherever they are; returns the manifest.
 
     Raises:
-      UserError: a name that is fixed too, or one without values or with a value twice.
+      UserError: bad input, other results, or another process at work. StorageError: something cannot be written.
+      RunsFailed: some runs failed; all others are there. Stopped: it was interrupted; what was done is saved.
     """
-    for name, values in over.items():
-        if name in settings:
-            raise UserError(f"{name}: is both set and swept; do one of the two")
-        if len(values) == 0 or len({str(v) for v in values}) != len(values):
-            raise UserError(f"{name}: {list(values)!r} is not allowed; sweep over at least one value, each once")
-    return [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
+    compiled.keep()
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"out: {str(folder)!r} is a file; name a directory")
+    part = "" if how.part is None else f"{how.part[0]}-of-{how.part[1]}"
+    with store.locked(folder, part) as handle:
+        manifest = store.prepare(folder, describe(plan), how.overwrite)
+        plan = replace(plan, shard_size=manifest["plan"]["shard_size"])
+        wanted = _unfinished(plan, folder, manifest, how)
+        if wanted:
+            if how.part is None:
+                _sweep_away(folder)
+            _do_all(plan, folder, manifest, wanted, how, handle, narrate)
+    done = store.marks(folder, manifest)
+    mine = [mark for index, mark in done.items() if _mine(index, how)]
+    _complain(plan, [(i, why) for mark in mine for i, why in mark["failed"]], str(folder))
+    return manifest
 
 
-def groups(runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs that can share a compiled program, in the order in which they come."""
-    found: dict[Any, list[Run]] = {}
-    for run in runs:
-        found.setdefault(jax.tree.structure(cohort.as_arrays(run.settings)), []).append(run)
-    return list(found.values())
+def _mine(shard: int, how: How) -> bool:
+    return how.part is None or shard % how.part[1] == how.part[0]
 
 
-def seed_list(seeds: int | Sequence[int]) -> list[int]:
-    """`n` as 0 ... n-1, or the seeds as they are.
-
-    Raises:
-      UserError: none, a negative one, or one named twice.
-    """
-    chosen = list(range(seeds)) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
-    if isinstance(chosen, bool) or not chosen or any(not isinstance(s, int) or s < 0 for s in chosen):
-        raise UserError(f"seeds: {seeds!r} is not allowed; use a whole number of at least 1, or a list of seeds")
-    if len(set(chosen)) != len(chosen):
-        raise UserError(f"seeds: {seeds!r} names a seed twice")
-    return list(chosen)
+def _unfinished(plan: Plan, folder: Path, manifest: dict[str, Any], how: How) -> list[int]:
+    """The shards that are still to be done, damaged ones included."""
+    done = store.marks(folder, manifest)
+    finished = {i for i, mark in done.items() if store.sound(folder, mark) and not (how.retry and mark["failed"])}
+    return [shard.index for shard in plan.shards if shard.index not in finished and _mine(shard.index, how)]
 
 
-def compile_cache() -> None:
-    """Keeps compiled programs between commands."""
-    folder = files.cache_folder() / "compiled"
+def _sweep_away(folder: Path) -> None:
+    """Removes what only concerned processes that are gone."""
+    for path in [folder / STOP, *(folder / "progress").glob("*"), *folder.glob("*/.*.tmp"), *folder.glob(".*.tmp")]:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _do_all(
+    plan: Plan, folder: Path, manifest: dict[str, Any], wanted: list[int], how: How, handle: int, narrate: Narrate
+) -> None:
+    """First the agents that the wanted shards start from, then the shards."""
+    agents = Agents((files.cache_folder() / "agents", folder / "agents"))
+    needed = {plan.agent_name(i) for index in wanted for i in plan.shards[index].runs}
+    trainings = [
+        t.index
+        for t in plan.trainings
+        if any((name := plan.agent_name(i)) in needed and not agents.has(name) for i in t.runs)
+    ]
+    kind = _executor_kind(plan, how, len(trainings) + len(wanted))
+    workers = how.workers or min(default_workers(), max(len(trainings), len(wanted)))
+    executor = make_executor(kind, workers, how.scheduler, (handle,))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+        for stage, units in (("train", trainings), ("deploy", wanted)):
+            tasks = [_task(plan, folder, how, stage, index) for index in units]
+            _drive(executor, tasks, folder, narrate)
+    except KeyboardInterrupt:
+        (folder / STOP).touch()
+        executor.close()
+        state = progress.status(folder)
+        raise Stopped(
+            f"stopped; {state.done} of {state.runs} runs are stored, and those in flight are saved: give the same "
+            "command again to go on"
+        ) from None
+    finally:
+        (folder / STOP).touch()
+        executor.close()
+        with suppress(OSError):
+            (folder / STOP).unlink()
+
+
+def _executor_kind(plan: Plan, how: How, units: int) -> str:
+    if how.executor:
+        if how.executor != "inline" and not plan.spec:
+            raise UserError(
+                f"executor: {how.executor!r} is not allowed for a scenario that is not in a file of its own; use inline"
+            )
+        return how.executor
+    alone = how.part is not None or not plan.spec or jax.default_backend() != "cpu"
+    return "inline" if alone or len(plan) < MANY or units < 2 or default_workers() < 2 else "processes"
+
+
+def _task(plan: Plan, folder: Path, how: How, kind: str, index: int) -> dict[str, Any]:
+    options = {"width": how.width, "checkpoint": how.checkpoint, "solo": False, "skip": {}}
+    return {
+        "plan": plan.to_plain(),
+        "folder": str(folder.resolve()),
+        "kind": kind,
+        "unit": index,
+        "worker": "worker" if how.part is None else f"worker-{how.part[0]}-of-{how.part[1]}",
+        "options": options,
+    }
+
+
+def _drive(executor: Executor, tasks: list[dict[str, Any]], folder: Path, narrate: Narrate) -> None:
+    """Has all tasks done, and gives those that fail another chance."""
+    waiting, out, trouble, told = deque(tasks), 0, _Trouble(), 0.0
+    while waiting or out:
+        while waiting and out < executor.workers:
+            executor.submit(waiting.popleft())
+            out += 1
+        for outcome in executor.wait(0.5):
+            out -= 1
+            if outcome.status == "bad":
+                raise UserError(outcome.message)
+            if outcome.status in ("died", "error", "stopped"):
+                waiting.append(_again(outcome, folder, trouble))
+        if time.monotonic() - told >= progress.EVERY:
+            told = time.monotonic()
+            narrate(progress.status(folder))
+    narrate(progress.status(folder))
+
+
+def _again(outcome: Outcome, folder: Path, trouble: _Trouble) -> dict[str, Any]:
+    """The task for another try: as it was, run by run, or without the run that is to blame."""
+    task = outcome.task
+    key = (task["kind"], task["unit"])
+    options = dict(task["options"])
+    trouble.deaths[key] += 1
+    if options["solo"]:
+        name = f"{'train' if task['kind'] == 'train' else 'shard'}-{task['unit']:05d}"
+        suspect = unit.active(folder, name)
+        if suspect is None:
+            raise StorageError(f"{name}: cannot be done: {outcome.message}")
+        trouble.strikes[suspect] += 1
+        if trouble.strikes[suspect] >= STRIKES:
+            trouble.skip.setdefault(key, {})[suspect] = outcome.message
+    elif trouble.deaths[key] >= DEATHS:
+        options["solo"] = True
+    options["skip"] = trouble.skip.get(key, {})
+    return {**task, "options": options}
+
+
+def _complain(plan: Plan, failed: Sequence[tuple[int, str]], folder: str) -> None:
+    """Raises RunsFailed if runs failed: how many, which, and why, the same reason once."""
+    if not failed:
         return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    reasons: dict[str, list[int]] = {}
+    for index, why in failed:
+        reasons.setdefault(why, []).append(index)
+    shown = [f"{_named(plan, indices)}: {why}" for why, indices in list(reasons.items())[:3]]
+    more = f"; and {len(reasons) - 3} more reasons" if len(reasons) > 3 else ""
+    where = f" (robustsim status {folder} lists them)" if folder else ""
+    total = f"{len(failed)} of {len(plan)} runs failed"
+    raise RunsFailed(f"scenario {plan.factory.name!r}: {total}{where}: {'; '.join(shown)}{more}")
+
+
+def _named(plan: Plan, indices: list[int]) -> str:
+    """Runs by their seed and what was swept, at most four."""
+    words = []
+    for index in indices[:4]:
+        point, position = divmod(index, len(plan.seeds))
+        swept = [f"{name}={value}" for name, value in plan.points[point].items()]
+        words.append(" ".join([*swept, f"seed {plan.seeds[position]}"]))
+    return ", ".join(words) + (f" and {len(indices) - 4} more" if len(indices) > 4 else "")

@@ -1,20 +1,40 @@
-"""The results directory: two Parquet tables and a manifest that names their checksums. Reading it needs no JAX."""
+"""The results directory. Reading it needs no JAX.
 
+    manifest.json              what the results are of; written once, before anything runs
+    shards/00003.runs.parquet  one row per run of a shard, and .traces.parquet, one per probe
+    shards/00003.json          says that the shard is done, and vouches for both tables
+    inflight/                  checkpoints of work that is not done
+    agents/                    instilled agents, if the user's cache cannot be written to
+    progress/                  what each worker is doing
+    lock                       held by the process that writes
+
+Everything is written under another name, flushed and renamed, and nothing that is there is changed.
+"""
+
+import fcntl
 import io
 import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from robustsim import files
-from robustsim.errors import UserError
+from robustsim.errors import StorageError, UserError
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 TABLES = ("runs", "traces")
+INDEX = "index"  # of a run in its plan; gives the tables their order, and is not shown
 
 RUNS_SCHEMA: dict[str, Any] = {
+    INDEX: pl.Int64,
     "run_id": pl.String,
     "scenario": pl.String,
     "seed": pl.Int64,
@@ -64,41 +84,99 @@ RUNS_SCHEMA: dict[str, Any] = {
 }
 
 
-def table(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Rows as a table; columns of `runs` have the types of RUNS_SCHEMA, others what their values say."""
-    known = {name: kind for name, kind in RUNS_SCHEMA.items() if rows and name in rows[0]}
+def table(rows: list[dict[str, Any]], kinds: dict[str, Any]) -> pl.DataFrame:
+    """Rows as a table; columns of `runs` have the types of RUNS_SCHEMA, swept ones those of `kinds`."""
+    known = {name: kind for name, kind in RUNS_SCHEMA.items() if rows and name in rows[0]} | kinds
     return pl.DataFrame(rows, schema_overrides=known, infer_schema_length=None)
 
 
-def prepare(folder: Path, manifest: dict[str, Any], overwrite: bool) -> bool:
-    """Checks that results can go to `folder`; returns whether it has these very results already.
+# --- the manifest ---
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a results directory.
 
     Raises:
-      UserError: it cannot be written to, or it holds other results and `overwrite` is false.
+      UserError: it is not a results directory, or one of another schema. StorageError: it is damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{str(folder)!r} is not a results directory: it has no {MANIFEST}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path}: is damaged ({error})") from None
+    try:
+        manifest = json.loads(text)
+        schema, checksum = manifest["schema"], manifest.pop("sha256", "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise StorageError(f"{path}: is damaged: it is not what was written") from None
+    if schema != SCHEMA:
+        newer = "a newer" if isinstance(schema, int) and schema > SCHEMA else "another"
+        raise UserError(
+            f"{str(folder)!r} was written by {newer} version of robustsim (schema {schema}; this one reads {SCHEMA})"
+        )
+    if _checksum(manifest) != checksum:
+        raise StorageError(f"{path}: is damaged: its checksum is not its own")
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Writes a manifest with its checksum."""
+    manifest = {"schema": SCHEMA, **manifest}
+    text = json.dumps({**manifest, "sha256": _checksum(manifest)}, indent=2) + "\n"
+    files.write_atomically(folder / MANIFEST, text.encode())
+
+
+def _checksum(manifest: dict[str, Any]) -> str:
+    return files.digest(json.dumps(manifest, sort_keys=True).encode())
+
+
+def identity(manifest: dict[str, Any]) -> str:
+    """Hash of what the results are of and how they are cut; every file of the directory carries it."""
+    return files.digest(json.dumps([manifest["what"], manifest["plan"]["shard_size"]], sort_keys=True).encode())[:16]
+
+
+def prepare(folder: Path, manifest: dict[str, Any], overwrite: bool) -> dict[str, Any]:
+    """Makes `folder` ready for results; returns the manifest that holds: the one that is there, or this one.
+
+    Raises:
+      UserError: it holds other results and `overwrite` is false. StorageError: it cannot be written to.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"out: {str(folder)!r} is a file; name a directory")
-    if (folder / MANIFEST).exists() and not overwrite:
+    if overwrite:
+        clear(folder)
+    if (folder / MANIFEST).exists():
         old = read_manifest(folder)
-        if different := _differences(old["what"], manifest["what"]):
+        new = {"what": manifest["what"], "code": manifest["code"]}
+        there = {"what": old["what"], "code": old["code"]}
+        if len(marks(folder, old)) == old["plan"]["shards"]:
+            del new["code"], there["code"]  # what is finished stays what it is
+        if different := _differences(there, new):
             raise UserError(
                 f"out: {str(folder)!r} holds other results ({different}); name another directory or use --overwrite"
             )
-        return True
+        return old
+    write_manifest(folder, manifest)
+    return read_manifest(folder)
+
+
+def clear(folder: Path) -> None:
+    """Removes the results in `folder`, the manifest first, and nothing else."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".write-test"
-        probe.write_bytes(b"")
-        probe.unlink()
+        (folder / MANIFEST).unlink(missing_ok=True)
+        for name in ("shards", "inflight", "agents", "progress"):
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name)
     except OSError as error:
-        raise UserError(f"out: {str(folder)!r} cannot be written to: {error.strerror or error}") from None
-    return False
+        raise StorageError(f"{folder}: cannot be cleared: {error.strerror or error}") from error
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
     old_flat, new_flat = _flat(old), _flat(json.loads(json.dumps(new)))
     changed = [k for k in {**old_flat, **new_flat} if old_flat.get(k) != new_flat.get(k)]
-    shown = [f"{name}: {old_flat.get(name)} there, {new_flat.get(name)} here" for name in changed[:3]]
+    shown = [f"{k.removeprefix('what.')}: {old_flat.get(k)} there, {new_flat.get(k)} here" for k in changed[:3]]
     return "; ".join(shown) + (f"; and {len(changed) - 3} more" if len(changed) > 3 else "")
 
 
@@ -109,55 +187,153 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return out
 
 
-def write(folder: Path, manifest: dict[str, Any], tables: dict[str, pl.DataFrame]) -> None:
-    """Writes the tables and then, last of all, the manifest that vouches for them."""
+# --- shards ---
+
+
+def to_parquet(frame: pl.DataFrame) -> bytes:
+    """A table as the bytes of a Parquet file."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def shard_path(folder: Path, shard: int, ending: str) -> Path:
+    """Where a file of a shard is."""
+    return folder / "shards" / f"{shard:05d}.{ending}"
+
+
+def commit(
+    folder: Path, manifest: dict[str, Any], shard: int, tables: dict[str, pl.DataFrame], notes: dict[str, Any]
+) -> None:
+    """Writes a shard's tables and then the mark that vouches for them: with that, the shard is done.
+
+    Raises:
+      StorageError: something cannot be written; the shard is then not done.
+    """
     checksums = {}
     for name in TABLES:
-        buffer = io.BytesIO()
-        tables[name].write_parquet(buffer)
-        files.write_atomically(folder / f"{name}.parquet", buffer.getvalue())
-        checksums[name] = files.digest(buffer.getvalue())
-    text = json.dumps({"schema": SCHEMA, **manifest, "sha256": checksums}, indent=2) + "\n"
-    files.write_atomically(folder / MANIFEST, text.encode())
+        data = to_parquet(tables[name])
+        files.write_atomically(shard_path(folder, shard, f"{name}.parquet"), data)
+        checksums[name] = files.digest(data)
+    mark = {"identity": identity(manifest), "shard": shard, "sha256": checksums, **notes}
+    files.write_atomically(shard_path(folder, shard, "json"), files.seal(json.dumps(mark).encode()))
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a results directory.
+def marks(folder: Path, manifest: dict[str, Any], strict: bool = False) -> dict[int, dict[str, Any]]:
+    """The marks of the shards that are done, by shard. One that is damaged counts as not there.
 
     Raises:
-      UserError: it is not a results directory, or one of another schema.
+      StorageError: if `strict`, where a mark is damaged.
     """
-    path = folder / MANIFEST
+    wanted, table = identity(manifest), {}
+    for path in sorted((folder / "shards").glob("[0-9]*.json")):
+        mark = read_sealed(path, wanted)
+        if mark is not None and path.name == f"{mark['shard']:05d}.json":
+            table[mark["shard"]] = mark
+        elif strict:
+            raise StorageError(f"{path}: is damaged; give the same command again to make its runs again")
+    return table
+
+
+def read_sealed(path: Path, wanted: str) -> dict[str, Any] | None:
+    """The JSON object in a sealed file that belongs to these results; None if it is damaged, foreign or not there."""
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        schema = manifest["schema"]
-    except FileNotFoundError:
-        raise UserError(f"{str(folder)!r} is not a results directory: it has no {MANIFEST}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{str(folder)!r} is not a results directory: {MANIFEST} is damaged ({error})") from None
-    if schema != SCHEMA:
-        newer = "newer" if isinstance(schema, int) and schema > SCHEMA else "other"
-        raise UserError(
-            f"{str(folder)!r} was written by a {newer} version of robustsim (schema {schema}; this one reads {SCHEMA})"
-        )
-    return manifest
+        payload = files.unseal(path.read_bytes())
+        table = None if payload is None else json.loads(payload)
+    except (OSError, ValueError):
+        return None
+    return table if isinstance(table, dict) and table.get("identity") == wanted else None
 
 
-def read(folder: Path) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
-    """The manifest and the tables, with their checksums verified.
+def read_shard(folder: Path, mark: dict[str, Any], name: str) -> pl.DataFrame:
+    """One table of a shard that is done.
 
     Raises:
-      UserError: as :func:`read_manifest`, or a table is missing or damaged.
+      StorageError: it is missing or damaged.
     """
-    manifest = read_manifest(folder)
-    tables = {}
-    for name in TABLES:
-        path = folder / f"{name}.parquet"
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-        if files.digest(data) != manifest["sha256"][name]:
-            raise UserError(f"{path}: is damaged: its checksum is not the one in {MANIFEST}")
-        tables[name] = pl.read_parquet(io.BytesIO(data))
-    return manifest, tables
+    path = shard_path(folder, mark["shard"], f"{name}.parquet")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if files.digest(data) != mark["sha256"][name]:
+        raise StorageError(f"{path}: is damaged; give the same command again to make its runs again")
+    return pl.read_parquet(io.BytesIO(data))
+
+
+def sound(folder: Path, mark: dict[str, Any]) -> bool:
+    """Whether the tables of a shard are what its mark says."""
+    try:
+        return all(
+            files.digest(shard_path(folder, mark["shard"], f"{name}.parquet").read_bytes()) == mark["sha256"][name]
+            for name in TABLES
+        )
+    except OSError:
+        return False
+
+
+def read(folder: Path, manifest: dict[str, Any], name: str) -> pl.DataFrame:
+    """One table of all shards that are done, in the order of the plan, checksums verified.
+
+    Raises:
+      StorageError: a file is missing or damaged.
+    """
+    frames = [read_shard(folder, mark, name) for mark in marks(folder, manifest, strict=True).values()]
+    return join(frames)
+
+
+def join(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Tables of shards as one, in the order of the plan."""
+    return order(frames).drop(INDEX)
+
+
+def order(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Tables as one, in the order of the plan, with the index."""
+    if not frames:
+        return pl.DataFrame(schema=RUNS_SCHEMA)
+    return pl.concat(frames).sort(INDEX, maintain_order=True)
+
+
+# --- who writes ---
+
+
+@contextmanager
+def locked(folder: Path, part: str = "") -> Iterator[int]:
+    """Holds the directory for as long as this process and its workers live; yields the lock's file descriptor.
+
+    Args:
+      part: for one of several processes that share the work ("2-of-8"); they exclude only their likes.
+
+    Raises:
+      UserError: another process holds it. StorageError: it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = ["lock", f"lock.{part}"] if part else ["lock"]
+        handles = [os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644) for name in names]
+    except OSError as error:
+        raise StorageError(f"out: {str(folder)!r} cannot be written to: {error.strerror or error}") from None
+    try:
+        for handle, shared in zip(handles, [bool(part), False], strict=False):
+            _seize(folder, handle, shared)
+        _sign(handles[-1])
+        yield handles[0]
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def _seize(folder: Path, handle: int, shared: bool) -> None:
+    """The kernel lets go of a lock when its holder dies, so one that is held has a live holder."""
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
+        raise UserError(f"out: {str(folder)!r} is being written by {holder}; wait for it, or stop it") from None
+
+
+def _sign(handle: int) -> None:
+    who = f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n"
+    with suppress(OSError):  # for people to read; the lock holds without it
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, who.encode(), 0)

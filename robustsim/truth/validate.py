@@ -15,10 +15,12 @@ import numpy as np
 from scipy.stats import kstest
 
 from robustsim import binomial
-from robustsim.sim import cohort, instil
-from robustsim.sim.cohort import Run
+from robustsim.sim import instil, lifted
+from robustsim.sim.cohort import run_through
+from robustsim.sim.lifted import Run
 from robustsim.sim.loading import load
 from robustsim.sim.settings import resolve
+from robustsim.sim.track import CORRECTED, INSTIL, Track
 from robustsim.truth import theory
 
 Row = dict[str, Any]
@@ -67,23 +69,24 @@ def _name(row: Row) -> str:
 def exact_times(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Runs the exact bandit once per configuration; the exact clocks of each, and the log odds at hand-over."""
     factory = load("bandit")
-    with cohort.precision("float64"):
+    with lifted.precision("float64"):
         runs = [Run(resolve(factory, changes), 0) for changes in settings]
         results: list[dict[str, Any]] = [{} for _ in runs]
         groups: dict[Any, list[int]] = {}
         for i, run in enumerate(runs):
-            groups.setdefault(jax.tree.structure(cohort.as_arrays(run.settings)), []).append(i)
+            groups.setdefault(jax.tree.structure(lifted.as_arrays(run.settings)), []).append(i)
         for members in groups.values():
-            chosen = [runs[i] for i in members]
-            instilled = instil.instil(factory, chosen)
-            stacked = cohort.stack([cohort.as_arrays(run.settings) for run in chosen])
-            agents = cohort.hand_over(factory, stacked, cohort.stack([x.agent for x in instilled]))
-            for i, path in zip(members, cohort.deploy(factory, chosen, agents, silent=False), strict=True):
-                assert path.exact is not None
-                rate = path.readings[0].rates[0]
-                results[i] = dict(path.exact) | {
-                    "theta": binomial.log_odds(rate),
-                    "last": path.readings[-1],
+            training = [
+                Track(i, runs[i]._replace(settings=instil.training_settings(runs[i].settings)), INSTIL) for i in members
+            ]
+            width = len(members)
+            agents = {f.track.index: f.agent for f in run_through(factory, training, lambda _: None, width)}
+            tracks = [Track(i, runs[i], CORRECTED) for i in members]
+            for ended in run_through(factory, tracks, lambda t: agents[t.index], width):  # noqa: B023
+                assert ended.path.exact is not None
+                results[ended.track.index] = dict(ended.path.exact) | {
+                    "theta": binomial.log_odds(ended.path.readings[0].rates[0]),
+                    "last": ended.path.readings[-1],
                 }
     return results
 
@@ -95,15 +98,15 @@ def _step(value: float) -> int | None:
 def sampled(settings: Mapping[str, Any], runs: int, first_seed: int, budget: int) -> dict[str, np.ndarray]:
     """Many runs of one configuration through the corrected arm, without probes: each clock as an array."""
     factory = load("bandit")
-    with cohort.precision("float64"):
+    with lifted.precision("float64"):
         chosen = resolve(factory, {**settings, "deployment.budget": budget})
-        one = cohort.as_arrays(chosen)
+        one = lifted.as_arrays(chosen)
         stacked = jax.tree.map(lambda x: np.broadcast_to(x, (runs, *x.shape)), one)
-        seeds = [Run(chosen, first_seed + i) for i in range(runs)]
-        lanes = cohort.lanes_for(factory, seeds, "deploy", stop_removed=True, limit=budget)
-        agents = cohort.initialise(factory, stacked, np.zeros((runs, 2), np.uint32))
-        states = cohort.begin_phase(factory, stacked, lanes, cohort.hand_over(factory, stacked, agents))
-        states = cohort.advance(factory, stacked, lanes, states)
+        tracks = [Track(i, Run(chosen, first_seed + i), CORRECTED) for i in range(runs)]
+        lanes = lifted.lanes([t.lane(factory.name) | {"stop_removed": True, "limit": budget} for t in tracks])
+        agents = lifted.initialise(factory, stacked, np.zeros((runs, 2), np.uint32))
+        states = lifted.begin_phase(factory, stacked, lanes, lifted.hand_over(factory, stacked, agents))
+        states, _ = lifted.advance(factory, stacked, lanes, states, np.int32(2**31 - 1))
         assert states.exact is not None
         return {
             "steps": np.asarray(states.exact.both),

@@ -1,0 +1,401 @@
+"""What a sweep survives: killed processes, crashes at every write, damaged files, disks that fail, killed Dask workers.
+
+    python benchmarks/reliability.py kills --kills 300
+    python benchmarks/reliability.py boundaries
+    python benchmarks/reliability.py damage --files 1000
+    python benchmarks/reliability.py faults
+    python benchmarks/reliability.py dask
+
+Each prints one JSON object and ends with status 1 if a promise was broken.
+"""
+
+import argparse
+import errno
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import robustsim as rs
+from robustsim import files
+from robustsim.errors import RunsFailed, StorageError
+from robustsim.sim.instil import Agents
+from robustsim.sweep import checkpoint, progress, store
+from robustsim.sweep.run import How
+
+INTERVAL = 0.3  # seconds between two checkpoints
+SETTINGS = {
+    "agent.gradient": "sampled",
+    "instil.steps": 400,
+    "instil.competence": 0.0,
+    "deployment.relapse_steps": 200,
+    "overseer.penalty": 0.05,
+}
+COVERAGES = [round(0.04 * i, 2) for i in range(1, 26)]
+
+
+def sweep(seeds: int = 8, budget: int = 20_000, shard_size: int = 20) -> rs.Sweep:
+    """The sweep that is disturbed: 25 coverages, sampled gradients, agents that are trained first."""
+    settings = {**SETTINGS, "deployment.budget": budget}
+    over = {"overseer.coverage": COVERAGES}
+    return rs.Sweep(scenario="bandit", over=over, seeds=seeds, settings=settings, shard_size=shard_size)
+
+
+def compare(folder: Path, wanted: rs.Results) -> dict[str, int]:
+    """Runs lost and duplicated, and whether the tables are those of the sweep that was left alone."""
+    got = rs.open(folder)
+    ids = got.runs["run_id"]
+    return {
+        "lost": len(wanted.runs) - ids.n_unique(),
+        "duplicated": len(ids) - ids.n_unique(),
+        "different_tables": int(not got.runs.equals(wanted.runs)) + int(not got.traces.equals(wanted.traces)),
+    }
+
+
+# --- processes that are killed ---
+
+
+def kills(count: int, seed: int, seeds: int, budget: int) -> dict[str, Any]:
+    """SIGKILLs at random moments and at random write boundaries, to drivers and to workers, over and over."""
+    chance = random.Random(seed)
+    wanted = sweep(seeds, budget).run()
+    told = {"kills": 0, "sweeps": 0, "lost": 0, "duplicated": 0, "different_tables": 0, "by": {}}
+    rework: list[float] = []
+    while told["kills"] < count:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "sweep"
+            while told["kills"] < count:
+                how = chance.choice(["driver", "driver of processes", "worker", "boundary"])
+                if _life(folder, how, chance, seeds, budget, rework):
+                    break
+                told["kills"] += 1
+                told["by"][how] = told["by"].get(how, 0) + 1
+                if told["kills"] % 20 == 0:
+                    print(json.dumps(told), file=sys.stderr, flush=True)
+            sweep(seeds, budget).run(folder)
+            for key, value in compare(folder, wanted).items():
+                told[key] += value
+            told["sweeps"] += 1
+    told["runs"] = len(wanted.runs)
+    told["checkpoint_seconds"] = INTERVAL
+    told["seconds_since_checkpoint_at_kill"] = {"most": round(max(rework, default=0.0), 2), "kills": len(rework)}
+    told["broken"] = told["lost"] + told["duplicated"] + told["different_tables"]
+    return told
+
+
+def _life(folder: Path, how: str, chance: random.Random, seeds: int, budget: int, rework: list[float]) -> bool:
+    """One process that works on the sweep until it is killed; returns whether it came to the end instead."""
+    boundary = str(chance.randint(1, 120)) if how == "boundary" else "0"
+    executor = "processes" if how in ("driver of processes", "worker") else "inline"
+    command = [sys.executable, __file__, "victim", str(folder), executor, boundary, str(seeds), str(budget)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    process.stdout.readline()  # imports are over: from here on there is something to disturb
+    try:
+        process.wait(chance.uniform(0.0, 8.0) if how != "boundary" else 60)
+        return process.returncode == 0
+    except subprocess.TimeoutExpired:
+        pass
+    since = _since_checkpoint(folder)
+    victims = _children(process.pid) if how == "worker" else [process.pid]
+    for victim in victims[:1]:
+        os.kill(victim, signal.SIGKILL)
+        rework += since
+    if how == "worker":  # the driver starts another; then it is its turn
+        time.sleep(chance.uniform(0.0, 3.0))
+        process.kill()
+    process.wait()
+    return False
+
+
+def _since_checkpoint(folder: Path) -> list[float]:
+    """Age of the newest checkpoint of the work that is being done, in seconds."""
+    try:
+        return [min(time.time() - path.stat().st_mtime for path in (folder / "inflight").glob("*.checkpoint"))]
+    except (OSError, ValueError):
+        return []
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def victim(folder: str, executor: str, boundary: int, seeds: int, budget: int) -> None:
+    """The process that is killed; at its own `boundary`-th write boundary, if that is not 0."""
+    print("ready", flush=True)
+    how = How(executor=executor, checkpoint=INTERVAL, workers=2 if executor == "processes" else 0)
+    with boundaries_that(lambda i: os.kill(os.getpid(), signal.SIGKILL) if i == boundary else None):
+        sweep(seeds, budget).run(folder, how=how)
+
+
+# --- crashes at every write boundary ---
+
+
+class Crash(BaseException):
+    """What a killed process looks like from the disk's side: nothing after it is executed."""
+
+
+@contextmanager
+def boundaries_that(act: Callable[[int], None]) -> Iterator[list[int]]:
+    """Calls `act` with a running number before and after everything that changes the disk."""
+    count, real = [0], {"open": Path.open, "fsync": os.fsync, "replace": os.replace, "unlink": Path.unlink}
+
+    def around(function: Callable[..., Any]) -> Callable[..., Any]:
+        def disturbed(*args: Any, **kwargs: Any) -> Any:
+            for after in (False, True):
+                count[0] += 1
+                act(count[0])
+                if not after:
+                    result = function(*args, **kwargs)
+            return result  # pyright: ignore[reportPossiblyUnboundVariable]
+
+        return disturbed
+
+    def open_(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        return (around(real["open"]) if "w" in mode else real["open"])(path, mode, *args, **kwargs)
+
+    Path.open, os.fsync, os.replace = open_, around(os.fsync), around(os.replace)  # type: ignore[method-assign]
+    Path.unlink = around(real["unlink"])  # type: ignore[method-assign]
+    try:
+        yield count
+    finally:
+        Path.open, os.fsync, os.replace = real["open"], real["fsync"], real["replace"]  # type: ignore[method-assign]
+        Path.unlink = real["unlink"]  # type: ignore[method-assign]
+
+
+def boundaries(seeds: int, budget: int, stride: int) -> dict[str, Any]:
+    """A crash at every write boundary of a sweep, each in a directory of its own, then the same command again."""
+    small = sweep(seeds, budget, shard_size=max(1, 25 * seeds // 3))
+    wanted = small.run()
+    how = How(executor="inline", checkpoint=1e-3)
+    told = {"crashes": 0, "boundaries": 0, "lost": 0, "duplicated": 0, "different_tables": 0}
+    for at in itertools.count(1, stride):
+        with tempfile.TemporaryDirectory() as name:
+            os.environ["ROBUSTSIM_CACHE"] = name + "/cache"
+            folder = Path(name) / "sweep"
+
+            def crash(i: int) -> None:
+                if i == at:  # noqa: B023
+                    raise Crash
+
+            try:
+                with boundaries_that(crash) as count:
+                    _undisturbed_thread(small, folder, how)
+                told["boundaries"] = count[0]
+                break
+            except Crash:
+                told["crashes"] += 1
+            small.run(folder, how=how)
+            for key, value in compare(folder, wanted).items():
+                told[key] += value
+    return told | {"broken": told["lost"] + told["duplicated"] + told["different_tables"]}
+
+
+def _undisturbed_thread(small: rs.Sweep, folder: Path, how: How) -> None:
+    """The sweep with its work in this thread, so that a crash in it is a crash of everything."""
+    import threading
+
+    class Here(threading.Thread):
+        def start(self) -> None:
+            self.run()
+
+        def join(self, timeout: float | None = None) -> None:
+            pass
+
+        def is_alive(self) -> bool:
+            return False
+
+    real, threading.Thread = threading.Thread, Here  # type: ignore[misc]
+    try:
+        small.run(folder, how=how)
+    finally:
+        threading.Thread = real  # type: ignore[misc]
+
+
+# --- files that are damaged ---
+
+
+def damage(count: int, seed: int) -> dict[str, Any]:
+    """Files that are truncated, have a byte flipped, are emptied or swapped: is each noticed before it is believed?"""
+    chance = random.Random(seed)
+    told: dict[str, Any] = {"files": 0, "detected": 0, "believed": [], "by": {}}
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["ROBUSTSIM_CACHE"] = name + "/cache"
+        folder = Path(name) / "sweep"
+        small = sweep(4, 2000, shard_size=20)
+        plan = small.plan()
+        wanted = small.run(folder)
+        flight = _interrupted(small, Path(name) / "flight")
+        artefacts = [path for path in folder.rglob("*") if path.is_file() and path.suffix in (".json", ".parquet")]
+        artefacts = [path for path in artefacts if path.parent.name != "progress"]
+        artefacts += [*(Path(name) / "cache" / "agents").iterdir(), *flight]
+        for _ in range(count):
+            path = chance.choice(artefacts)
+            how = chance.choice(["truncated", "flipped", "emptied", "swapped"])
+            others = [p for p in artefacts if p.suffixes == path.suffixes and p.read_bytes() != path.read_bytes()]
+            if how == "swapped" and not others:
+                how = "flipped"
+            keep = path.read_bytes()
+            path.write_bytes(_damaged(keep, how, chance, others))
+            noticed = _noticed(path, folder, plan, wanted)
+            path.write_bytes(keep)
+            told["files"] += 1
+            told["detected"] += noticed
+            key = f"{path.suffix} {how}"
+            told["by"][key] = told["by"].get(key, 0) + 1
+            if not noticed:
+                told["believed"].append(f"{path.name} {how}")
+    return told | {"broken": told["files"] - told["detected"]}
+
+
+def _interrupted(small: rs.Sweep, folder: Path) -> list[Path]:
+    """Checkpoints of a sweep that was stopped."""
+    command = [sys.executable, __file__, "victim", str(folder), "inline", "0", "4", "200000"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(folder.glob("inflight/shard*.checkpoint")):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    return list(folder.glob("inflight/shard*.checkpoint"))
+
+
+def _damaged(data: bytes, how: str, chance: random.Random, others: list[Path]) -> bytes:
+    if how == "truncated":
+        return data[: chance.randrange(1, len(data))]
+    if how == "emptied":
+        return b""
+    if how == "swapped":
+        return chance.choice(others).read_bytes()
+    at = chance.randrange(len(data))
+    return data[:at] + bytes([data[at] ^ (1 << chance.randrange(8))]) + data[at + 1 :]
+
+
+def _noticed(path: Path, folder: Path, plan: Any, wanted: rs.Results) -> bool:
+    """Whether nothing is read out of a damaged file, or only what was written to it."""
+    if path.suffix == ".checkpoint":
+        identity = store.identity(store.read_manifest(path.parent.parent))
+        return checkpoint.unpack(path.read_bytes(), plan, identity, path.stem) is None
+    if path.suffix == ".npz":
+        names = {plan.agent_name(i): i for i in range(len(plan))}
+        return Agents((path.parent,)).get(path.stem, plan.factory, plan.run(names[path.stem])) is None
+    try:
+        results = rs.open(folder)
+        return results.runs.equals(wanted.runs) and results.traces.equals(wanted.traces) and False
+    except rs.UserError:
+        return True
+
+
+# --- disks that fail ---
+
+
+def faults(seeds: int, budget: int, stride: int) -> dict[str, Any]:
+    """An I/O error, and a full disk, at every call that changes the disk: a typed error, and nothing half-committed."""
+    small = sweep(seeds, budget, shard_size=max(1, 25 * seeds // 3))
+    wanted = small.run()
+    how = How(executor="inline", checkpoint=1e-3)
+    told: dict[str, Any] = {"faults": 0, "typed_errors": 0, "unharmed": 0, "other_errors": [], "different_tables": 0}
+    told |= {"half_committed": 0, "lost": 0, "duplicated": 0}
+    for code, at in itertools.product((errno.EIO, errno.ENOSPC), range(1, 10_000, stride)):
+        with tempfile.TemporaryDirectory() as name:
+            os.environ["ROBUSTSIM_CACHE"] = name + "/cache"
+            folder, reached = Path(name) / "sweep", [0]
+
+            def fail(i: int) -> None:
+                reached[0] = i  # noqa: B023
+                if i == at:  # noqa: B023
+                    raise OSError(code, os.strerror(code))  # noqa: B023
+
+            try:
+                with boundaries_that(fail):
+                    _undisturbed_thread(small, folder, how)
+                told["unharmed"] += reached[0] >= at
+            except StorageError:
+                told["typed_errors"] += 1
+            except Exception as error:
+                told["other_errors"].append(f"{at}: {type(error).__name__}: {error}")
+            told["half_committed"] += _half_committed(folder)
+            if reached[0] < at:
+                continue
+            told["faults"] += 1
+            small.run(folder, how=how)
+            for key, value in compare(folder, wanted).items():
+                told[key] += value
+        if reached[0] < at:
+            continue
+    names = ("half_committed", "lost", "duplicated", "different_tables")
+    return told | {"broken": sum(told[n] for n in names) + len(told["other_errors"])}
+
+
+def _half_committed(folder: Path) -> int:
+    """Shards whose mark is there while what it vouches for is not."""
+    if not (folder / store.MANIFEST).exists():
+        return 0
+    manifest = store.read_manifest(folder)
+    return sum(not store.sound(folder, mark) for mark in store.marks(folder, manifest, strict=True).values())
+
+
+# --- Dask workers that are killed, and a run that kills them ---
+
+
+POISON = '''
+import os
+import jax
+import robustsim as rs
+
+def _die(x):
+    os._exit(9)
+
+@rs.scenario
+def poisoned(poison: float = 0.0) -> rs.Scenario:
+    """One of its configurations kills the process that runs it."""
+    def reset(key, params):
+        jax.lax.cond(params["poison"] > 0.5, lambda: jax.debug.callback(_die, params["poison"]), lambda: None)
+        return bandit_reset(key, params)
+    ...
+'''
+
+
+def main() -> None:
+    """Runs one of the checks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("check")
+    parser.add_argument("rest", nargs="*")
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--budget", type=int, default=20_000)
+    parser.add_argument("--stride", type=int, default=1)
+    args = parser.parse_args()
+    if args.check == "victim":
+        folder, executor, *numbers = args.rest
+        victim(folder, executor, *map(int, numbers))
+        return
+    checks: dict[str, Callable[[], dict[str, Any]]] = {
+        "kills": lambda: kills(args.kills, args.seed, args.seeds, args.budget),
+        "boundaries": lambda: boundaries(args.seeds, args.budget, args.stride),
+        "damage": lambda: damage(args.files, args.seed),
+        "faults": lambda: faults(args.seeds, args.budget, args.stride),
+    }
+    told = checks[args.check]()
+    print(json.dumps(told, indent=2))
+    sys.exit(1 if told["broken"] else 0)
+
+
+if __name__ == "__main__":
+    main()

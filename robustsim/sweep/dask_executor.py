@@ -1,0 +1,90 @@
+"""Work on a Dask cluster: one that is there already, or processes of this machine that listen on loopback only."""
+
+import queue
+import time
+from typing import Any
+
+from robustsim.errors import UserError
+from robustsim.sweep.executors import GRACE, Outcome
+
+
+class Dask:
+    """Tasks as Dask futures. The cluster only carries plain data: results go to the shared directory.
+
+    Args:
+      workers: processes, where no scheduler is named.
+      scheduler: "tcp://host:port".
+
+    Raises:
+      UserError: Dask is not installed, or the scheduler does not answer.
+    """
+
+    def __init__(self, workers: int, scheduler: str) -> None:
+        try:
+            import dask.config
+            import distributed
+        except ImportError:
+            raise UserError("executor: 'dask' needs a package: pip install 'robustsim[dask]'") from None
+        dask.config.set({"distributed.scheduler.allowed-failures": 1})
+        self._cluster: Any = None
+        if not scheduler:
+            self._cluster = distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,  # pyright: ignore[reportArgumentType]
+            )
+        try:
+            self._client = distributed.Client(self._cluster or scheduler, timeout="10s")
+        except (OSError, ValueError, TimeoutError) as error:
+            raise UserError(f"scheduler: {scheduler!r} does not answer: {error}") from None
+        self._fixed = workers if self._cluster is not None else 0
+        self._tasks: dict[str, dict[str, Any]] = {}
+        self._futures: dict[str, Any] = {}
+        self._ended: queue.Queue[Any] = queue.Queue()
+        self._count = 0
+
+    @property
+    def workers(self) -> int:
+        """How many tasks the cluster does at a time."""
+        return self._fixed or max(1, sum(self._client.nthreads().values()))  # pyright: ignore[reportAttributeAccessIssue]
+
+    def submit(self, task: dict[str, Any]) -> None:
+        """Takes a task."""
+        from robustsim.sweep.worker import perform_on_cluster
+
+        self._count += 1
+        key = f"robustsim-{task['kind']}-{task['unit']}-{self._count}"
+        future = self._client.submit(perform_on_cluster, task, key=key, pure=False, retries=0)
+        self._tasks[key], self._futures[key] = task, future
+        future.add_done_callback(self._ended.put)
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """Waits for futures to end."""
+        outcomes = []
+        deadline = time.monotonic() + seconds
+        while not outcomes and time.monotonic() < deadline and self._tasks:
+            try:
+                future = self._ended.get(timeout=max(0.01, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            outcomes.append(self._outcome(future))
+        return outcomes
+
+    def _outcome(self, future: Any) -> Outcome:
+        task = self._tasks.pop(future.key)
+        self._futures.pop(future.key)
+        try:
+            return Outcome(task, **future.result(timeout=60))
+        except Exception as error:  # a killed worker, a lost connection, a cancelled future
+            return Outcome(task, "died", f"its worker died ({type(error).__name__})")
+
+    def close(self) -> None:
+        """Gives the tasks time to save."""
+        deadline = time.monotonic() + GRACE
+        while self._tasks and time.monotonic() < deadline:
+            self.wait(0.2)
+        self._client.cancel(list(self._futures.values()))
+        self._client.close(timeout=1)
+        if self._cluster is not None:
+            self._cluster.close(timeout=1)

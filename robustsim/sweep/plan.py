@@ -1,0 +1,261 @@
+"""What a sweep consists of, before anything runs: configurations times seeds, in groups and shards.
+
+A group shares one compiled program. A shard is the unit of work and of storage: a fixed set of runs of one group.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import jax
+import polars as pl
+
+from robustsim import files
+from robustsim.errors import UserError
+from robustsim.sim import instil, lifted
+from robustsim.sim.lifted import Run
+from robustsim.sim.loading import load
+from robustsim.sim.scenario import ScenarioFactory
+from robustsim.sim.settings import Settings, flatten, names, resolve
+from robustsim.sweep import axes
+from robustsim.sweep.axes import Design
+
+SHARDS = 16  # a sweep is cut into about this many shards at least, so that several workers finish together
+NARROW, WIDE = (8, 64), (256, 4096)  # fewest and most runs of a shard, for runs in turn and side by side
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """Runs of one group, by their index in the plan."""
+
+    index: int
+    runs: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """Agents to instil, each by a run that starts from it."""
+
+    index: int
+    runs: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A sweep: run `i` is configuration `i // len(seeds)` with seed `seeds[i % len(seeds)]`.
+
+    Attributes:
+      spec: how a worker loads the scenario.
+      settings: dotted names with one value for all.
+      over: dotted names that are swept.
+      shard_size: runs in a shard; 0 chooses.
+    """
+
+    factory: ScenarioFactory
+    spec: str
+    settings: Mapping[str, Any]
+    over: axes.Axes
+    design: Design
+    seeds: tuple[int, ...]
+    shard_size: int = 0
+
+    @cached_property
+    def points(self) -> list[dict[str, Any]]:
+        """What each configuration sets beyond `settings`."""
+        known = names(self.factory)
+        whole = {name for name, value in known.items() if isinstance(value, int) and not isinstance(value, bool)}
+        return axes.points(self.over, self.settings, self.design, whole)
+
+    @cached_property
+    def kinds(self) -> dict[str, Any]:
+        """The polars type of each swept column."""
+        types = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64, str: pl.String}
+        known = names(self.factory)
+        return {name: types[type(known[name])] for name in self.over}
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """The dotted names that are swept."""
+        return tuple(self.over)
+
+    def __len__(self) -> int:
+        return len(self.points) * len(self.seeds)
+
+    @cached_property
+    def _resolved(self) -> Any:
+        @lru_cache(maxsize=1024)  # memory stays flat however many configurations wait
+        def resolved(point: int) -> Settings:
+            return resolve(self.factory, {**self.settings, **self.points[point]})
+
+        return resolved
+
+    def run(self, index: int) -> Run:
+        """One run by its index."""
+        point, position = divmod(index, len(self.seeds))
+        return Run(self._resolved(point), self.seeds[position])
+
+    @cached_property
+    def groups(self) -> list[tuple[int, ...]]:
+        """Runs that share a compiled program; in a group, runs of one agent are next to each other.
+
+        Raises:
+          UserError: a configuration is not allowed.
+        """
+        members: dict[Any, list[int]] = {}
+        for point in range(len(self.points)):
+            members.setdefault(structure(self._resolved(point)), []).append(point)
+        table = []
+        for found in members.values():
+            by_training: dict[str, list[int]] = {}
+            for point in found:
+                by_training.setdefault(instil.training_hash(self.factory, self._resolved(point)), []).append(point)
+            table.append(
+                tuple(
+                    point * len(self.seeds) + position
+                    for similar in by_training.values()
+                    for position in range(len(self.seeds))
+                    for point in similar
+                )
+            )
+        return table
+
+    @cached_property
+    def size(self) -> int:
+        """Runs in a shard."""
+        if self.shard_size:
+            return self.shard_size
+        least, most = WIDE if lifted.side_by_side(self._resolved(0)) else NARROW
+        return min(max(-(-len(self) // SHARDS), least), most)
+
+    @cached_property
+    def shards(self) -> list[Shard]:
+        """The groups, cut into pieces of the shard size."""
+        pieces = [group[i : i + self.size] for group in self.groups for i in range(0, len(group), self.size)]
+        return [Shard(i, piece) for i, piece in enumerate(pieces)]
+
+    def agent_name(self, index: int) -> str:
+        """The name of the agent that a run starts from."""
+        point, position = divmod(index, len(self.seeds))
+        return files.digest(f"{self._training_hashes[point]} {self.seeds[position]}".encode())
+
+    @cached_property
+    def _training_hashes(self) -> list[str]:
+        return [instil.training_hash(self.factory, self._resolved(point)) for point in range(len(self.points))]
+
+    @cached_property
+    def trainings(self) -> list[Training]:
+        """The agents of all runs, in pieces."""
+        first: dict[str, int] = {}
+        for group in self.groups:
+            for index in group:
+                if self.run(index).settings.instil.steps == 0:
+                    continue  # an agent without training is made where it is needed
+                first.setdefault(self.agent_name(index), index)
+        groups: dict[Any, list[int]] = {}
+        for index in first.values():
+            settings = instil.training_settings(self.run(index).settings)
+            groups.setdefault(structure(settings), []).append(index)
+        least, most = WIDE if lifted.side_by_side(self._resolved(0)) else (1, NARROW[1])
+        size = min(max(-(-len(first) // SHARDS), least), most)
+        pieces = [tuple(group[i : i + size]) for group in groups.values() for i in range(0, len(group), size)]
+        return [Training(i, piece) for i, piece in enumerate(pieces)]
+
+    def to_plain(self) -> dict[str, Any]:
+        """The plan as JSON holds it; with :func:`from_plain`, how it travels to workers."""
+        return {
+            "spec": self.spec,
+            "source_sha256": self.factory.source_hash,
+            "settings": {n: axes.plain(v) for n, v in self.settings.items()},
+            "over": axes.to_plain(self.over),
+            "design": dataclasses.asdict(self.design),
+            "seeds": list(self.seeds),
+            "shard_size": self.size,
+        }
+
+    def what(self) -> dict[str, Any]:
+        """What identifies the results: a change in any of it makes other results."""
+        table = flatten(self._resolved(0))
+        return {
+            "scenario": self.factory.name,
+            "claim": self.factory.claim,
+            "source_sha256": self.factory.source_hash,
+            "settings": {n: axes.plain(v) for n, v in table.items() if n not in self.over},
+            "swept": axes.to_plain(self.over),
+            "design": dataclasses.asdict(self.design),
+            "seeds": list(self.seeds),
+        }
+
+
+def structure(settings: Settings) -> Any:
+    """What two runs must have in common to share a compiled program."""
+    return jax.tree.structure(lifted.as_arrays(settings))
+
+
+def make_plan(
+    scenario: str | ScenarioFactory,
+    settings: Mapping[str, Any],
+    over: axes.Axes,
+    design: Design,
+    seeds: int | Sequence[int],
+    shard_size: int = 0,
+) -> Plan:
+    """A plan with everything checked.
+
+    Raises:
+      UserError: bad input.
+    """
+    factory = load(scenario)
+    if shard_size < 0:
+        raise UserError(f"shard_size: {shard_size!r} is not allowed; use a whole number of at least 1")
+    plan = Plan(
+        factory=factory,
+        spec=f"{factory.source}@{factory.name}" if factory.source else "",
+        settings=dict(settings),
+        over=dict(over),
+        design=design,
+        seeds=tuple(seed_list(seeds)),
+        shard_size=shard_size,
+    )
+    with lifted.precision(plan_precision(plan)):
+        assert plan.groups
+    return plan
+
+
+def plan_precision(plan: Plan) -> str:
+    """float32 or float64, as the scenario wants it."""
+    return plan.factory(**plan.factory.defaults).precision
+
+
+def from_plain(table: Mapping[str, Any]) -> Plan:
+    """The plan that :meth:`Plan.to_plain` wrote.
+
+    Raises:
+      UserError: the scenario's file is not the one that the plan was made with.
+    """
+    factory = load(table["spec"])
+    if factory.source_hash != table["source_sha256"]:
+        raise UserError(f"{factory.source}: has changed since the sweep began")
+    return Plan(
+        factory=factory,
+        spec=table["spec"],
+        settings=table["settings"],
+        over=axes.from_plain(table["over"]),
+        design=Design(**table["design"]),
+        seeds=tuple(table["seeds"]),
+        shard_size=table["shard_size"],
+    )
+
+
+def seed_list(seeds: int | Sequence[int]) -> list[int]:
+    """`n` as 0 ... n-1, or the seeds as they are.
+
+    Raises:
+      UserError: none, a negative one, or one named twice.
+    """
+    chosen = list(range(seeds)) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+    if isinstance(chosen, bool) or not chosen or any(not isinstance(s, int) or s < 0 for s in chosen):
+        raise UserError(f"seeds: {seeds!r} is not allowed; use a whole number of at least 1, or a list of seeds")
+    if len(set(chosen)) != len(chosen):
+        raise UserError(f"seeds: {seeds!r} names a seed twice")
+    return list(chosen)
