@@ -4,7 +4,7 @@
     python benchmarks/reliability.py boundaries
     python benchmarks/reliability.py damage --files 1000
     python benchmarks/reliability.py faults
-    python benchmarks/reliability.py dask
+    python benchmarks/reliability.py poison --executor dask
 
 Each prints one JSON object and ends with status 1 if a promise was broken.
 """
@@ -15,7 +15,6 @@ import itertools
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,11 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 import robustsim as rs
-from robustsim import files
-from robustsim.errors import RunsFailed, StorageError
+from robustsim.errors import StorageError
 from robustsim.sim.instil import Agents
 from robustsim.sweep import checkpoint, progress, store
 from robustsim.sweep.run import How
@@ -182,7 +178,7 @@ def boundaries(seeds: int, budget: int, stride: int) -> dict[str, Any]:
     """A crash at every write boundary of a sweep, each in a directory of its own, then the same command again."""
     small = sweep(seeds, budget, shard_size=max(1, 25 * seeds // 3))
     wanted = small.run()
-    how = How(executor="inline", checkpoint=1e-3)
+    how = How(executor="inline", checkpoint=INTERVAL)
     told = {"crashes": 0, "boundaries": 0, "lost": 0, "duplicated": 0, "different_tables": 0}
     for at in itertools.count(1, stride):
         with tempfile.TemporaryDirectory() as name:
@@ -307,7 +303,7 @@ def faults(seeds: int, budget: int, stride: int) -> dict[str, Any]:
     """An I/O error, and a full disk, at every call that changes the disk: a typed error, and nothing half-committed."""
     small = sweep(seeds, budget, shard_size=max(1, 25 * seeds // 3))
     wanted = small.run()
-    how = How(executor="inline", checkpoint=1e-3)
+    how = How(executor="inline", checkpoint=INTERVAL)
     told: dict[str, Any] = {"faults": 0, "typed_errors": 0, "unharmed": 0, "other_errors": [], "different_tables": 0}
     told |= {"half_committed": 0, "lost": 0, "duplicated": 0}
     for code, at in itertools.product((errno.EIO, errno.ENOSPC), range(1, 10_000, stride)):
@@ -352,22 +348,71 @@ def _half_committed(folder: Path) -> int:
 # --- Dask workers that are killed, and a run that kills them ---
 
 
-POISON = '''
+POISON = """
 import os
 import jax
 import robustsim as rs
 
-def _die(x):
-    os._exit(9)
 
 @rs.scenario
 def poisoned(poison: float = 0.0) -> rs.Scenario:
-    """One of its configurations kills the process that runs it."""
-    def reset(key, params):
-        jax.lax.cond(params["poison"] > 0.5, lambda: jax.debug.callback(_die, params["poison"]), lambda: None)
-        return bandit_reset(key, params)
-    ...
-'''
+    '''A run with poison kills the process that it runs in.'''
+    grid = rs.Grid(map=rs.room(5), items={"coin": rs.Item(reward=1.0, ends=True)}, max_steps=8)
+
+    def misbehaviour(transition):
+        jax.debug.callback(lambda p: os._exit(9) if p > 0.5 else None, poison)
+        return transition.reward > 0
+
+    return rs.Scenario(
+        env=grid.environment(), train=grid.levels(), deployment=grid.levels(), misbehaviour=misbehaviour,
+        agent=rs.A2C(num_envs=4, rollout_steps=8, width=8), instil=rs.Instil(steps=0, competence=0.0),
+        length=rs.Deployment(budget=400, relapse_steps=50), probe=rs.Probe(episodes=64, screen=16),
+    )
+"""
+
+
+def poison(executor: str, seeds: int, killings: int, seed: int) -> dict[str, Any]:
+    """Workers that are killed by a run and, now and then, from outside: the sweep ends, and lists the run."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as name:
+        file, folder = Path(name) / "poisoned.py", Path(name) / "sweep"
+        file.write_text(POISON)
+        poisons = [0.0, 1.0, *(i / 100 for i in range(1, 7))]
+        command = [sys.executable, "-m", "robustsim.cli.main", "sweep", str(file), "--seeds", str(seeds)]
+        command += ["--over", "env.poison=" + ",".join(map(str, poisons)), "--out", str(folder)]
+        command += ["--executor", executor, "--workers", "2", "--checkpoint", str(INTERVAL), "--shard-size", "4"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        killed = 0
+        while process.poll() is None:
+            time.sleep(chance.uniform(2.0, 6.0))
+            workers = [c for c in _descendants(process.pid) if not _descendants(c)]
+            if killed < killings and workers and list((folder / "shards").glob("*.json")):
+                os.kill(chance.choice(workers), signal.SIGKILL)
+                killed += 1
+        _, complaint = process.communicate()
+        state = progress.status(folder)
+        stored = rs.open(folder).runs
+        healthy = (
+            rs.Sweep(scenario=str(file), over={"env.poison": [p for p in poisons if p < 0.5]}, seeds=seeds).run().runs
+        )
+        same = stored.sort("env.poison", "seed").equals(healthy.sort("env.poison", "seed"))
+        failed = {i // seeds for i, _ in state.failed}
+        right = failed == {1} and len(state.failed) == seeds and process.returncode == 3
+        return {
+            "executor": executor,
+            "exit_status": process.returncode,
+            "runs": state.runs,
+            "stored": len(stored),
+            "failed": state.failed,
+            "killed_from_outside": killed,
+            "healthy_runs_unchanged": same,
+            "complaint": complaint.strip().splitlines()[-1:],
+            "broken": int(not (right and same)),
+        }
+
+
+def _descendants(pid: int) -> list[int]:
+    return [d for child in _children(pid) for d in (child, *_descendants(child))]
 
 
 def main() -> None:
@@ -381,6 +426,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--budget", type=int, default=20_000)
     parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--executor", default="dask")
     args = parser.parse_args()
     if args.check == "victim":
         folder, executor, *numbers = args.rest
@@ -390,6 +436,7 @@ def main() -> None:
         "kills": lambda: kills(args.kills, args.seed, args.seeds, args.budget),
         "boundaries": lambda: boundaries(args.seeds, args.budget, args.stride),
         "damage": lambda: damage(args.files, args.seed),
+        "poison": lambda: poison(args.executor, min(args.seeds, 2), 3, args.seed),
         "faults": lambda: faults(args.seeds, args.budget, args.stride),
     }
     told = checks[args.check]()

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import robustsim as rs
+
+hypothesis.settings.register_profile("robustsim", deadline=None)  # the first example of a test may compile
+hypothesis.settings.load_profile("robustsim")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -86,10 +86,7 @@ def complaint(instilled: Instilled, settings: Settings) -> str:
         return "the weights are not finite; lower agent.learning_rate"
     if instilled.competence >= wanted:
         return ""
-    return (
-        f"the agent stayed below instil.competence={wanted:g} (at {instilled.competence:.3f} after {instilled.steps} "
-        "gradient steps); raise instil.steps"
-    )
+    return f"its agent stayed below instil.competence={wanted:g} after {instilled.steps} gradient steps; raise instil.steps"
 
 
 def instilled(finished: Finished) -> Instilled:
@@ -126,7 +123,7 @@ class Agents:
         """
         buffer = io.BytesIO()
         numbered = {f"leaf{i}": x for i, x in enumerate(jax.tree.leaves(instilled.agent))}
-        np.savez(buffer, competence=instilled.competence, steps=instilled.steps, **numbered)
+        np.savez(buffer, name=name, competence=instilled.competence, steps=instilled.steps, **numbered)
         data = files.seal(buffer.getvalue())
         for folder in self.folders:
             try:
@@ -163,6 +160,8 @@ class Agents:
             if payload is None:
                 continue
             with np.load(io.BytesIO(payload)) as data:
+                if str(data["name"]) != name:
+                    continue  # sound, but another agent's
                 leaves, structure = jax.tree.flatten(blank)
                 agent = jax.tree.unflatten(structure, [data[f"leaf{i}"] for i in range(len(leaves))])
                 return Instilled(agent, float(data["competence"]), int(data["steps"]))
@@ -174,10 +173,11 @@ _BLANKS: dict[Any, Tree] = {}
 
 def _blank(factory: ScenarioFactory, settings: Settings) -> Tree:
     """The structure of an agent, without computing one."""
-    arrays = lifted.stack([lifted.as_arrays(settings)])
-    key = (factory, jax.tree.structure(arrays))
+    key = (factory, jax.tree.structure(lifted.as_arrays(settings)))
     if key not in _BLANKS:
-        _BLANKS[key] = jax.eval_shape(
-            lambda s, k: lifted.initialise(factory, s, k), arrays, np.zeros((1, 2), np.uint32)
-        )
+        with lifted.precision(factory(**env_values(settings)).precision):
+            arrays = lifted.stack([lifted.as_arrays(settings)])
+            _BLANKS[key] = jax.eval_shape(
+                lambda s, k: lifted.initialise(factory, s, k), arrays, np.zeros((1, 2), np.uint32)
+            )
     return _BLANKS[key]

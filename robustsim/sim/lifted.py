@@ -87,9 +87,12 @@ def side_by_side(settings: Settings) -> bool:
 
 def over_runs(function: Callable[..., Tree], settings: Settings, *rest: Tree) -> Tree:
     """`function` of one run, over the leading axis of all arguments."""
-    if side_by_side(settings):
-        return jax.vmap(function)(settings, *rest)
-    return jax.lax.map(lambda xs: function(*xs), (settings, *rest))
+    return (jax.vmap(function) if side_by_side(settings) else in_turn(function))(settings, *rest)
+
+
+def in_turn(function: Callable[..., Tree]) -> Callable[..., Tree]:
+    """`function` of one run, over the leading axis of all arguments, one run after the other."""
+    return lambda *trees: jax.lax.map(lambda xs: function(*xs), trees)
 
 
 @partial(jax.jit, static_argnames="factory")
@@ -198,4 +201,6 @@ def look(
             lambda: blank,
         )
 
-    return over_runs(one, settings, keys, steps, params, training, wanted)
+    # A probe has episodes enough to keep a CPU busy, whatever the agent; and only a run in turn can be left out.
+    lift = in_turn if jax.default_backend() == "cpu" else jax.vmap
+    return lift(one)(settings, keys, steps, params, training, wanted)

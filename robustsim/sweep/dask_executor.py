@@ -25,7 +25,7 @@ class Dask:
             import distributed
         except ImportError:
             raise UserError("executor: 'dask' needs a package: pip install 'robustsim[dask]'") from None
-        dask.config.set({"distributed.scheduler.allowed-failures": 1})
+        dask.config.set({"distributed.scheduler.allowed-failures": 0})
         self._cluster: Any = None
         if not scheduler:
             self._cluster = distributed.LocalCluster(

@@ -280,7 +280,7 @@ def _again(outcome: Outcome, folder: Path, trouble: _Trouble) -> dict[str, Any]:
     options = dict(task["options"])
     trouble.deaths[key] += 1
     if options["solo"]:
-        name = f"{'train' if task['kind'] == 'train' else 'shard'}-{task['unit']:05d}"
+        name = unit.unit_name(*key)
         suspect = unit.active(folder, name)
         if suspect is None:
             raise StorageError(f"{name}: cannot be done: {outcome.message}")

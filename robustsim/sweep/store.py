@@ -31,6 +31,7 @@ from robustsim.errors import StorageError, UserError
 SCHEMA = 2
 MANIFEST = "manifest.json"
 TABLES = ("runs", "traces")
+ORPHANS = 10.0  # seconds that workers get to notice that their driver is dead
 INDEX = "index"  # of a run in its plan; gives the tables their order, and is not shown
 
 RUNS_SCHEMA: dict[str, Any] = {
@@ -324,16 +325,48 @@ def locked(folder: Path, part: str = "") -> Iterator[int]:
 
 
 def _seize(folder: Path, handle: int, shared: bool) -> None:
-    """The kernel lets go of a lock when its holder dies, so one that is held has a live holder."""
-    try:
-        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
-        raise UserError(f"out: {str(folder)!r} is being written by {holder}; wait for it, or stop it") from None
+    """The kernel lets go of a lock when all its holders have died: a driver, and workers that end when it does."""
+    deadline = time.monotonic() + ORPHANS
+    while True:
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            holder = _holder(handle)
+            if time.monotonic() > deadline or not _is_dead(holder):
+                who = "process {pid} on {host} since {since}".format(**holder) if holder else "another process"
+                raise UserError(f"out: {str(folder)!r} is being written by {who}; wait for it, or stop it") from None
+            time.sleep(0.05)
+        except OSError as error:
+            raise StorageError(f"out: {str(folder)!r} cannot be locked: {error.strerror or error}") from None
 
 
 def _sign(handle: int) -> None:
-    who = f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n"
+    """Notes who holds a lock."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    who = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
     with suppress(OSError):  # for people to read; the lock holds without it
         os.ftruncate(handle, 0)
         os.pwrite(handle, who.encode(), 0)
+
+
+def _holder(handle: int) -> dict[str, Any]:
+    """Who noted that they hold a lock; {} if nobody did."""
+    try:
+        note = json.loads(os.pread(handle, 500, 0))
+        return {"pid": int(note["pid"]), "host": str(note["host"]), "since": str(note["since"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _is_dead(holder: dict[str, Any]) -> bool:
+    """Whether a holder is known to be gone; then only its workers can still hold the lock, and they are going."""
+    if not holder or holder["host"] != socket.gethostname():
+        return False
+    try:
+        os.kill(holder["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return holder["pid"] == os.getpid()

@@ -34,7 +34,7 @@ class Place:
       agents: the instilled agents.
       width: slots; 0 chooses.
       checkpoint: seconds between two checkpoints.
-      solo: one run at a time, and the run that is being worked on is noted: for finding the one that kills workers.
+      note: told the index of the run that is taken up, one at a time: for finding the one that kills workers.
       skip: runs to record as failed, with the reason.
       stop: whether to stop; asked about twice a second.
       tell: told how far the work is.
@@ -45,7 +45,7 @@ class Place:
     manifest: dict[str, Any] = field(default_factory=dict)
     width: int = 0
     checkpoint: float = CHECKPOINT
-    solo: bool = False
+    note: Callable[[int], None] | None = None
     skip: dict[int, str] = field(default_factory=dict)
     stop: Callable[[], bool] = lambda: False
     tell: Tell = lambda _: None
@@ -56,8 +56,8 @@ class Place:
         return store.identity(self.manifest) if self.manifest else ""
 
 
-def train(plan: Plan, unit: Training, place: Place) -> None:
-    """Instils a unit's agents that are not there yet.
+def train(plan: Plan, unit: Training, place: Place, name: str = "") -> None:
+    """Instils a unit's agents that are not there yet; `name` is that of its checkpoint.
 
     Raises:
       Stopped: it was asked to; a checkpoint is there. StorageError: something cannot be written.
@@ -71,9 +71,21 @@ def train(plan: Plan, unit: Training, place: Place) -> None:
         run = plan.run(index)
         return Track(index, run._replace(settings=training_settings(run.settings)), INSTIL)
 
+    def unfit(index: int) -> str:
+        return place.skip.get(index, "")
+
     with lifted.precision(plan_precision(plan)):
         missing = [i for i in unit.runs if not _agent(plan, place.agents, i)]
-        _work(plan, place, f"train-{unit.index:05d}", missing, lambda i: [track(i)], lambda _: None, finish)
+        _work(
+            plan,
+            place,
+            name or unit_name("train", unit.index),
+            missing,
+            lambda i: [track(i)],
+            lambda _: None,
+            finish,
+            unfit,
+        )
 
 
 def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
@@ -82,11 +94,13 @@ def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
     Raises:
       Stopped, StorageError: as :func:`train`.
     """
-    agents = place.agents
+    unit, agents = unit_name("deploy", shard.index), place.agents
     if plan.run(shard.runs[0]).settings.instil.steps == 0:  # nothing that would be worth keeping
         agents = Agents((), alone=True)
-        firsts = {plan.agent_name(index): index for index in shard.runs}
-        train(plan, Training(shard.index, tuple(firsts.values())), replace(place, agents=agents, folder=None))
+    place = replace(place, agents=agents)
+    firsts = {plan.agent_name(index): index for index in reversed(shard.runs)}
+    # As a rule the agents are there; one may have been damaged since.
+    train(plan, Training(shard.index, tuple(firsts.values())), place, f"train-for-{unit}")
 
     def finish(ended: Finished, progress: Progress) -> None:
         index = ended.track.index
@@ -105,16 +119,22 @@ def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
     def tracks(index: int) -> list[Track]:
         return [Track(index, plan.run(index), phase) for phase in (CORRECTED, UNOPPOSED)]
 
-    unit = f"shard-{shard.index:05d}"
+    def unfit(index: int) -> str:
+        if index in place.skip:
+            return place.skip[index]
+        agent = _agent(plan, agents, index)
+        return "its agent could not be trained" if agent is None else complaint(agent, plan.run(index).settings)
+
     with lifted.precision(plan_precision(plan)):
         progress = _work(
             plan,
-            replace(place, agents=agents),
+            place,
             unit,
             list(shard.runs),
             tracks,
             lambda track: _agent(plan, agents, track.index).agent,
             finish,
+            unfit,
         )
     tables = {name: store.order(frames) for name, frames in progress.tables.items()}
     notes = {
@@ -125,8 +145,9 @@ def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
     }
     if place.folder is not None:
         store.commit(place.folder, place.manifest, shard.index, tables, notes)
-        with suppress(OSError):
-            _checkpoint_path(place.folder, unit).unlink(missing_ok=True)
+        for name in (unit, f"train-for-{unit}"):
+            with suppress(OSError):
+                _checkpoint_path(place.folder, name).unlink(missing_ok=True)
     return {"tables": tables, **notes}
 
 
@@ -142,11 +163,12 @@ def _work(
     tracks_of: Callable[[int], list[Track]],
     agent_of: Callable[[Track], Any],
     finish: Callable[[Finished, Progress], None],
+    unfit: Callable[[int], str],
 ) -> Progress:
-    """Takes the tracks of all `indices` to their ends, from the last checkpoint on."""
+    """Takes the tracks of all `indices` to their ends, from the last checkpoint on, but for those that are unfit."""
     progress = _resume(plan, place, unit)
     for index in indices:
-        if index not in progress.done and (why := _unfit(plan, place, index, unit)):
+        if index not in progress.done and (why := unfit(index)):
             progress.done.add(index)
             progress.failed.append((index, why))
     waiting = _waiting(indices, progress, tracks_of)[::-1]
@@ -154,7 +176,7 @@ def _work(
     if not waiting and not flying:
         return progress
     first = (waiting[-1] if waiting else flying[0][0]).run.settings
-    width = 1 if place.solo else place.width or _width(first, len(waiting) + len(flying))
+    width = 1 if place.note else place.width or _width(first, len(waiting) + len(flying))
     check_shapes(plan.factory, first)
     cohort = Cohort(plan.factory, first, width)
     base, began, saved = progress.steps, time.monotonic(), time.monotonic()
@@ -163,8 +185,8 @@ def _work(
         free = cohort.width - cohort.busy
         returning = [flying.pop() for _ in range(min(free, len(flying)))]
         arriving = [waiting.pop() for _ in range(min(free - len(returning), len(waiting)))]
-        if place.solo and place.folder is not None and (returning or arriving):
-            note_active(place.folder, unit, (returning[0][0] if returning else arriving[0]).index)
+        if place.note and (returning or arriving):
+            place.note((returning[0][0] if returning else arriving[0]).index)
         cohort.restore(returning)
         cohort.add([(track, agent_of(track)) for track in arriving])
         for ended in cohort.advance():
@@ -203,16 +225,6 @@ def _resume(plan: Plan, place: Place, unit: str) -> Progress:
     return checkpoint.unpack(data, plan, place.identity, unit) or Progress()
 
 
-def _unfit(plan: Plan, place: Place, index: int, unit: str) -> str:
-    """Why a run cannot be made; "" if it can."""
-    if index in place.skip:
-        return place.skip[index]
-    if unit.startswith("train"):
-        return ""
-    agent = _agent(plan, place.agents, index)
-    return "its agent could not be trained" if agent is None else complaint(agent, plan.run(index).settings)
-
-
 def _waiting(indices: list[int], progress: Progress, tracks_of: Callable[[int], list[Track]]) -> list[Track]:
     """The tracks that are neither done nor in flight, in order."""
     known = set(progress.halves) | {(track.index, track.phase) for track, _ in progress.flying}
@@ -247,3 +259,8 @@ def active(folder: Path, unit: str) -> int | None:
         return int((folder / "inflight" / f"{unit}.active").read_text())
     except (OSError, ValueError):
         return None
+
+
+def unit_name(kind: str, index: int) -> str:
+    """The name under which a unit's files are kept; `kind` is "train" or "deploy"."""
+    return f"{'train' if kind == 'train' else 'shard'}-{index:05d}"

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,14 @@ def _perform(task: dict[str, Any]) -> None:
     folder = Path(task["folder"])
     plan = _plan(json.dumps(task["plan"]))
     manifest = store.read_manifest(folder)
-    options = task["options"]
+    options, name = task["options"], unit.unit_name(task["kind"], task["unit"])
     place = unit.Place(
         agents=_agents(str(folder)),
         folder=folder,
         manifest=manifest,
         width=options["width"],
         checkpoint=options["checkpoint"],
-        solo=options["solo"],
+        note=partial(unit.note_active, folder, name) if options["solo"] else None,
         skip={int(i): why for i, why in options["skip"].items()},
         stop=(folder / STOP).exists,
         tell=progress.noting(folder, task["worker"]),

@@ -1,0 +1,318 @@
+"""Sweeps: their points, their groups, and that nothing about how they are run changes what comes out."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import robustsim as rs
+from robustsim.errors import RunsFailed, StorageError, UserError
+from robustsim.sweep import axes, progress, store
+from robustsim.sweep.axes import Design, Range
+
+RELIABILITY = Path(__file__).parent.parent / "benchmarks" / "reliability.py"
+QUICK = {
+    "agent.gradient": "sampled",
+    "deployment.budget": 60,
+    "deployment.relapse_steps": 10,
+    "instil.steps": 20,
+    "instil.competence": 0.0,
+}
+
+
+def sweep(**changes: object) -> rs.Sweep:
+    """A small sweep of the bandit: 4 coverages x 3 seeds, in shards of 5."""
+    over = {"overseer.coverage": [0.1, 0.4, 0.7, 1.0]}
+    return rs.Sweep(**({"scenario": "bandit", "over": over, "seeds": 3, "settings": QUICK, "shard_size": 5} | changes))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[rs.Results, Path]:
+    """The small sweep, done in one process without disturbance, and its directory."""
+    out = tmp_path_factory.mktemp("sweep") / "alone"
+    return sweep().run(out, how=rs.How(executor="inline")), out
+
+
+# --- points ---
+
+
+def test_a_grid_has_every_combination_the_last_name_fastest() -> None:
+    points = axes.points({"a": [1, 2], "b": ["x", "y"]}, {})
+    assert points == [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+def test_a_zip_goes_side_by_side() -> None:
+    assert axes.points({"a": [1, 1], "b": [3, 4]}, {}, Design("zip")) == [{"a": 1, "b": 3}, {"a": 1, "b": 4}]
+    with pytest.raises(UserError, match=r"as many values of each name; there are {'a': 1, 'b': 2}"):
+        axes.points({"a": [1], "b": [3, 4]}, {}, Design("zip"))
+
+
+@given(
+    kind=st.sampled_from(["random", "sobol"]),
+    samples=st.integers(1, 40),
+    low=st.floats(1e-3, 1.0),
+    factor=st.floats(1.5, 1e4),
+    log=st.booleans(),
+    seed=st.integers(0, 5),
+)
+def test_draws_stay_in_their_range_and_repeat(
+    kind: str, samples: int, low: float, factor: float, log: bool, seed: int
+) -> None:
+    over = {"x": Range(low, low * factor, log), "n": Range(1, 9), "word": ["a", "b"]}
+    points = axes.points(over, {}, Design(kind, samples, seed), whole={"n"})
+    assert points == axes.points(over, {}, Design(kind, samples, seed), whole={"n"})
+    assert len(points) == samples
+    for point in points:
+        assert low * (1 - 1e-9) <= point["x"] <= low * factor * (1 + 1e-9)
+        assert isinstance(point["n"], int)
+        assert 1 <= point["n"] <= 9
+        assert point["word"] in ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("over", "design", "message"),
+    [
+        ({"a": []}, Design(), "a: .* sweep over at least one value"),
+        ({"a": [1, 1]}, Design(), "each once"),
+        ({"b": [1]}, Design(), "b: is both set and swept"),
+        ({"a": Range(0, 1)}, Design(), "a range is not allowed in a design of kind 'grid'"),
+        ({"a": Range(1, 0)}, Design("random", 2), "use low < high"),
+        ({"a": Range(0, 1, log=True)}, Design("sobol", 2), "use 0 < low < high"),
+        ({"a": Range(0, float("nan"))}, Design("random", 2), "use low < high"),
+    ],
+)
+def test_axes_that_make_no_sense_are_refused(over: dict, design: Design, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        axes.points(over, {"b": 1}, design)
+
+
+def test_designs_are_checked() -> None:
+    with pytest.raises(UserError, match="design: 'gird' is not allowed; did you mean 'grid'"):
+        Design("gird")
+    with pytest.raises(UserError, match="samples: 0 is not allowed"):
+        Design("sobol")
+    with pytest.raises(UserError, match="samples: 3 is not allowed"):
+        Design("grid", 3)
+
+
+# --- plans ---
+
+
+def test_static_values_split_a_sweep_into_groups_and_dynamic_ones_do_not() -> None:
+    over = {"overseer.coverage": [0.1, 0.2, 0.3], "agent.gradient": ["exact", "sampled"]}
+    plan = rs.Sweep(scenario="bandit", over=over, seeds=2).plan()
+    assert [len(group) for group in plan.groups] == [6, 6]
+    assert sorted(i for shard in plan.shards for i in shard.runs) == list(range(len(plan)))
+
+
+def test_runs_of_one_agent_are_neighbours_and_agents_are_trained_once() -> None:
+    plan = sweep().plan()
+    assert sorted(i for t in plan.trainings for i in t.runs) == [0, 1, 2]  # three seeds, whatever the overseer
+    names = [plan.agent_name(i) for shard in plan.shards for i in shard.runs]
+    assert sum(a != b for a, b in pairwise(names)) == 2
+
+
+# --- what does not change a result ---
+
+
+def test_every_executor_gives_the_same_bytes(alone: tuple[rs.Results, Path], tmp_path: Path) -> None:
+    """Processes, Dask, job arrays, other widths and shards: the tables, as Parquet files, are the same bytes."""
+    wanted = {name: store.to_parquet(getattr(alone[0], name)) for name in store.TABLES}
+    ways = {
+        "processes": (sweep(), [rs.How(executor="processes", workers=2)]),
+        "dask": (sweep(), [rs.How(executor="dask", workers=2)]),
+        "array": (sweep(), [rs.How(part=(i, 3)) for i in range(3)]),
+        "narrow": (sweep(shard_size=4), [rs.How(executor="inline", width=2)]),
+        "memory": (sweep(), []),
+    }
+    for way, (small, hows) in ways.items():
+        results = small.run() if not hows else None
+        for how in hows:
+            results = small.run(tmp_path / way, how=how)
+        assert results is not None
+        assert results.complete, way
+        for name, data in wanted.items():
+            assert store.to_parquet(getattr(results, name)) == data, (way, name)
+
+
+def test_a_part_of_an_array_does_its_shards_only(tmp_path: Path) -> None:
+    results = sweep().run(tmp_path / "out", how=rs.How(part=(1, 2)))
+    assert not results.complete
+    assert [m for m in store.marks(tmp_path / "out", results.manifest)] == [1]
+    assert progress.status(tmp_path / "out").done == 5
+
+
+# --- resuming ---
+
+
+def test_what_is_there_is_not_made_again(alone: tuple[rs.Results, Path]) -> None:
+    _, out = alone
+    before = {path: path.stat().st_mtime_ns for path in (out / "shards").iterdir()}
+    assert sweep().run(out).runs.equals(alone[0].runs)
+    assert {path: path.stat().st_mtime_ns for path in (out / "shards").iterdir()} == before
+
+
+def test_a_damaged_shard_is_named_and_made_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    wanted = sweep().run(out)
+    for ending in ("runs.parquet", "json"):
+        path = store.shard_path(out, 1, ending)
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 4
+        path.write_bytes(bytes(data))
+        with pytest.raises(StorageError, match=rf"00001.{ending}: is damaged; give the same command again"):
+            rs.open(out)
+        assert sweep().run(out).runs.equals(wanted.runs)
+
+
+def test_another_configuration_is_refused_with_the_difference(alone: tuple[rs.Results, Path]) -> None:
+    _, out = alone
+    with pytest.raises(UserError, match=r"seeds: \[0, 1, 2\] there, \[0, 1\] here.*--overwrite"):
+        sweep(seeds=2).run(out)
+    with pytest.raises(UserError, match=r"swept.overseer.coverage: .* there, \[0.1\] here"):
+        sweep(over={"overseer.coverage": [0.1]}).run(out)
+
+
+def test_overwriting_is_explicit(tmp_path: Path) -> None:
+    sweep().run(tmp_path / "out")
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    assert len(sweep(seeds=1).run(tmp_path / "out", overwrite=True).runs) == 4
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
+
+
+def test_a_directory_has_one_writer(alone: tuple[rs.Results, Path]) -> None:
+    _, out = alone
+    with store.locked(out), pytest.raises(UserError, match=rf"is being written by process {os.getpid()} on .* since"):
+        sweep().run(out)
+
+
+def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
+    code = f"""
+import time
+from itertools import pairwise
+from pathlib import Path
+from robustsim.sweep import store
+with store.locked(Path({str(tmp_path)!r})):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with pytest.raises(UserError, match=f"process {holder.pid} on"), store.locked(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    with store.locked(tmp_path):
+        pass
+
+
+def test_an_unfinished_sweep_can_be_read_and_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    wanted = sweep().run(out)
+    for path in (out / "shards").glob("00002.*"):
+        path.unlink()
+    results = rs.open(out)
+    assert not results.complete
+    assert len(results.runs) == 10
+    assert results.runs.equals(wanted.runs.filter(pl.col("run_id").is_in(results.runs["run_id"].implode())))
+    assert "2 of 3 shards" in progress.in_words(progress.status(out))
+
+
+def test_an_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    long = ["deployment.budget=3000000", "overseer.penalty=0", "instil.steps=0", "agent.gradient=sampled"]
+    command = [sys.executable, "-m", "robustsim.cli.main", "sweep", "bandit", "--out", str(out), "--seeds", "2"]
+    command += ["--over", "overseer.coverage=0.1,1.0", "--executor", "processes", "--workers", "2", "--shard-size", "2"]
+    command += [word for pair in long for word in ("--set", pair)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while not list((out / "progress").glob("*.json")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stdout == ""
+    assert "stopped; 0 of 4 runs are stored" in stderr
+    assert "same command again" in stderr
+    assert list((out / "inflight").glob("*.checkpoint"))
+    assert time.monotonic() - began < 30  # a hang, not a speed, is what this catches
+    with store.locked(out):  # nobody is left behind
+        pass
+
+
+# --- failures ---
+
+
+def test_an_agent_that_was_damaged_meanwhile_is_trained_again(
+    alone: tuple[rs.Results, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path / "cache"))
+    sweep().run(tmp_path / "out")
+    for path in (tmp_path / "cache" / "agents").iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    for path in (tmp_path / "out" / "shards").glob("00001.*"):
+        path.unlink()
+    assert sweep().run(tmp_path / "out").runs.equals(alone[0].runs)
+
+
+def test_failed_runs_are_listed_and_the_others_kept(tmp_path: Path, small: dict) -> None:
+    over = {"instil.competence": [0.0, 1.0]}
+    settings = {k: v for k, v in small.items() if k != "instil.competence"}
+    failing = rs.Sweep(scenario="camera_vault", over=over, seeds=2, settings=settings)
+    with pytest.raises(
+        RunsFailed, match=r"2 of 4 runs failed .*instil.competence=1.0 seed 0, .*seed 1: its agent stayed below"
+    ):
+        failing.run(tmp_path / "out")
+    results = rs.open(tmp_path / "out")
+    assert results.runs["instil.competence"].to_list() == [0.0, 0.0]
+    assert len(progress.status(tmp_path / "out").failed) == 2
+
+
+def test_a_run_that_kills_its_worker_is_found(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(RELIABILITY), "poison", "--executor", "processes", "--seeds", "1"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "ROBUSTSIM_CACHE": str(tmp_path)},
+        check=False,
+    )
+    told = json.loads(done.stdout)
+    assert done.returncode == 0, told
+    assert told["exit_status"] == 3
+    assert told["stored"] == told["runs"] - 1
+
+
+# --- short forms of the reliability checks ---
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["kills", "--kills", "6", "--budget", "3000"],
+        ["damage", "--files", "150"],
+        ["boundaries", "--seeds", "1", "--budget", "60", "--stride", "40"],
+        ["faults", "--seeds", "1", "--budget", "60", "--stride", "80"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_nothing_is_lost(words: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(RELIABILITY), *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "ROBUSTSIM_CACHE": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
