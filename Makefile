@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: setup demo test lint types layers check validate figures bench wheel clean
+.PHONY: setup demo test lint types layers check validate figures bench reliability wheel clean
 
 setup: $(READY)
 
@@ -39,11 +39,25 @@ validate: setup  ## the slow statistical tests and every analytic ground truth
 figures: setup  ## every figure again, in a small version
 	for script in scripts/[a-z]*.py; do $(BIN)/python $$script --quick || exit 1; done
 
-bench: setup  ## speed, as shares of the machine's own limit
-	$(BIN)/python benchmarks/throughput.py
+bench: setup .venv-rejax/.ready  ## speed, against a peer and as shares of the machine's own limit
+	$(BIN)/python benchmarks/throughput.py --peer .venv-rejax/bin/python
+	for what in slots probes linear shared; do $(BIN)/python benchmarks/scheduling.py $$what || exit 1; done
+	$(BIN)/python benchmarks/reading.py
+
+.venv-rejax/.ready:  # the peer needs an older gymnax than ours
+	$(PYTHON) -m venv .venv-rejax
+	.venv-rejax/bin/python -m pip install --quiet --disable-pip-version-check 'rejax==0.1.3' 'gymnax<1' six
+	touch $@
+
+reliability: setup  ## what a sweep survives: half an hour
+	$(BIN)/python benchmarks/reliability.py kills --kills 300
+	$(BIN)/python benchmarks/reliability.py boundaries --seeds 1 --budget 60
+	$(BIN)/python benchmarks/reliability.py faults --seeds 1 --budget 60
+	$(BIN)/python benchmarks/reliability.py damage
+	for executor in processes dask; do $(BIN)/python benchmarks/reliability.py poison --executor $$executor || exit 1; done
 
 wheel: setup
 	$(BIN)/python -m build --wheel --outdir dist
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-rejax build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

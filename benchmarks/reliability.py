@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def kills(count: int, seed: int, seeds: int, budget: int) -> dict[str, Any]:
             told["sweeps"] += 1
     told["runs"] = len(wanted.runs)
     told["checkpoint_seconds"] = INTERVAL
-    told["seconds_since_checkpoint_at_kill"] = {"most": round(max(rework, default=0.0), 2), "kills": len(rework)}
+    told["unsaved_seconds_at_kill"] = {"median": _middle(rework), "most": round(max(rework, default=0.0), 2)}
     told["broken"] = told["lost"] + told["duplicated"] + told["different_tables"]
     return told
 
@@ -104,11 +104,11 @@ def _life(folder: Path, how: str, chance: random.Random, seeds: int, budget: int
         return process.returncode == 0
     except subprocess.TimeoutExpired:
         pass
-    since = _since_checkpoint(folder)
+    unsaved = _unsaved(folder)
     victims = _children(process.pid) if how == "worker" else [process.pid]
     for victim in victims[:1]:
         os.kill(victim, signal.SIGKILL)
-        rework += since
+        rework += unsaved
     if how == "worker":  # the driver starts another; then it is its turn
         time.sleep(chance.uniform(0.0, 3.0))
         process.kill()
@@ -116,12 +116,17 @@ def _life(folder: Path, how: str, chance: random.Random, seeds: int, budget: int
     return False
 
 
-def _since_checkpoint(folder: Path) -> list[float]:
-    """Age of the newest checkpoint of the work that is being done, in seconds."""
-    try:
-        return [min(time.time() - path.stat().st_mtime for path in (folder / "inflight").glob("*.checkpoint"))]
-    except (OSError, ValueError):
-        return []
+def _unsaved(folder: Path) -> list[float]:
+    """Seconds of work of each worker that were not in a checkpoint, by what it last told."""
+    found = []
+    for path in (folder / "progress").glob("*.json"):
+        with suppress(OSError, ValueError, KeyError):
+            found.append(json.loads(path.read_text())["unsaved_seconds"])
+    return found
+
+
+def _middle(values: list[float]) -> float:
+    return round(sorted(values)[len(values) // 2], 2) if values else 0.0
 
 
 def _children(pid: int) -> list[int]:

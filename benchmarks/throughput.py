@@ -1,88 +1,96 @@
-"""Gradient steps per second against the machine's own limit, measured in the same run.
+"""Gradient steps per second against a peer and against the machine's own limit, all measured in turn in one run.
 
-Workload: camera_vault, 16 environments x 32 steps a rollout, one gradient step a rollout, 2 x 64 tanh, clipped Adam.
-The limit is a float32 matrix product of 1024 x 1024. Medians of five.
+Workload: 16 environments x 32 steps a rollout, one gradient step a rollout, 2 x 64 tanh, clipped Adam. The peer is
+rejax (PPO with one epoch and one minibatch), in an environment of its own: `--peer .venv-rejax/bin/python`. The limit
+is a float32 matrix product of 1024 x 1024. Medians of five rounds.
 """
 
 import argparse
-import dataclasses
 import json
 import statistics
-import time
-from collections.abc import Callable
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from robustsim.sim import cohort
-from robustsim.sim.cohort import Run
 from robustsim.sim.loading import load
-from robustsim.sim.settings import resolve
 
-REPEATS = 5
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Median time of some work, after one warm-up."""
-    jax.block_until_ready(work())
-    times = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        jax.block_until_ready(work())
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+HERE = Path(__file__).parent
+ROUNDS = 5
 
 
-def gemm_rate() -> float:
-    """Floating-point operations per second of a large float32 matrix product."""
-    a = jnp.ones((1024, 1024), jnp.float32)
-    product = jax.jit(lambda x: x @ x)
-    return 2 * 1024**3 / seconds(lambda: product(a))
+class Side:
+    """Something that measures itself when it is asked: one process, or several at the same time."""
+
+    def __init__(self, commands: list[list[str]]) -> None:
+        self._children = [
+            subprocess.Popen(c, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            for c in commands
+        ]
+        for child in self._children:
+            if child.stdout is None or child.stdout.readline().strip() != "ready":
+                raise SystemExit(f"{commands[0]}: does not start")
+        self.rates: list[float] = []
+
+    def measure(self) -> None:
+        """One round."""
+        for child in self._children:
+            assert child.stdin is not None
+            child.stdin.write("go\n")
+            child.stdin.flush()
+        self.rates.append(sum(json.loads(child.stdout.readline()) for child in self._children))  # pyright: ignore[reportOptionalMemberAccess]
+
+    @property
+    def rate(self) -> float:
+        """The median rate."""
+        return statistics.median(self.rates)
 
 
-def gradient_steps(width: int, steps: int) -> float:
-    """Gradient steps per second of `width` runs together."""
-    factory = load("camera_vault")
-    runs = [Run(resolve(factory, {}), seed) for seed in range(width)]
-    settings = cohort.stack([cohort.as_arrays(run.settings) for run in runs])
-    keys = np.stack([cohort.key_of("benchmark", seed) for seed in range(width)])
-    lanes = cohort.lanes_for(factory, runs, "benchmark", training=True)
-    states = cohort.begin_phase(factory, settings, lanes, cohort.initialise(factory, settings, keys))
-    to_limit = dataclasses.replace(lanes, limit=jnp.full(width, steps, jnp.int32))
-    return width * steps / seconds(lambda: cohort.advance(factory, settings, to_limit, states))
+def ours(name: str, runs: int, steps: int, cores: list[int]) -> Side:
+    """This package, a process on each of some cores."""
+    return Side([[sys.executable, str(HERE / "ours.py"), name, str(runs), str(steps), str(core)] for core in cores])
 
 
-def operations() -> float:
+def operations(name: str) -> float:
     """Floating-point operations of the network in one gradient step: a forward pass to act, three more to learn."""
-    factory = load("camera_vault")
+    factory = load(name)
     env = factory(**factory.defaults).env
     sizes = [env.observation_size + 1, 64, 64, env.num_actions + 1]
-    weights = sum(a * b for a, b in pairwise(sizes))
-    return 4 * 2 * weights * 16 * 32
+    return 4 * 2 * sum(a * b for a, b in pairwise(sizes)) * 16 * 32
 
 
 def main() -> None:
     """Prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--widths", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--scenarios", nargs="+", default=["four_rooms", "camera_vault"])
+    parser.add_argument("--peer", default="", help="a Python that has rejax 0.1.3 and gymnax < 1")
+    parser.add_argument("--runs", type=int, default=8, help="runs in a process of ours")
+    parser.add_argument("--peer-runs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=60)
     args = parser.parse_args()
-    limit = gemm_rate()
-    rows = {}
-    for width in args.widths:
-        rate = gradient_steps(width, args.steps)
-        rows[width] = {
-            "gradient_steps_per_second": round(rate, 1),
-            "share_of_gemm_rate": round(rate * operations() / limit, 3),
-        }
-    print(
-        json.dumps(
-            {"gemm_gflops": round(limit / 1e9, 1), "mflop_per_step": round(operations() / 1e6, 1), "widths": rows},
-            indent=2,
-        )
-    )
+    sides = {"gemm, one core": ours("gemm", 1, 1, [0])}
+    for name in args.scenarios:
+        sides[f"{name}, one core"] = ours(name, args.runs, args.steps, [0])
+        sides[f"{name}, a process on each of two cores"] = ours(name, args.runs, args.steps, [0, 1])
+    if args.peer:
+        command = [args.peer, str(HERE / "peer_rejax.py"), str(args.peer_runs), str(args.steps)]
+        sides["rejax, one core"] = Side([[*command, "1"]])
+        sides["rejax, as a user runs it"] = Side([[*command, "0"]])
+    for _ in range(ROUNDS):
+        for side in sides.values():
+            side.measure()
+    gemm = sides["gemm, one core"].rate
+    table: dict[str, object] = {"gemm_gflops_one_core": round(gemm / 1e9, 1)}
+    table["gradient_steps_per_second"] = {name: round(s.rate) for name, s in sides.items() if "gemm" not in name}
+    for name in args.scenarios:
+        one, two = (sides[f"{name}, {how}"].rate for how in ("one core", "a process on each of two cores"))
+        ratios = {"mflop_per_step": round(operations(name) / 1e6, 1), "two_cores_to_one": round(two / one, 2)}
+        ratios["share_of_gemm_rate_one_core"] = round(one * operations(name) / gemm, 3)
+        if args.peer:
+            ratios["to_rejax_one_core"] = round(one / sides["rejax, one core"].rate, 2)
+            ratios["to_rejax_whole_machine"] = round(two / sides["rejax, as a user runs it"].rate, 2)
+        table[name] = ratios
+    print(json.dumps(table, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Where runs stand on the spectrum: times, race and position, with intervals that respect censoring. Tables only."""
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,18 @@ def clock(runs: pl.DataFrame, column: str) -> dict[str, Any]:
 
     `censored` is the number of runs in which the event did not happen within the budget. None: not identified.
     """
+    return _clock(*_times(runs, column))
+
+
+def _times(runs: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """(times, those of censored runs being their bounds; whether the event happened)."""
     times = runs[column]
-    bound = runs[f"{column}_lower"].to_numpy()
     seen = times.is_not_null().to_numpy()
-    filled = np.where(seen, times.fill_null(0).to_numpy(), bound)
-    median, low, high = survival.quantile(survival.kaplan_meier(filled, seen.astype(int), CONFIDENCE))
+    return np.where(seen, times.fill_null(0).to_numpy(), runs[f"{column}_lower"].to_numpy()), seen
+
+
+def _clock(times: np.ndarray, seen: np.ndarray) -> dict[str, Any]:
+    median, low, high = survival.quantile(survival.kaplan_meier(times, seen.astype(int), CONFIDENCE))
     return {"median": _whole(median), "low": _whole(low), "high": _whole(high), "censored": int((~seen).sum())}
 
 
@@ -30,6 +38,7 @@ def _whole(x: float | None) -> float | int | None:
     return int(x) if x is not None and float(x).is_integer() else x
 
 
+@lru_cache(maxsize=1024)
 def median_ranks(n: int, confidence: float = CONFIDENCE) -> tuple[int, int] | None:
     """0-based ranks of the order statistics that enclose the median with this confidence; None where n is too small.
 
@@ -69,8 +78,15 @@ def _finite(x: float | None) -> float | None:
 
 def position(runs: pl.DataFrame) -> dict[str, Any]:
     """Median of log10(T_c / T_k) with its interval, and how many runs know which side of 0 they are on."""
+    return _position(*_bounds(runs))
+
+
+def _bounds(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     lower = runs["position_lower"].fill_null(-math.inf).to_numpy()
-    upper = runs["position_upper"].fill_null(math.inf).to_numpy()
+    return lower, runs["position_upper"].fill_null(math.inf).to_numpy()
+
+
+def _position(lower: np.ndarray, upper: np.ndarray) -> dict[str, Any]:
     median, low, high = censored_median(lower, upper)
     return {
         "median": median,
@@ -96,28 +112,41 @@ def catastrophe_first(runs: pl.DataFrame) -> dict[str, Any]:
 
 def middle(runs: pl.DataFrame, column: str) -> dict[str, Any]:
     """Sample median of a column with its distribution-free interval; runs without a value are left out and counted."""
-    values = runs[column].drop_nulls().to_numpy()
-    median, low, high = censored_median(values, values)
-    return {"median": median, "low": low, "high": high, "missing": len(runs) - len(values)}
+    return _middle(_floats(runs, column))
+
+
+def _floats(runs: pl.DataFrame, column: str) -> np.ndarray:
+    return runs[column].cast(pl.Float64).fill_null(math.nan).to_numpy()
+
+
+def _middle(values: np.ndarray) -> dict[str, Any]:
+    known = values[~np.isnan(values)]
+    median, low, high = censored_median(known, known)
+    return {"median": median, "low": low, "high": high, "missing": len(values) - len(known)}
+
+
+CLOCKS = ("steps_to_correct", "steps_to_suppress", "steps_to_catastrophe")
 
 
 def spectrum(runs: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.DataFrame:
     """One row per configuration: position, P(catastrophe first), both clocks and the counts of the race."""
     keys = ("scenario", *by)
+    # Whole columns become arrays once: a thousand configurations are then a thousand small slices.
+    times = {name: _times(runs, name) for name in CLOCKS}
+    bounds, concealment, first = _bounds(runs), _floats(runs, "concealment"), runs["first_event"].to_numpy()
     rows = []
-    for values, group in runs.group_by(keys, maintain_order=True):
-        flat: dict[str, Any] = dict(zip(keys, values, strict=True)) | {"runs": len(group)}
-        for name, part in (
-            ("steps_to_correct", clock(group, "steps_to_correct")),
-            ("steps_to_suppress", clock(group, "steps_to_suppress")),
-            ("steps_to_catastrophe", clock(group, "steps_to_catastrophe")),
-            ("position", position(group)),
-            ("p_catastrophe_first", catastrophe_first(group)),
-            ("concealment", middle(group, "concealment")),
-        ):
+    numbered = runs.select(*keys).with_row_index("row").group_by(keys, maintain_order=True).agg("row")
+    for *values, members in numbered.iter_rows():
+        of = np.asarray(members)
+        flat: dict[str, Any] = dict(zip(keys, values, strict=True)) | {"runs": len(of)}
+        parts = {name: _clock(time[of], seen[of]) for name, (time, seen) in times.items()}
+        parts["position"] = _position(bounds[0][of], bounds[1][of])
+        parts["p_catastrophe_first"] = share(first[of] == "catastrophe")
+        parts["concealment"] = _middle(concealment[of])
+        for name, part in parts.items():
             flat |= {f"{name}_{key}": value for key, value in part.items()}
         for event in ("removed", "catastrophe", "censored"):
-            flat[f"first_{event}"] = int((group["first_event"] == event).sum())
+            flat[f"first_{event}"] = int((first[of] == event).sum())
         rows.append(flat)
     ends = ("_median", "_low", "_high", "_estimate")
     kinds = {name: pl.Float64 for row in rows[:1] for name in row if name.endswith(ends)}

@@ -123,5 +123,5 @@ def _measure(plan: Plan, how: How, seconds: float = 2.0) -> tuple[float, float]:
             cohort.advance()
             if cohort.tally.steps and deadline is None:
                 deadline = time.monotonic() + seconds
-        spent = cohort.tally.device_seconds + cohort.tally.host_seconds
+        spent = sum((cohort.tally.device_seconds, cohort.tally.probe_seconds, cohort.tally.host_only_seconds))
         return cohort.tally.steps / max(spent, 1e-9), compile_seconds() - began

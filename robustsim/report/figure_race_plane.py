@@ -12,11 +12,16 @@ from robustsim.analysis import spectrum
 from robustsim.analysis.results import Results
 from robustsim.report.style import COLOURS, IN_TIME, INK, MARKERS, QUIET, TOO_LATE, new_figure, quiet_axes
 
+MOST = 20  # configurations that can be told apart
+
 
 def groups(results: Results) -> list[tuple[str, pl.DataFrame]]:
-    """The configurations of some results, each with its label."""
+    """The configurations of some results, each with its label; more than MOST of them are one group."""
     if not results.swept:
         return [(results.scenario, results.runs)]
+    count = results.runs.select(results.swept).n_unique()
+    if count > MOST:
+        return [(f"{count:,} configurations", results.runs)]
     found = []
     for values, rows in results.runs.group_by(results.swept, maintain_order=True):
         label = ", ".join(

@@ -39,8 +39,9 @@ class Tally:
 
     steps: int = 0  # gradient steps
     slot_steps: int = 0  # gradient steps that the slots could have taken in the same time
-    device_seconds: float = 0.0
-    host_seconds: float = 0.0
+    device_seconds: float = 0.0  # advancing
+    probe_seconds: float = 0.0
+    host_only_seconds: float = 0.0  # neither
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Cohort:
         self._exact = self.factory(**env_values(self.example)).env.outcomes is not None
         self._step_seconds = 0.0
         self._return_seconds = 0.0
+        self._probing = 0.0
 
     @property
     def busy(self) -> int:
@@ -131,25 +133,25 @@ class Cohort:
         assert self._states is not None
         after, stopped = np.asarray(self._states.step), np.asarray(stopped)
         returned, compiled = time.perf_counter(), compile_seconds()
+        self._probing = 0.0
         ended = self._read(progress, after, stopped)
-        self._count(before, after, returned - called - (compiled - compiling), compiled == compiling)
-        spent = time.perf_counter() - began - (compile_seconds() - compiling)
-        rest = max(0.0, spent - (returned - called - (compiled - compiling)))
-        self.tally.host_seconds += rest
-        self._return_seconds = rest if self._return_seconds == 0 else 0.9 * self._return_seconds + 0.1 * rest
+        advancing = returned - called - (compiled - compiling)
+        self._count(before, after, advancing, compiled == compiling, len(progress))
+        between = max(0.0, time.perf_counter() - began - (compile_seconds() - compiling) - advancing)
+        self.tally.probe_seconds += min(self._probing, between)
+        self.tally.host_only_seconds += max(0.0, between - self._probing)
+        self._return_seconds = between if self._return_seconds == 0 else 0.9 * self._return_seconds + 0.1 * between
         return ended
 
-    def _count(self, before: np.ndarray, after: np.ndarray, seconds: float, steady: bool) -> None:
-        moved = (after - before)[[track is not None for track in self.tracks]] if self.busy else after - before
-        longest = int((after - before).max(initial=0))
-        self.tally.steps += int((after - before).sum())
+    def _count(self, before: np.ndarray, after: np.ndarray, seconds: float, steady: bool, runs: int) -> None:
+        """Adds a call to the tally; `runs` are those that were in it."""
+        total, longest = int((after - before).sum()), int((after - before).max(initial=0))
         together = lifted.side_by_side(self.example)
-        self.tally.slot_steps += longest * self.width if together else int(moved.sum())
+        self.tally.steps += total
+        self.tally.slot_steps += longest * self.width if together else total  # in turn, nobody waits
         self.tally.device_seconds += seconds
-        if steady and longest:
-            # In turn, the steps of all runs take time one after the other.
-            steps = longest if together else max(1, int((after - before).sum()) / max(1, self.busy))
-            self._step_seconds = seconds / steps
+        if steady and total:
+            self._step_seconds = seconds / (longest if together else total / runs)
 
     def _read(self, progress: dict[int, Any], steps: np.ndarray, stopped: np.ndarray) -> list[Finished]:
         """Readings of the runs that have arrived where they are to be read; returns those that are at their end."""
@@ -197,8 +199,8 @@ class Cohort:
 
     def _look(self, slots: list[int], steps: np.ndarray, episodes: int) -> Any:
         assert self._states is not None
-        wanted = np.isin(np.arange(self.width), slots)
-        return jax.device_get(
+        began, compiling = time.perf_counter(), compile_seconds()
+        counts = jax.device_get(
             lifted.look(
                 self.factory,
                 self._settings,
@@ -206,10 +208,12 @@ class Cohort:
                 steps,
                 self._states.agent.params,
                 self._lanes.training,
-                wanted,
+                np.isin(np.arange(self.width), slots),
                 episodes,
             )
         )
+        self._probing += time.perf_counter() - began - (compile_seconds() - compiling)
+        return counts
 
     def _track(self, slot: int) -> Track:
         track = self.tracks[slot]

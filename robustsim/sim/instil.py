@@ -86,7 +86,8 @@ def complaint(instilled: Instilled, settings: Settings) -> str:
         return "the weights are not finite; lower agent.learning_rate"
     if instilled.competence >= wanted:
         return ""
-    return f"its agent stayed below instil.competence={wanted:g} after {instilled.steps} gradient steps; raise instil.steps"
+    below = f"its agent stayed below instil.competence={wanted:g} after {instilled.steps} gradient steps"
+    return f"{below}; raise instil.steps"
 
 
 def instilled(finished: Finished) -> Instilled:

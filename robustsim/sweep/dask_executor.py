@@ -2,6 +2,7 @@
 
 import queue
 import time
+from contextlib import suppress
 from typing import Any
 
 from robustsim.errors import UserError
@@ -84,7 +85,9 @@ class Dask:
         deadline = time.monotonic() + GRACE
         while self._tasks and time.monotonic() < deadline:
             self.wait(0.2)
-        self._client.cancel(list(self._futures.values()))
-        self._client.close(timeout=1)
+        with suppress(Exception):  # the work is over: a cluster that is slow to say goodbye changes nothing
+            self._client.cancel(list(self._futures.values()))
+            self._client.close(timeout=5)
         if self._cluster is not None:
-            self._cluster.close(timeout=1)
+            with suppress(Exception):
+                self._cluster.close(timeout=5)

@@ -246,8 +246,8 @@ def read_sealed(path: Path, wanted: str) -> dict[str, Any] | None:
     return table if isinstance(table, dict) and table.get("identity") == wanted else None
 
 
-def read_shard(folder: Path, mark: dict[str, Any], name: str) -> pl.DataFrame:
-    """One table of a shard that is done.
+def shard_bytes(folder: Path, mark: dict[str, Any], name: str) -> bytes:
+    """The Parquet file of one table of a shard that is done.
 
     Raises:
       StorageError: it is missing or damaged.
@@ -259,7 +259,7 @@ def read_shard(folder: Path, mark: dict[str, Any], name: str) -> pl.DataFrame:
         raise StorageError(f"{path}: cannot be read: {error.strerror or error}") from None
     if files.digest(data) != mark["sha256"][name]:
         raise StorageError(f"{path}: is damaged; give the same command again to make its runs again")
-    return pl.read_parquet(io.BytesIO(data))
+    return data
 
 
 def sound(folder: Path, mark: dict[str, Any]) -> bool:
@@ -279,8 +279,9 @@ def read(folder: Path, manifest: dict[str, Any], name: str) -> pl.DataFrame:
     Raises:
       StorageError: a file is missing or damaged.
     """
-    frames = [read_shard(folder, mark, name) for mark in marks(folder, manifest, strict=True).values()]
-    return join(frames)
+    done = marks(folder, manifest, strict=True).values()
+    parts = [shard_bytes(folder, mark, name) for mark in done if len(mark["failed"]) < mark["runs"]]
+    return join([pl.read_parquet([io.BytesIO(part) for part in parts])] if parts else [])
 
 
 def join(frames: list[pl.DataFrame]) -> pl.DataFrame:

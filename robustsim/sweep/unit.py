@@ -199,6 +199,7 @@ def _work(
                 "runs": len(indices),
                 "steps": cohort.tally.steps,
                 "seconds": time.monotonic() - began,
+                "unsaved_seconds": time.monotonic() - saved,
                 "compile_seconds": compile_seconds() - compiled,
             }
         )
