@@ -56,7 +56,15 @@ def build(folder: Path, runs: int, configurations: int, shard_size: int) -> None
             pl.Series("overseer.coverage", [coverages[i // seeds] for i in index]),
         )
         tables = {"runs": rows, "traces": rows.select(store.INDEX, "run_id")}
-        notes = {"runs": len(index), "failed": [], "steps": 0, "corrected": 0, "catastrophe_first": 0, "censored": 0}
+        notes = {
+            "runs": len(index),
+            "failed": [],
+            "steps": 0,
+            "seconds": 0,
+            "corrected": 0,
+            "catastrophe_first": 0,
+            "censored": 0,
+        }
         store.commit(folder, manifest, shard, tables, notes)
 
 

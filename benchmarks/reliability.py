@@ -311,35 +311,41 @@ def faults(seeds: int, budget: int, stride: int) -> dict[str, Any]:
     how = How(executor="inline", checkpoint=INTERVAL)
     told: dict[str, Any] = {"faults": 0, "typed_errors": 0, "unharmed": 0, "other_errors": [], "different_tables": 0}
     told |= {"half_committed": 0, "lost": 0, "duplicated": 0}
-    for code, at in itertools.product((errno.EIO, errno.ENOSPC), range(1, 10_000, stride)):
-        with tempfile.TemporaryDirectory() as name:
-            os.environ["ROBUSTSIM_CACHE"] = name + "/cache"
-            folder, reached = Path(name) / "sweep", [0]
-
-            def fail(i: int) -> None:
-                reached[0] = i  # noqa: B023
-                if i == at:  # noqa: B023
-                    raise OSError(code, os.strerror(code))  # noqa: B023
-
-            try:
-                with boundaries_that(fail):
-                    _undisturbed_thread(small, folder, how)
-                told["unharmed"] += reached[0] >= at
-            except StorageError:
-                told["typed_errors"] += 1
-            except Exception as error:
-                told["other_errors"].append(f"{at}: {type(error).__name__}: {error}")
-            told["half_committed"] += _half_committed(folder)
-            if reached[0] < at:
-                continue
-            told["faults"] += 1
-            small.run(folder, how=how)
-            for key, value in compare(folder, wanted).items():
-                told[key] += value
-        if reached[0] < at:
-            continue
+    for code in (errno.EIO, errno.ENOSPC):
+        for at in itertools.count(1, stride):
+            if not _fault(small, wanted, how, code, at, told):
+                break
     names = ("half_committed", "lost", "duplicated", "different_tables")
     return told | {"broken": sum(told[n] for n in names) + len(told["other_errors"])}
+
+
+def _fault(small: rs.Sweep, wanted: rs.Results, how: How, code: int, at: int, told: dict[str, Any]) -> bool:
+    """A sweep whose `at`-th change of the disk fails, and the same command again; False if there is no such change."""
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["ROBUSTSIM_CACHE"] = name + "/cache"
+        folder, reached = Path(name) / "sweep", [0]
+
+        def fail(i: int) -> None:
+            reached[0] = i
+            if i == at:
+                raise OSError(code, os.strerror(code))
+
+        try:
+            with boundaries_that(fail):
+                _undisturbed_thread(small, folder, how)
+            told["unharmed"] += reached[0] >= at
+        except StorageError:
+            told["typed_errors"] += 1
+        except Exception as error:  # whatever is not typed breaks the promise
+            told["other_errors"].append(f"{at}: {type(error).__name__}: {error}")
+        if reached[0] < at:
+            return False
+        told["faults"] += 1
+        told["half_committed"] += _half_committed(folder)
+        small.run(folder, how=how)
+        for key, value in compare(folder, wanted).items():
+            told[key] += value
+        return True
 
 
 def _half_committed(folder: Path) -> int:

@@ -30,7 +30,7 @@ def test_a_scenario_that_is_shown_is_sound(block: str, tmp_path: Path) -> None:
 
 def test_the_python_of_the_readme_runs(small: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The block itself, with small settings in place of its own."""
-    (block,) = [b for b in blocks("python") if "rs.Sweep(" in b]
+    (block,) = [b for b in blocks("python") if "rs.Sweep(scenario=scenario" in b]
     quick = {"seeds": 2, "settings": small}
     run, sweep = rs.run, rs.Sweep
     monkeypatch.setattr(rs, "run", lambda scenario, **given: run(scenario, **{**given, **quick}), raising=False)
@@ -38,6 +38,14 @@ def test_the_python_of_the_readme_runs(small: dict, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {})
     assert (tmp_path / "vault.svg").exists()
+
+
+def test_the_python_of_the_page_on_sweeps_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = [b for b in blocks("python") if "design=" in b]
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(compile(block, "sweeps.md", "exec"), names)
+    assert len(names["results"].runs) == 16
 
 
 def test_every_link_and_picture_is_there() -> None:

@@ -141,7 +141,9 @@ def open_results(folder: str | Path) -> Results:
     folder = Path(folder)
     manifest = store.read_manifest(folder)
     runs = store.read(folder, manifest, "runs")
-    complete = len(store.marks(folder, manifest)) == manifest["plan"]["shards"]
+    done = store.marks(folder, manifest)
+    complete = len(done) == manifest["plan"]["shards"]
+    manifest["worker_seconds"] = round(sum(mark["seconds"] for mark in done.values()), 1)
     return Results(runs, lambda: store.read(folder, manifest, "traces"), manifest, complete)
 
 

@@ -28,7 +28,7 @@ def publish(figure: Figure, stem: Path, command: str, results: dict[str, Results
             "swept": r.manifest["what"]["swept"],
             "source_sha256": r.manifest["what"]["source_sha256"],
             "versions": r.manifest["versions"],
-            "seconds": r.manifest.get("seconds"),
+            "worker_seconds": r.manifest["worker_seconds"],
         }
         for name, r in results.items()
     }

@@ -320,7 +320,7 @@ _COMPILED = [0.0]
 
 
 def _listen(event: str, seconds: float, **_: str | int) -> None:
-    if event.startswith("/jax/core/compile") or event.startswith("/jax/compilation_cache"):
+    if event.endswith(("/jaxpr_to_mlir_module_duration", "/backend_compile_duration")):
         _COMPILED[0] += seconds
 
 
@@ -328,5 +328,5 @@ jax.monitoring.register_event_duration_secs_listener(_listen)  # pyright: ignore
 
 
 def compile_seconds() -> float:
-    """Seconds that this process has spent tracing and compiling so far."""
+    """Seconds that this process has spent lowering and compiling so far."""
     return _COMPILED[0]

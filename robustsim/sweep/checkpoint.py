@@ -26,6 +26,7 @@ class Progress:
       done: indices of runs that are done, failed ones included.
       failed: (index, why) of runs that failed.
       steps: gradient steps taken.
+      seconds: worked.
     """
 
     flying: list[tuple[Track, list[np.ndarray]]] = field(default_factory=list)
@@ -34,6 +35,7 @@ class Progress:
     done: set[int] = field(default_factory=set)
     failed: list[tuple[int, str]] = field(default_factory=list)
     steps: int = 0
+    seconds: float = 0.0
 
 
 def pack(progress: Progress, identity: str, unit: str) -> bytes:
@@ -58,6 +60,7 @@ def pack(progress: Progress, identity: str, unit: str) -> bytes:
         "done": sorted(progress.done),
         "failed": progress.failed,
         "steps": progress.steps,
+        "seconds": progress.seconds,
     }
     buffer = io.BytesIO()
     np.savez(buffer, head=np.frombuffer(json.dumps(head).encode(), np.uint8), **arrays)  # pyright: ignore[reportArgumentType]
@@ -90,6 +93,7 @@ def unpack(data: bytes, plan: Plan, identity: str, unit: str) -> Progress | None
         done=set(head["done"]),
         failed=[(i, why) for i, why in head["failed"]],
         steps=head["steps"],
+        seconds=head["seconds"],
     )
 
 

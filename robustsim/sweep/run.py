@@ -113,7 +113,7 @@ def run_here(plan: Plan, how: How = How(), narrate: Narrate = quiet) -> tuple[di
         finished.append(unit.deploy(plan, shard, place))
         news["done"] = 0
     _complain(plan, [(i, why) for part in finished for i, why in part["failed"]], "")
-    manifest["seconds"] = round(time.monotonic() - began, 1)
+    manifest["worker_seconds"] = round(time.monotonic() - began, 1)
     return manifest, {name: store.join([part["tables"][name] for part in finished]) for name in store.TABLES}
 
 

@@ -141,6 +141,7 @@ def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
         "runs": len(shard.runs),
         "failed": [[i, why] for i, why in sorted(progress.failed)],
         "steps": progress.steps,
+        "seconds": round(progress.seconds, 1),
         **rows.counts(tables["runs"]),
     }
     if place.folder is not None:
@@ -179,7 +180,7 @@ def _work(
     width = 1 if place.note else place.width or _width(first, len(waiting) + len(flying))
     check_shapes(plan.factory, first)
     cohort = Cohort(plan.factory, first, width)
-    base, began, saved = progress.steps, time.monotonic(), time.monotonic()
+    before, began, saved = (progress.steps, progress.seconds), time.monotonic(), time.monotonic()
     compiled = compile_seconds()
     while waiting or flying or cohort.busy:
         free = cohort.width - cohort.busy
@@ -191,7 +192,8 @@ def _work(
         cohort.add([(track, agent_of(track)) for track in arriving])
         for ended in cohort.advance():
             finish(ended, progress)
-        progress.steps = base + cohort.tally.steps
+        progress.steps = before[0] + cohort.tally.steps
+        progress.seconds = before[1] + time.monotonic() - began
         place.tell(
             {
                 "unit": unit,
