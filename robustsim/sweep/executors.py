@@ -19,7 +19,7 @@ MOST_WORKERS = 16  # by default
 
 
 class Outcome(NamedTuple):
-    """What became of a task: "done", "stopped", "bad" (input), "error" or "died"."""
+    """What became of a task: "done", "stopped", "bad" (input), "storage", "error" or "died"."""
 
     task: dict[str, Any]
     status: str

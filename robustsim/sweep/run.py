@@ -151,6 +151,7 @@ class _Trouble:
 
     deaths: Counter[tuple[str, int]] = field(default_factory=Counter)
     strikes: Counter[int] = field(default_factory=Counter)
+    nowhere: Counter[tuple[str, int]] = field(default_factory=Counter)
     skip: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
 
 
@@ -265,6 +266,8 @@ def _drive(executor: Executor, tasks: list[dict[str, Any]], folder: Path, narrat
             out -= 1
             if outcome.status == "bad":
                 raise UserError(outcome.message)
+            if outcome.status == "storage":
+                raise StorageError(outcome.message)
             if outcome.status in ("died", "error", "stopped"):
                 waiting.append(_again(outcome, folder, trouble))
         if time.monotonic() - told >= progress.EVERY:
@@ -274,22 +277,27 @@ def _drive(executor: Executor, tasks: list[dict[str, Any]], folder: Path, narrat
 
 
 def _again(outcome: Outcome, folder: Path, trouble: _Trouble) -> dict[str, Any]:
-    """The task for another try: as it was, run by run, or without the run that is to blame."""
-    task = outcome.task
-    key = (task["kind"], task["unit"])
-    options = dict(task["options"])
+    """The task for another try: as it was, run by run, or without the run that is to blame.
+
+    Raises:
+      StorageError: it fails again and again, before it comes to any run.
+    """
+    task, key = outcome.task, (outcome.task["kind"], outcome.task["unit"])
+    options, name = dict(task["options"]), unit.unit_name(*key)
     trouble.deaths[key] += 1
     if options["solo"]:
-        name = unit.unit_name(*key)
         suspect = unit.active(folder, name)
         if suspect is None:
-            raise StorageError(f"{name}: cannot be done: {outcome.message}")
-        trouble.strikes[suspect] += 1
-        if trouble.strikes[suspect] >= STRIKES:
-            trouble.skip.setdefault(key, {})[suspect] = outcome.message
-    elif trouble.deaths[key] >= DEATHS:
-        options["solo"] = True
+            trouble.nowhere[key] += 1
+            if trouble.nowhere[key] >= HOPELESS:
+                raise StorageError(f"{name}: cannot be done: {outcome.message}")
+        else:
+            trouble.strikes[suspect] += 1
+            if trouble.strikes[suspect] >= STRIKES:
+                trouble.skip.setdefault(key, {})[suspect] = outcome.message
+    options["solo"] = trouble.deaths[key] >= DEATHS
     options["skip"] = trouble.skip.get(key, {})
+    unit.forget_active(folder, name)
     return {**task, "options": options}
 
 

@@ -256,6 +256,12 @@ def note_active(folder: Path, unit: str, index: int) -> None:
     files.write_atomically(folder / "inflight" / f"{unit}.active", str(index).encode())
 
 
+def forget_active(folder: Path, unit: str) -> None:
+    """Forgets which run was being worked on."""
+    with suppress(OSError):
+        (folder / "inflight" / f"{unit}.active").unlink(missing_ok=True)
+
+
 def active(folder: Path, unit: str) -> int | None:
     """The run that was being worked on, if that is known."""
     try:

@@ -2,7 +2,7 @@
 
 A task is plain data, so that it can travel by any engine:
     {"plan": ..., "folder": ..., "kind": "train" | "deploy", "unit": 3, "worker": "...", "options": {...}}
-An outcome is {"status": "done" | "stopped" | "bad" | "error", "message": "..."}.
+An outcome is {"status": "done" | "stopped" | "bad" | "storage" | "error", "message": "..."}.
 """
 
 import json
@@ -20,13 +20,15 @@ STOP = "stop"  # a file of this name in a results directory asks its workers to 
 
 def perform(task: dict[str, Any]) -> dict[str, Any]:
     """Does a task; whatever happens becomes an outcome."""
-    from robustsim.errors import Stopped, UserError
+    from robustsim.errors import Stopped, StorageError, UserError
 
     try:
         _perform(task)
         return {"status": "done", "message": ""}
     except Stopped:
         return {"status": "stopped", "message": ""}
+    except StorageError as error:
+        return {"status": "storage", "message": str(error)}
     except UserError as error:
         return {"status": "bad", "message": str(error)}
     except Exception as error:  # out of memory, a fault of the runtime or of a user's function: the driver decides
