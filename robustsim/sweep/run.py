@@ -27,7 +27,9 @@ from robustsim.sweep.worker import STOP
 Narrate = Callable[[Status], None]
 """Told how far the work is, every second or so."""
 
-DEATHS, STRIKES = (
+DEATHS = 2  # a unit whose worker died so often goes on run by run
+STRIKES = 3  # a run that then kills so often is given up
+HOPELESS = 6  # a unit whose worker dies so often before it comes to any run is given up
     2,
     2,
 )  # a unit whose worker died so often goes on run by run; a run that then kills so often is given up

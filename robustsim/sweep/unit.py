@@ -99,8 +99,9 @@ def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
         agents = Agents((), alone=True)
     place = replace(place, agents=agents)
     firsts = {plan.agent_name(index): index for index in reversed(shard.runs)}
-    # As a rule the agents are there; one may have been damaged since.
-    train(plan, Training(shard.index, tuple(firsts.values())), place, f"train-for-{unit}")
+    # As a rule the agents are there; one may have been damaged since. What is in memory only needs no checkpoint.
+    training_place = place if agents.folders else replace(place, folder=None)
+    train(plan, Training(shard.index, tuple(firsts.values())), training_place, f"train-for-{unit}")
 
     def finish(ended: Finished, progress: Progress) -> None:
         index = ended.track.index
