@@ -30,9 +30,6 @@ Narrate = Callable[[Status], None]
 DEATHS = 2  # a unit whose worker died so often goes on run by run
 STRIKES = 3  # a run that then kills so often is given up
 HOPELESS = 6  # a unit whose worker dies so often before it comes to any run is given up
-    2,
-    2,
-)  # a unit whose worker died so often goes on run by run; a run that then kills so often is given up
 MANY = 32  # runs from which on processes are worth their start
 
 
