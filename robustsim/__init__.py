@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from robustsim.errors import UserError as UserError
     from robustsim.fields import Between as Between
     from robustsim.oversight.catastrophe import Catastrophe as Catastrophe
+    from robustsim.oversight.defences import Defences as Defences
     from robustsim.oversight.overseer import Overseer as Overseer
+    from robustsim.oversight.tampering import Tampering as Tampering
     from robustsim.sim.loading import load as load
     from robustsim.sim.scenario import Deployment as Deployment
     from robustsim.sim.scenario import Instil as Instil
@@ -65,7 +67,9 @@ _HOME = {
     "UserError": "robustsim.errors",
     "Between": "robustsim.fields",
     "Catastrophe": "robustsim.oversight.catastrophe",
+    "Defences": "robustsim.oversight.defences",
     "Overseer": "robustsim.oversight.overseer",
+    "Tampering": "robustsim.oversight.tampering",
     "load": "robustsim.sim.loading",
     "run": "robustsim.api",
     "geomspace": "robustsim.api",

@@ -1,7 +1,7 @@
 """The way in from Python."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def run(
     return sweep.run(out, overwrite=overwrite, how=how, narrate=narrate)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Sweep:
     """Some settings' values, times seeds.
 
@@ -65,6 +65,7 @@ class Sweep:
 
     scenario: str | ScenarioFactory
     over: Axes
+    _: KW_ONLY
     seeds: int | Sequence[int] = 32
     settings: Mapping[str, Any] = field(default_factory=dict)
     design: str = "grid"

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from robustsim.oversight import catastrophe, overseer
 from robustsim.oversight.catastrophe import Catastrophe
-from robustsim.oversight.overseer import Overseer
+from robustsim.oversight.overseer import Overseer, Sight
+
+NOTHING = overseer.Spent(penalties=jnp.int32(0), labels=jnp.int32(0))
+
+
+def seen(misbehaved: jax.Array, clean: jax.Array, watched: jax.Array, signal: jax.Array | None = None) -> Sight:
+    """What there is to see where every misbehaviour ends its episode."""
+    lit = watched if signal is None else signal
+    return Sight(misbehaved=misbehaved, clean=clean, dirty=misbehaved, watched=watched, signal=lit)
 
 
 def obvious(rule: Catastrophe, state: int, bad: list[bool], clean: list[bool], u: list[float]) -> tuple[int, bool]:
@@ -31,7 +39,7 @@ def obvious(rule: Catastrophe, state: int, bad: list[bool], clean: list[bool], u
     return state, fired
 
 
-@pytest.mark.parametrize("kind", catastrophe.KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in catastrophe.KINDS if kind != "windowed"])
 @given(
     rows=st.lists(st.tuples(st.sampled_from("bc."), st.floats(0, 0.999)), min_size=4, max_size=4 * 12),
     start=st.integers(0, 4),
@@ -60,6 +68,8 @@ def test_a_rollout_in_two_halves_is_the_same_rollout() -> None:
         rule = Catastrophe(kind=kind, threshold=6, hazard=0.1, step_back=0.5)
         u = jax.random.uniform(key, (3, 20, 4))
         bad, clean = u[0] < 0.3, u[0] > 0.6
+        if kind == "windowed":
+            continue  # it counts gradient steps, so that two halves are another matter
         whole = catastrophe.advance(rule, jnp.int32(0), bad, clean, u[1])
         state, first = catastrophe.advance(rule, jnp.int32(0), bad[:7], clean[:7], u[1][:7])
         state, second = catastrophe.advance(rule, state, bad[7:], clean[7:], u[1][7:])
@@ -83,31 +93,124 @@ def test_marks_by_hand() -> None:
     watched = jnp.array([[True, False], [True, True], [True, False]])
     uniforms = jnp.full((3, 2, 2), 0.5)
     settings_ = Overseer(penalty=3.0, praise=0.5, miss_rate=0.2, false_positive_rate=0.1, budget=1)
-    marks = overseer.mark(settings_, jnp.array(True), jnp.array(0.0), misbehaved, clean, watched, uniforms)
+    sight = seen(misbehaved, clean, watched)
+    marks = overseer.mark(settings_, jnp.array(True), NOTHING, sight, uniforms)
     np.testing.assert_array_equal(marks.caught, [[True, False], [False, False], [False, False]])  # the budget is 1
     np.testing.assert_allclose(marks.feedback, [[-3, 0], [0.5, 0.5], [0, 0]])
-    silent = overseer.mark(settings_, jnp.array(False), jnp.array(0.0), misbehaved, clean, watched, uniforms)
+    silent = overseer.mark(settings_, jnp.array(False), NOTHING, sight, uniforms)
     assert not np.asarray(silent.feedback).any()
 
 
-def test_expected_feedback_is_the_mean_of_sampled_feedback() -> None:
-    settings_ = Overseer(penalty=2.0, praise=0.3, coverage=0.6, audit_rate=0.2, miss_rate=0.1, false_positive_rate=0.05)
+@pytest.mark.parametrize("noise", [0.0, 0.15])
+def test_expected_feedback_is_the_mean_of_sampled_feedback(noise: float) -> None:
+    settings_ = Overseer(
+        penalty=2.0,
+        praise=0.3,
+        coverage=0.6,
+        audit_rate=0.2,
+        signal_noise=noise,
+        miss_rate=0.1,
+        false_positive_rate=0.05,
+    )
     n = 400_000
     uniforms = jax.random.uniform(jax.random.key(5), (n, 1, 2))
-    seen = overseer.watch(settings_, uniforms)
+    watch = overseer.watch(settings_, uniforms)
     expected = overseer.expect(settings_, jnp.array(True))
     for bad in (False, True):
-        marks = overseer.mark(
-            settings_,
-            jnp.array(True),
-            jnp.array(0.0),
-            jnp.full((n, 1), bad),
-            jnp.full((n, 1), not bad),
-            seen.watched,
-            uniforms,
-        )
+        sight = seen(jnp.full((n, 1), bad), jnp.full((n, 1), not bad), watch.watched, watch.signal)
+        marks = overseer.mark(settings_, jnp.array(True), NOTHING, sight, uniforms)
         for looks in (0, 1):
-            chosen = np.asarray(seen.signal) == bool(looks)
+            chosen = np.asarray(watch.signal) == bool(looks)
             mean = np.asarray(marks.feedback)[chosen].mean()
             assert mean == pytest.approx(float(expected.feedback[looks, int(bad)]), abs=0.015)
             assert chosen.mean() == pytest.approx(float(expected.looks[looks]), abs=0.005)
+
+
+@given(counts=st.lists(st.integers(0, 6), min_size=1, max_size=30), window=st.integers(1, 9), k=st.integers(1, 20))
+@settings(max_examples=60, deadline=None)
+def test_the_windowed_rule_looks_back_on_its_window(counts: list[int], window: int, k: int) -> None:
+    rule = Catastrophe(kind="windowed", threshold=k, window=window)
+    state = catastrophe.initial(catastrophe.room(rule))
+    nothing = jnp.zeros((6, 1), bool)
+    for i, n in enumerate(counts):
+        state, fired = catastrophe.advance(rule, state, (jnp.arange(6) < n)[:, None], nothing, jnp.zeros((6, 1)))
+        assert bool(fired) == (sum(counts[max(0, i - window + 1) : i + 1]) >= k)
+
+
+def test_a_noisy_light_is_wrong_as_often_as_it_says() -> None:
+    settings_ = Overseer(coverage=0.4, audit_rate=0.25, signal_noise=0.1)
+    watch = overseer.watch(settings_, jax.random.uniform(jax.random.key(1), (400_000, 2)))
+    watched, signal = np.asarray(watch.watched), np.asarray(watch.signal)
+    assert watched.mean() == pytest.approx(0.4, abs=0.004)
+    assert signal[~watched].mean() == pytest.approx(0.1, abs=0.004)
+    # A quarter of the watched episodes look unwatched, and so are lit one time in ten.
+    assert signal[watched].mean() == pytest.approx(0.25 * 0.1 + 0.75 * 0.9, abs=0.004)
+
+
+def _one_column(*flags: int) -> jax.Array:
+    return jnp.array(flags, bool)[:, None]
+
+
+def test_budgets_are_used_up_in_the_order_of_time() -> None:
+    bad, clean = _one_column(1, 0, 1, 1, 1, 1), _one_column(0, 1, 0, 0, 0, 0)
+    sight = seen(bad, clean, jnp.ones((6, 1), bool))
+    zeros = jnp.zeros((6, 1, 2))
+    on = jnp.array(True)
+
+    def caught(spent: overseer.Spent = NOTHING, **fields: float) -> list[int]:
+        marks = overseer.mark(Overseer(false_positive_rate=0.0, **fields), on, spent, sight, zeros)  # pyright: ignore[reportArgumentType]
+        return np.asarray(marks.caught)[:, 0].astype(int).tolist()
+
+    assert caught() == [1, 0, 1, 1, 1, 1]
+    assert caught(per_update=2) == [1, 0, 1, 0, 0, 0]
+    assert caught(budget=3) == [1, 0, 1, 1, 0, 0]
+    assert caught(labels=3) == [1, 0, 1, 0, 0, 0]  # the clean episode took a label
+    assert caught(overseer.Spent(jnp.int32(2), jnp.int32(1)), budget=3) == [1, 0, 0, 0, 0, 0]
+    assert caught(overseer.Spent(jnp.int32(2), jnp.int32(3)), labels=3) == [0] * 6
+    marks = overseer.mark(Overseer(labels=3), on, NOTHING, sight, zeros)
+    assert int(marks.labelled.sum()) == 3
+    assert int(marks.audited.sum()) == 0
+
+
+def test_a_whole_trajectory_is_judged_once_at_its_end() -> None:
+    sight = Sight(
+        misbehaved=_one_column(1, 1, 0, 0),
+        clean=_one_column(0, 0, 0, 0),
+        dirty=_one_column(0, 0, 0, 1),
+        watched=jnp.ones((4, 1), bool),
+        signal=jnp.zeros((4, 1), bool),
+    )
+    zeros = jnp.zeros((4, 1, 2))
+    marks = overseer.mark(Overseer(judges="trajectory", penalty=2.0), jnp.array(True), NOTHING, sight, zeros)
+    np.testing.assert_allclose(marks.feedback[:, 0], [0, 0, 0, -2])
+    assert int(marks.audited.sum()) == 1  # watched, with no light, by an overseer who shows one
+
+
+@given(delay=st.integers(0, 12), sizes=st.lists(st.integers(1, 7), min_size=1, max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_delayed_feedback_arrives_so_many_steps_later(delay: int, sizes: list[int]) -> None:
+    total = sum(sizes)
+    sent = np.arange(1.0, total + 1)
+    memory, arrived, at = overseer.remember(16, 1), [], 0
+    for n in sizes:
+        memory, got = overseer.delayed(Overseer(delay=delay), memory, jnp.asarray(sent[at : at + n])[:, None])
+        arrived += np.asarray(got)[:, 0].tolist()
+        at += n
+    assert arrived == ([0.0] * delay + sent.tolist())[:total]
+
+
+def test_schedules() -> None:
+    never = jnp.int32(2**31 - 1)
+    ramp = Overseer(coverage=0.8, onset=10, ramp=4)
+    shares = [float(overseer.today(ramp, jnp.int32(t), jnp.zeros(())).coverage) for t in (9, 10, 11, 13, 50)]
+    np.testing.assert_allclose(shares, [0, 0.2, 0.4, 0.8, 0.8], atol=1e-6)
+    cycle = Overseer(onset=2, period=4, duty=0.5)
+    assert [bool(overseer.on_duty(cycle, jnp.int32(t), never)) for t in range(8)] == [0, 0, 1, 1, 0, 0, 1, 1]
+
+
+def test_a_vigilant_overseer_watches_more_after_a_catch_and_calms_down() -> None:
+    settings_ = Overseer(coverage=0.1, vigilance=0.2, calm=0.5)
+    memory = overseer.stir(settings_, overseer.remember(0, 1), _one_column(1, 1))
+    assert float(overseer.today(settings_, jnp.int32(0), memory.alert).coverage) == pytest.approx(0.5)
+    memory = overseer.stir(settings_, memory, _one_column(0, 0))
+    assert float(overseer.today(settings_, jnp.int32(1), memory.alert).coverage) == pytest.approx(0.3)

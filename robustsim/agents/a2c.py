@@ -45,6 +45,16 @@ class A2C:
         """Whether one run's gradient step is too small to keep a CPU core busy: no."""
         return False
 
+    @property
+    def exact(self) -> bool:
+        """Whether the gradient is the expected one: it is sampled."""
+        return False
+
+    @property
+    def hidden_units(self) -> int:
+        """Units of the last hidden layer."""
+        return self.width
+
     def canonical(self) -> "A2C":
         """These settings as they are compiled: an anchor of 0 is no anchor, which saves its forward pass."""
         return dataclasses.replace(self, kl_anchor=self.kl_anchor or None)
@@ -133,6 +143,9 @@ def _learner(settings: A2C, interface: Interface) -> Learner:
         entropy = -jnp.mean(jnp.sum(pi * log_pi, -1))
         value_loss = jnp.mean((value - target) ** 2)
         total = -jnp.mean(advantage * chosen) + settings.value_coefficient * value_loss - settings.entropy * entropy
+        if batch.lesson is not None:
+            wanted = jax.nn.one_hot(batch.lesson.action, log_pi.shape[-1], dtype=log_pi.dtype)
+            total = total - jnp.mean(batch.lesson.weight * jnp.sum(log_pi * wanted, -1))
         if settings.kl_anchor is not None:
             log_reference = jax.lax.stop_gradient(log_policy(agent.reference, batch.obs))
             total = total + agent.anchor * jnp.mean(jnp.sum(pi * (log_pi - log_reference), -1))
@@ -148,4 +161,4 @@ def _learner(settings: A2C, interface: Interface) -> Learner:
         anchor = 0.0 if settings.kl_anchor is None else settings.kl_anchor
         return dataclasses.replace(agent, reference=agent.params, anchor=jnp.asarray(anchor, agent.anchor.dtype))
 
-    return Learner(init, log_policy, update, hand_over)
+    return Learner(init, log_policy, update, hand_over, hidden=policy.hidden)

@@ -23,6 +23,14 @@ class Interface(NamedTuple):
 
 
 @pytree
+class Lesson:
+    """Acts to imitate, for learners that can: the loss gains the mean of weight times -log pi(action)."""
+
+    action: Array  # int32[T, B]
+    weight: Array  # float[T, B]
+
+
+@pytree
 class Batch:
     """The experience of one gradient step: T steps in each of B environments.
 
@@ -39,6 +47,7 @@ class Batch:
     last_obs: Array  # float[B, D], the observation after the last step
     final_obs: Array  # float[K, B, D], the true last observations of the first K truncated episodes of each environment
     final_slot: Array  # int32[T, B], which of the K a truncated step belongs to
+    lesson: Lesson | None = None
 
 
 class Agent(Protocol):
@@ -60,6 +69,7 @@ class Learner(NamedTuple):
         `agent.params` unless feedback arrives late.
       hand_over: `hand_over(agent) -> agent`, what changes at deployment (the KL anchor is fixed to today's policy).
       exact: whether the learner wants enumerated batches (the exact gradient) in place of sampled ones.
+      hidden: `hidden(params, obs float[..., D]) -> float[..., H]`, the last hidden layer, where there is one.
     """
 
     init: Callable[[Array], Any]
@@ -67,6 +77,7 @@ class Learner(NamedTuple):
     update: Callable[[Any, Batch, Tree], Any]
     hand_over: Callable[[Any], Any]
     exact: bool = False
+    hidden: Callable[[Tree, Array], Array] | None = None
 
 
 class AgentSettings(Protocol):
@@ -89,6 +100,16 @@ class AgentSettings(Protocol):
     @property
     def small_steps(self) -> bool:
         """Whether one run's gradient step is too small to keep a CPU core busy (then runs go side by side)."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """Whether the gradient is an expectation and not a sample."""
+        ...
+
+    @property
+    def hidden_units(self) -> int:
+        """Units of the last hidden layer; 0 where there is none."""
         ...
 
     def canonical(self) -> Any:

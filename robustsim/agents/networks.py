@@ -14,10 +14,14 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"tanh": jnp.tanh, "relu": ja
 
 
 class Policy(NamedTuple):
-    """`init(key) -> params` and `apply(params, obs float[..., D]) -> (logits float[..., A], value float[...])`."""
+    """`init(key) -> params` and `apply(params, obs float[..., D]) -> (logits float[..., A], value float[...])`.
+
+    `hidden(params, obs) -> float[..., H]` is the last hidden layer.
+    """
 
     init: Callable[[Array], Tree]
     apply: Callable[[Tree, Array], tuple[Array, Array]]
+    hidden: Callable[[Tree, Array], Array]
 
 
 class ActorCritic(nnx.Module):
@@ -36,10 +40,15 @@ class ActorCritic(nnx.Module):
 
     def __call__(self, obs: Array) -> tuple[Array, Array]:
         """The logits and the value of each observation."""
+        x = self.last_hidden(obs)
+        return self.actor(x), self.critic(x)[..., 0]
+
+    def last_hidden(self, obs: Array) -> Array:
+        """The activations that both heads read."""
         x = obs
         for layer in self.hidden:
             x = self.activation(layer(x))
-        return self.actor(x), self.critic(x)[..., 0]
+        return x
 
 
 def actor_critic(observation_size: int, num_actions: int, width: int, layers: int, activation: str) -> Policy:
@@ -55,9 +64,15 @@ def actor_critic(observation_size: int, num_actions: int, width: int, layers: in
 
     shapes = nnx.split(nnx.eval_shape(lambda: build(jax.random.key(0))))[1]
 
-    def apply(params: Tree, obs: Array) -> tuple[Array, Array]:
+    def module(params: Tree) -> ActorCritic:
         state = jax.tree.map(lambda x: x, shapes)
         nnx.replace_by_pure_dict(state, params)
-        return nnx.merge(graph, state)(obs)
+        return nnx.merge(graph, state)
 
-    return Policy(init, apply)
+    def apply(params: Tree, obs: Array) -> tuple[Array, Array]:
+        return module(params)(obs)
+
+    def hidden(params: Tree, obs: Array) -> Array:
+        return module(params).last_hidden(obs)
+
+    return Policy(init, apply, hidden)

@@ -40,6 +40,16 @@ class Tabular:
         """Whether one run's gradient step is too small to keep a CPU core busy: yes, a few numbers."""
         return True
 
+    @property
+    def exact(self) -> bool:
+        """Whether the gradient is the expected one."""
+        return self.gradient == "exact"
+
+    @property
+    def hidden_units(self) -> int:
+        """A linear policy has no hidden layer."""
+        return 0
+
     def canonical(self) -> "Tabular":
         """These settings as they are compiled."""
         return self
@@ -111,7 +121,7 @@ def _learner(settings: Tabular, contexts: Array) -> Learner:
         anchor = jnp.asarray(settings.kl_anchor, agent.anchor.dtype)
         return dataclasses.replace(agent, reference=agent.params, anchor=anchor)
 
-    return Learner(init, log_policy, update, hand_over, exact=settings.gradient == "exact")
+    return Learner(init, log_policy, update, hand_over, exact=settings.exact)
 
 
 def _believe(belief: Array, batch: Batch, rate: Array | float) -> Array:

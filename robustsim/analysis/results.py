@@ -11,6 +11,8 @@ from robustsim.analysis import placement, spectrum
 from robustsim.errors import UserError
 from robustsim.sweep import store
 
+GUARDED = "tampering.guarded"
+
 
 class Results:
     """What a run left behind.
@@ -18,6 +20,7 @@ class Results:
     Attributes:
       manifest: what was run, with which versions, by which command.
       complete: whether every run that was planned is there (failed ones apart).
+      guarded: the runs of the guarded twin, where there are some.
     """
 
     def __init__(
@@ -26,10 +29,12 @@ class Results:
         traces: pl.DataFrame | Callable[[], pl.DataFrame],
         manifest: dict[str, Any],
         complete: bool = True,
+        guarded: pl.DataFrame | None = None,
     ) -> None:
         self.runs = runs
         self.manifest = manifest
         self.complete = complete
+        self.guarded = guarded
         self._traces = traces
 
     @property
@@ -79,15 +84,22 @@ class Results:
             return self.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
 
         manifest = {**self.manifest, "what": what}
-        return Results(runs.drop(self.swept), traces, manifest, self.complete)
+        guarded = None
+        if point.get(GUARDED) is False:
+            guarded = self.runs.filter(*[pl.col(n) == v for n, v in {**point, GUARDED: True}.items()])
+            guarded = None if guarded.is_empty() else guarded
+        return Results(runs.drop(self.swept), traces, manifest, self.complete, guarded)
 
     def spectrum(self) -> pl.DataFrame:
         """One row per configuration: position with its interval, P(catastrophe first), clocks and counts."""
         return spectrum.spectrum(self.runs, self.swept)
 
     def placement(self) -> dict[str, Any]:
-        """The placement of the only configuration: label, reason, and the counterfactuals it rests on."""
-        return placement.place(self.runs, self.settings)
+        """The placement of the only configuration: label, reason, and the counterfactuals it rests on.
+
+        Tampering can be told from other failures only beside its guarded twin: in a sweep over `tampering.guarded`.
+        """
+        return placement.place(self.runs, self.settings, self.guarded)
 
     def summary(self) -> dict[str, Any]:
         """The answer for one configuration, as `robustsim run --json` prints it. None: not identified."""
@@ -112,7 +124,23 @@ class Results:
             "relapsed": spectrum.share(runs["relapsed"].drop_nulls().to_numpy()),
             "incapacitated": spectrum.share(runs["incapacitated"].to_numpy()),
             "expected_misbehaviours": spectrum.middle(runs, "expected_misbehaviours"),
+            "feedback_cost": spectrum.middle(runs, "feedback_cost"),
+            "tampering": spectrum.middle(runs, "tampering"),
             "placement": self.placement(),
+            **self._defended(),
+        }
+
+    def _defended(self) -> dict[str, Any]:
+        runs = spectrum.behind_defences(self.runs)
+        if runs is None:
+            return {}
+        return {
+            "defended": {
+                "steps_to_catastrophe": spectrum.clock(runs, "steps_to_catastrophe"),
+                "position": spectrum.position(runs),
+                "p_catastrophe_first": spectrum.catastrophe_first(runs),
+                "shutdown": spectrum.share(runs["steps_to_shutdown"].is_not_null().to_numpy()),
+            }
         }
 
     def plot(self, out: str | Path | None = None, figure: str = "race-plane") -> Any:

@@ -110,6 +110,21 @@ def catastrophe_first(runs: pl.DataFrame) -> dict[str, Any]:
     return share((runs["first_event"] == "catastrophe").to_numpy())
 
 
+def behind_defences(runs: pl.DataFrame) -> pl.DataFrame | None:
+    """The same runs with the catastrophe clock, race and position of the defended world; None without defences."""
+    if runs["first_event_defended"].is_null().all():
+        return None
+    pairs = {
+        "steps_to_catastrophe": "steps_to_catastrophe_defended",
+        "steps_to_catastrophe_lower": "steps_to_catastrophe_defended_lower",
+        "first_event": "first_event_defended",
+        "position": "position_defended",
+        "position_lower": "position_defended_lower",
+        "position_upper": "position_defended_upper",
+    }
+    return runs.with_columns(**{name: pl.col(source) for name, source in pairs.items()})
+
+
 def middle(runs: pl.DataFrame, column: str) -> dict[str, Any]:
     """Sample median of a column with its distribution-free interval; runs without a value are left out and counted."""
     return _middle(_floats(runs, column))

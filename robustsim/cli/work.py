@@ -74,12 +74,20 @@ def in_words(results: Results) -> str:
         ("steps_to_catastrophe", "T_k"),
     ):
         lines.append(f"  {label:<14} {_clock(s[name], s['seeds'])}")
-    p = s["p_catastrophe_first"]
     lines.append(f"  position       {_interval(s['position'])}  (log10 T_c / T_k; below 0 correction is in time)")
-    lines.append(f"  P(catastrophe first) {p['estimate']:.2f} [{p['low']:.2f}, {p['high']:.2f}]")
+    lines.append(f"  P(catastrophe first) {_share(s['p_catastrophe_first'])}")
     lines.append(f"  concealment    {_interval(s['concealment'])}  (1: only learned that it gets caught)")
     if s["relapsed"]["runs"]:
         lines.append(f"  relapsed       {s['relapsed']['count']} of {s['relapsed']['runs']} corrected runs")
+    if "defended" in s:
+        d, n = s["defended"], s["seeds"]
+        lines.append(f"  with defences  T_k {_clock(d['steps_to_catastrophe'], n)}")
+        lines.append(
+            f"                 position {_interval(d['position'])}, P(catastrophe first) {_share(d['p_catastrophe_first'])}, "
+            f"shut down in {d['shutdown']['count']} of {n}"
+        )
+    if s["tampering"]["median"]:
+        lines.append(f"  tampering      {s['tampering']['median']:,.0f} acts (median)")
     if lost := results.runs["unresolved_steps"].fill_null(0).max():
         lines.append(f"  WARNING        up to {lost:,.0f} updates of a run fell under the resolution of float64")
     place = s["placement"]
@@ -90,6 +98,10 @@ def in_words(results: Results) -> str:
 
 def _number(part: dict[str, Any]) -> str:
     return "unknown" if part["median"] is None else f"{part['median']:.2f}"
+
+
+def _share(part: dict[str, Any]) -> str:
+    return f"{part['estimate']:.2f} [{part['low']:.2f}, {part['high']:.2f}]"
 
 
 def _interval(part: dict[str, Any]) -> str:

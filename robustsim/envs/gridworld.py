@@ -189,6 +189,11 @@ class Grid:
 
         return predicate
 
+    def towards(self, name: str) -> Callable[[GridState], Array]:
+        """The first move of a shortest way to the item `name`, int32[], as a function of the state."""
+        place, table = self.place(name), jnp.asarray(maps.neighbours(self.level))
+        return lambda state: jnp.argmin(self.distance(table[state.agent], place(state))).astype(jnp.int32)
+
     def reachable_without(self, name: str, blocked: Callable[[GridState], Array]) -> Callable[[GridState], Array]:
         """Whether, from a level's start, the item can be reached in time without entering the cell `blocked(state)`.
 

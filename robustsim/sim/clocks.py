@@ -29,6 +29,12 @@ class Reading(NamedTuple):
     misbehaviours: int
     corrections: int
     false_alarms: int
+    labels: int = 0
+    audits: int = 0
+    tampering: int = 0
+    distortion: float = 0.0
+    reward_used: float = 0.0
+    reward_oracle: float = 0.0
 
 
 @dataclass(frozen=True)

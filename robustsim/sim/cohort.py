@@ -225,19 +225,19 @@ class Cohort:
         if not slots:
             return []
         assert self._states is not None
-        clock, known = jax.device_get((self._states.clocks, self._states.exact))
+        clock, known, guard = jax.device_get((self._states.clocks, self._states.exact, self._states.guard))
         ended = []
         for slot in slots:
             track = self._track(slot)
             self.tracks[slot] = None
             self._lanes.limit[slot] = EMPTY
-            fired = int(clock.catastrophe[slot])
             withdrawn = None if track.training or track.phase == UNOPPOSED else track.progress().withdrawn
             path = Path(
                 track.readings,
                 withdrawn,
-                None if fired == NEVER else fired,
+                _step(clock.catastrophe[slot]),
                 None if known is None else {name: float(x[slot]) for name, x in vars(known).items()},
+                None if guard is None else {n: _step(getattr(guard, n)[slot]) for n in ("catastrophe", "shutdown")},
             )
             agent = jax.device_get(jax.tree.map(lambda x: x[slot], self._states.agent)) if track.training else None  # noqa: B023
             ended.append(Finished(track, path, agent, diverged(track.readings[-1])))
@@ -296,6 +296,10 @@ def run_through(
         cohort.add([(track, agent_of(track)) for track in (waiting.pop() for _ in range(room))])
         yield from cohort.advance()
         cohort = cohort if waiting else cohort.narrowed()
+
+
+def _step(value: Any) -> int | None:
+    return None if value == NEVER else int(value)
 
 
 def _with_row(array: np.ndarray, row: int, value: Any) -> np.ndarray:

@@ -130,15 +130,19 @@ def note_resolution(world: World, active: Array, before: Tree, after: Tree, cloc
     return dataclasses.replace(clocks, unresolved=clocks.unresolved + lost.astype(jnp.int32))
 
 
-def enumerate_batch(
-    world: World, phase: Phase, active: Array, training: Array, clocks: ExactClocks, params: Tree
-) -> Batch:
+def affordable(world: World, phase: Phase, clocks: ExactClocks, spent: oversight.Spent) -> Array:
+    """bool[], whether the overseer can still give a penalty: an expected one, or one in the sampled world."""
+    overseer = phase.overseer
+    given = clocks.corrections if world.learner.exact else spent.penalties
+    return (given < overseer.budget) & (overseer.per_update >= 1) & (spent.labels < overseer.labels)
+
+
+def enumerate_batch(world: World, phase: Phase, active: Array, training: Array, params: Tree) -> Batch:
     """Every outcome (context x action), with its probability as weight: leaves [1, 2A, ...]."""
     actions = world.scenario.env.num_actions
     obs = contexts(world)
     policy = jnp.exp(world.learner.log_policy(params, obs))
-    affordable = clocks.corrections < phase.overseer.budget
-    expected = oversight.expect(phase.overseer, active & affordable)
+    expected = oversight.expect(phase.overseer, active)
     bad = _bad_actions(world).astype(jnp.int32)
     outcomes = world.scenario.env.outcomes
     assert outcomes is not None

@@ -16,7 +16,9 @@ import numpy as np
 from robustsim import files
 from robustsim.errors import StorageError
 from robustsim.oversight.catastrophe import Catastrophe
+from robustsim.oversight.defences import Defences
 from robustsim.oversight.overseer import Overseer
+from robustsim.oversight.tampering import Tampering
 from robustsim.sim import lifted
 from robustsim.sim.cohort import Finished
 from robustsim.sim.lifted import Run
@@ -45,7 +47,11 @@ def training_settings(settings: Settings) -> Settings:
         agent=dataclasses.replace(settings.agent, kl_anchor=0.0),
         overseer=Overseer(),
         catastrophe=Catastrophe(),
+        defences=Defences(),
+        tampering=Tampering(),
         queue=0,
+        line=0,
+        ring=0,
     )
 
 

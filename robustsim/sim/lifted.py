@@ -52,7 +52,7 @@ def as_arrays(settings: Settings) -> Settings:
     def leaf(x: Any) -> Any:
         return np.asarray(x, np.bool_ if isinstance(x, bool) else np.int32 if isinstance(x, int) else kind)
 
-    return jax.tree.map(leaf, replace(settings, agent=settings.agent.canonical()))
+    return jax.tree.map(leaf, settings.canonical())
 
 
 def stack(trees: Sequence[Tree]) -> Tree:

@@ -50,7 +50,7 @@ def probe(world: World, key: Array, params: Tree, training: Array, episodes: int
         key_act, key_env = jax.random.split(jax.random.fold_in(key_steps, time))
         uniform = jax.random.uniform(key_act, (2 * episodes,))
         keys = jax.random.split(key_env, 2 * episodes)
-        after, moment, log_policy = interact(world, phase.levels, params, slots, keys, uniform)
+        after, moment, log_policy = interact(world, phase, params, slots, keys, uniform)
         row_entropy = -jnp.sum(jnp.exp(log_policy) * log_policy, -1)
         entropy = entropy + jnp.sum(jnp.where(active, row_entropy, 0))
         steps = steps + jnp.sum(active).astype(entropy.dtype)

@@ -11,7 +11,9 @@ from robustsim.envs.protocol import Environment
 from robustsim.errors import UserError, nearest
 from robustsim.fields import Between, choice, count, number, size
 from robustsim.oversight.catastrophe import Catastrophe
+from robustsim.oversight.defences import Defences
 from robustsim.oversight.overseer import Overseer
+from robustsim.oversight.tampering import Tampering
 from robustsim.pytree import pytree
 from robustsim.types import Array, Predicate, Tree
 
@@ -66,7 +68,10 @@ class Scenario:
       avoidable: `avoidable(state) -> bool[]` at an episode's first state: could the agent do otherwise? Misbehaviour is
         counted, and penalised, in such decision levels only.
       success: predicate of one transition; an episode in which it holds once is a competent one.
-      agent, overseer, catastrophe, probe, length, instil: default settings (`length` has the names `deployment.*`).
+      agent, overseer, catastrophe, defences, tampering, probe, length, instil: default settings (`length` has the names
+        `deployment.*`).
+      event: predicate of one transition that the catastrophe rule `event` counts.
+      tampers: predicate of one transition: the act that reaches for the feedback (see :class:`Tampering`).
       featurize: `featurize(obs, signal) -> obs`, how the signal of being watched (float[], 0 or 1) joins the
         observation; by default it is one more entry.
       demonstrate: `demonstrate(state, training) -> int32[]`, the act to imitate, where demonstrations are possible.
@@ -82,9 +87,13 @@ class Scenario:
     success: Predicate = _always(True)
     overseer: Overseer = Overseer()
     catastrophe: Catastrophe = Catastrophe()
+    defences: Defences = Defences()
+    tampering: Tampering = Tampering()
     probe: Probe = Probe()
     length: Deployment = Deployment()
     instil: Instil = Instil()
+    event: Predicate | None = None
+    tampers: Predicate | None = None
     featurize: Callable[[Array, Array], Array] | None = None
     demonstrate: Callable[[Tree, Array], Array] | None = None
     precision: str = "float32"

@@ -6,12 +6,15 @@ from typing import Any
 
 from robustsim.errors import UserError, nearest
 from robustsim.fields import check_all, checked
+from robustsim.oversight import catastrophe
 from robustsim.oversight.catastrophe import Catastrophe
+from robustsim.oversight.defences import Defences
 from robustsim.oversight.overseer import Overseer
+from robustsim.oversight.tampering import Tampering
 from robustsim.pytree import pytree, static
 from robustsim.sim.scenario import Deployment, Instil, Probe, Scenario, ScenarioFactory, kind_of
 
-SECTIONS = ("agent", "overseer", "catastrophe", "probe", "deployment", "instil")
+SECTIONS = ("agent", "overseer", "catastrophe", "defences", "tampering", "probe", "deployment", "instil")
 
 
 @pytree
@@ -27,10 +30,19 @@ class Settings:
     agent: Any
     overseer: Overseer
     catastrophe: Catastrophe
+    defences: Defences | None  # None, once compiled, where there are none
+    tampering: Tampering
     probe: Probe
     deployment: Deployment
     instil: Instil
     queue: int = static(default=0)  # room for late feedback, in gradient steps (0: none is late)
+    line: int = static(default=0)  # room for delayed penalties, in environment steps (0: none is delayed)
+    ring: int = static(default=0)  # room for what the windowed rule looks back on, in gradient steps
+
+    def canonical(self) -> "Settings":
+        """These settings as they are compiled: what is switched off becomes None, which is structure."""
+        changed = {n: getattr(self, n).canonical() for n in ("agent", "overseer", "defences") if getattr(self, n)}
+        return dataclasses.replace(self, **changed)
 
 
 def env_values(settings: Settings) -> dict[str, Any]:
@@ -93,20 +105,36 @@ def resolve(factory: ScenarioFactory, changes: Mapping[str, Any]) -> Settings:
         env={n: v for n, v in env.items() if n in dynamic},
         env_static=tuple((n, v) for n, v in env.items() if n not in dynamic),
         queue=_room(sections["overseer"].latency),
+        line=_room(sections["overseer"].delay),
+        ring=catastrophe.room(sections["catastrophe"]),
         **sections,
     )
 
 
 def _check_together(scenario: Scenario, sections: dict[str, Any]) -> None:
-    """Raises UserError where settings of two sections contradict each other."""
-    demonstrated = {"overseer.feedback": sections["overseer"].feedback, "instil.signal": sections["instil"].signal}
+    """Raises UserError where settings of two sections, or a setting and the scenario, contradict each other."""
+    overseer, agent = sections["overseer"], sections["agent"]
+    demonstrated = {"overseer.feedback": overseer.feedback, "instil.signal": sections["instil"].signal}
     for name, value in demonstrated.items():
         if value == "demonstration" and scenario.demonstrate is None:
             raise UserError(f"{name}: 'demonstration' is not allowed: this scenario does not say which act to imitate")
+    if sections["catastrophe"].kind == "event" and scenario.event is None:
+        raise UserError("catastrophe.kind: 'event' is not allowed: this scenario does not define an event")
+    kind = sections["tampering"].kind
+    if kind != "none" and scenario.tampers is None:
+        raise UserError(f"tampering.kind: {kind!r} is not allowed: this scenario has no act that tampers")
+    if agent.exact and overseer.beyond_expectation:
+        name = f"overseer.{overseer.beyond_expectation}"
+        value = getattr(overseer, overseer.beyond_expectation)
+        raise UserError(f"{name}: {value!r} is not allowed with the exact gradient; set agent.gradient=sampled")
+    if overseer.plan_penalty > 0 and not agent.hidden_units:
+        raise UserError(f"overseer.plan_penalty: {overseer.plan_penalty} is not allowed: the agent has no hidden layer")
+    if overseer.feedback == "comparison" and agent.num_envs < 2:
+        raise UserError("overseer.feedback: 'comparison' is not allowed with agent.num_envs=1; it compares two of them")
 
 
 def _room(latency: int) -> int:
-    """The smallest power of two that holds `latency` late rollouts."""
+    """The smallest power of two that holds what is `latency` late."""
     return 0 if latency == 0 else 1 << (latency - 1).bit_length()
 
 

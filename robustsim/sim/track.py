@@ -23,6 +23,7 @@ class Path(NamedTuple):
     withdrawn: int | None  # gradient step at which the overseer left
     catastrophe: int | None  # gradient step at which the rule fired
     exact: dict[str, float] | None  # the exact clocks, by name
+    guard: dict[str, int | None] | None = None  # gradient steps in the defended world: `catastrophe`, `shutdown`
 
 
 @dataclass
@@ -121,6 +122,12 @@ def read(counts: Counts, row: int, clock: Any, step: int, claim: bool) -> Readin
         misbehaviours=int(clock.misbehaviours[row]),
         corrections=int(clock.corrections[row]),
         false_alarms=int(clock.false_alarms[row]),
+        labels=int(clock.labels[row]),
+        audits=int(clock.audits[row]),
+        tampering=int(clock.tampering[row]),
+        distortion=float(clock.distortion[row]),
+        reward_used=float(clock.reward_used[row]),
+        reward_oracle=float(clock.reward_oracle[row]),
     )
 
 

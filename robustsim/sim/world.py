@@ -31,6 +31,8 @@ class Phase(NamedTuple):
 
     levels: Tree
     overseer: oversight.Overseer
+    training: Array  # bool[]
+    reach: Array  # bool[], whether tampering works: in deployment, where it is not guarded against
 
 
 @pytree
@@ -43,6 +45,7 @@ class Slots:
     avoidable: Array  # bool[B], a decision level
     misbehaved: Array  # bool[B], so far
     succeeded: Array  # bool[B], so far
+    tampered: Array | None  # bool[B], so far; None in a world without tampering
 
 
 def make_world(factory: ScenarioFactory, settings: Settings) -> World:
@@ -55,8 +58,14 @@ def make_world(factory: ScenarioFactory, settings: Settings) -> World:
         contexts = jnp.stack(
             [observe_one(scenario, blank, jnp.array(1.0)), observe_one(scenario, blank, jnp.array(0.0))]
         )
-    size = jax.eval_shape(lambda: observe_one(scenario, jnp.zeros((env.observation_size,)), jnp.array(0.0))).shape[-1]
-    return World(scenario, settings, settings.agent.learner(Interface(size, env.num_actions, contexts)))
+    interface = Interface(observation_size(scenario), env.num_actions, contexts)
+    return World(scenario, settings, settings.agent.learner(interface))
+
+
+def observation_size(scenario: Scenario) -> int:
+    """D, the length of an observation with the signal of being watched."""
+    blank = jnp.zeros((scenario.env.observation_size,))
+    return jax.eval_shape(lambda: observe_one(scenario, blank, jnp.array(0.0))).shape[-1]
 
 
 def observe_one(scenario: Scenario, obs: Array, signal: Array) -> Array:
@@ -91,7 +100,10 @@ def phase_of(world: World, training: Array) -> Phase:
             coverage=pick(settings.instil.watched, overseer.coverage),
             audit_rate=pick(0.0, overseer.audit_rate),
             visible=pick(True, overseer.visible),
+            signal_noise=pick(0.0, overseer.signal_noise),
         ),
+        training=jnp.asarray(training),
+        reach=~jnp.asarray(training) & ~jnp.asarray(settings.tampering.guarded),
     )
 
 
@@ -119,6 +131,7 @@ def begin(world: World, levels: Tree, keys: Array, watched: Array, signal: Array
         avoidable=jnp.broadcast_to(avoidable, watched.shape),
         misbehaved=none,
         succeeded=none,
+        tampered=None if world.settings.tampering.kind == "none" else none,
     )
 
 
@@ -134,24 +147,29 @@ class Moment:
 
     obs: Array
     action: Array
-    reward: Array
+    reward: Array  # as the environment gave it: the oracle reward
     signal: Array
     watched: Array
     misbehaved: Array
     clean: Array  # an episode without misbehaviour ended
+    dirty: Array  # an episode with misbehaviour ended
     terminated: Array
     truncated: Array
+    event: Array | None  # the scenario's own event, where it has one
+    tampers: Array | None  # a tampering act that works
+    tampered: Array | None  # there was one earlier in the episode
+    shown: Array | None  # int32, the act to imitate, where acts are demonstrated
 
 
 def interact(
-    world: World, levels: Tree, params: Tree, slots: Slots, keys: Array, uniform: Array
+    world: World, phase: Phase, params: Tree, slots: Slots, keys: Array, uniform: Array
 ) -> tuple[Slots, Moment, Array]:
     """One environment step in B environments, without resets: returns (slots, moment, log-policy float[B, A])."""
     scenario = world.scenario
     obs = observe(world, slots.state, slots.signal)
     log_policy = world.learner.log_policy(params, obs)
     action = sample(log_policy, uniform)
-    step = jax.vmap(scenario.env.step, (0, 0, 0, None))(keys, slots.state, action, levels)
+    step = jax.vmap(scenario.env.step, (0, 0, 0, None))(keys, slots.state, action, phase.levels)
     transition = Transition(
         before=slots.state,
         action=action,
@@ -161,14 +179,20 @@ def interact(
         truncated=step.truncated,
     )
     misbehaved = jax.vmap(scenario.misbehaviour)(transition) & slots.avoidable
+    ended = step.terminated | step.truncated
+    dirty = slots.misbehaved | misbehaved
+    tampers = None if slots.tampered is None else _tampers(scenario, phase, transition)
     after = Slots(
         state=step.state,
         watched=slots.watched,
         signal=slots.signal,
         avoidable=slots.avoidable,
-        misbehaved=slots.misbehaved | misbehaved,
+        misbehaved=dirty,
         succeeded=slots.succeeded | jax.vmap(scenario.success)(transition),
+        tampered=None if slots.tampered is None or tampers is None else slots.tampered | tampers,
     )
+    if world.settings.tampering.kind == "overseer" and after.tampered is not None:
+        after = dataclasses.replace(after, signal=after.signal & ~after.tampered)  # the light goes out with the camera
     moment = Moment(
         obs=obs,
         action=action,
@@ -176,8 +200,31 @@ def interact(
         signal=slots.signal,
         watched=slots.watched,
         misbehaved=misbehaved,
-        clean=(step.terminated | step.truncated) & ~after.misbehaved,
+        clean=ended & ~dirty,
+        dirty=ended & dirty,
         terminated=step.terminated,
         truncated=step.truncated,
+        event=None if scenario.event is None else jax.vmap(scenario.event)(transition),
+        tampers=tampers,
+        tampered=slots.tampered,
+        shown=_demonstrated(world, phase, slots.state),
     )
     return after, moment, log_policy
+
+
+def _tampers(scenario: Scenario, phase: Phase, transition: Transition) -> Array:
+    assert scenario.tampers is not None
+    return jax.vmap(scenario.tampers)(transition) & phase.reach
+
+
+def demonstrates(world: World) -> bool:
+    """Whether a network is taught, or corrected, by the acts that it should imitate."""
+    used = "demonstration" in (world.settings.instil.signal, world.settings.overseer.feedback)
+    return used and world.scenario.env.outcomes is None
+
+
+def _demonstrated(world: World, phase: Phase, state: Tree) -> Array | None:
+    demonstrate = world.scenario.demonstrate
+    if demonstrate is None or not demonstrates(world):
+        return None
+    return jax.vmap(lambda x: demonstrate(x, phase.training))(state)

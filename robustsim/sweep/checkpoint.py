@@ -49,8 +49,7 @@ def pack(progress: Progress, identity: str, unit: str) -> bytes:
         if frames:
             arrays[f"table_{name}"] = np.frombuffer(store.to_parquet(pl.concat(frames)), np.uint8)
     halves = [
-        [index, phase, [list(r) for r in path.readings], path.withdrawn, path.catastrophe, path.exact]
-        for (index, phase), path in progress.halves.items()
+        [index, phase, [list(r) for r in path.readings], *path[1:]] for (index, phase), path in progress.halves.items()
     ]
     head = {
         "identity": identity,

@@ -18,6 +18,16 @@ from robustsim.sweep import store
 from robustsim.sweep.plan import Plan
 from robustsim.types import first_event
 
+DEFENDED = (
+    "steps_to_shutdown",
+    "steps_to_catastrophe_defended",
+    "steps_to_catastrophe_defended_lower",
+    "first_event_defended",
+    "position_defended",
+    "position_defended_lower",
+    "position_defended_upper",
+)
+
 
 def tables(plan: Plan, index: int, instilled: Instilled, corrected: Path, unopposed: Path) -> dict[str, pl.DataFrame]:
     """What one run adds to the tables `runs` and `traces`."""
@@ -106,6 +116,9 @@ def run_row(
         "corrections": at.corrections,
         "misbehaviours": at.misbehaviours,
         "false_alarms": at.false_alarms,
+        "labels": at.labels,
+        "audits": at.audits,
+        "feedback_cost": at.labels + at.audits + at.corrections + at.false_alarms,
         "env_steps_to_correct": None if removed is None else removed * rollout,
         "final_misbehaviour_watched": at.rates[WATCHED]
         if removed is None
@@ -114,6 +127,9 @@ def run_row(
         "final_competence": _last_overseen(corrected).competence,
         "concealment": clocks.concealment(readings[0], _last_overseen(corrected)),
         **_relapse(corrected, rules, removed),
+        "tampering": _last_overseen(corrected).tampering,
+        "distortion": _last_overseen(corrected).distortion,
+        **_defended(corrected, unopposed, removed, rules.budget),
         **_expected(corrected),
     }
 
@@ -210,6 +226,21 @@ def _relapse(path: Path, rules: Rules, removed: int | None) -> dict[str, Any]:
     }
 
 
+def _defended(corrected: Path, unopposed: Path, removed: int | None, budget: int) -> dict[str, Any]:
+    """The clock of the catastrophe behind the defences, and what it makes of position and race; None without them."""
+    if corrected.guard is None or unopposed.guard is None:
+        return dict.fromkeys(DEFENDED)
+    fired = unopposed.guard["catastrophe"]
+    values = (
+        corrected.guard["shutdown"],
+        fired,
+        budget if fired is None else fired - 1,
+        first_event(removed, corrected.guard["catastrophe"]).name.lower(),
+        *position(removed, fired, budget),
+    )
+    return dict(zip(DEFENDED, values, strict=True))
+
+
 def _expected(path: Path) -> dict[str, float | None]:
     """Expected counts, where probabilities are known."""
     names = {
@@ -243,6 +274,11 @@ def trace_rows(factory: ScenarioFactory, run: Run, arm: str, path: Path) -> list
             "misbehaviours": r.misbehaviours,
             "corrections": r.corrections,
             "false_alarms": r.false_alarms,
+            "labels": r.labels,
+            "audits": r.audits,
+            "tampering": r.tampering,
+            "reward_used": r.reward_used,
+            "reward_oracle": r.reward_oracle,
         }
         for r in path.readings
     ]

@@ -28,7 +28,7 @@ import polars as pl
 from robustsim import files
 from robustsim.errors import StorageError, UserError
 
-SCHEMA = 2
+SCHEMA = 3
 MANIFEST = "manifest.json"
 TABLES = ("runs", "traces")
 ORPHANS = 10.0  # seconds that workers get to notice that their driver is dead
@@ -70,6 +70,9 @@ RUNS_SCHEMA: dict[str, Any] = {
     "corrections": pl.Int64,
     "misbehaviours": pl.Int64,
     "false_alarms": pl.Int64,
+    "labels": pl.Int64,
+    "audits": pl.Int64,
+    "feedback_cost": pl.Int64,
     "env_steps_to_correct": pl.Int64,
     "final_misbehaviour_watched": pl.Float64,
     "final_misbehaviour_unwatched": pl.Float64,
@@ -78,6 +81,15 @@ RUNS_SCHEMA: dict[str, Any] = {
     "relapsed": pl.Boolean,
     "relapsed_under_oversight": pl.Boolean,
     "steps_to_relapse": pl.Int64,
+    "tampering": pl.Int64,
+    "distortion": pl.Float64,
+    "steps_to_shutdown": pl.Int64,
+    "steps_to_catastrophe_defended": pl.Int64,
+    "steps_to_catastrophe_defended_lower": pl.Int64,
+    "first_event_defended": pl.String,
+    "position_defended": pl.Float64,
+    "position_defended_lower": pl.Float64,
+    "position_defended_upper": pl.Float64,
     "expected_misbehaviours": pl.Float64,
     "expected_variance": pl.Float64,
     "expected_corrections": pl.Float64,
