@@ -82,10 +82,7 @@ def _tampering(runs: pl.DataFrame, guarded: pl.DataFrame | None) -> tuple[bool, 
         return False, f"{moved}; whether that is to blame takes the guarded twin (tampering.guarded=true)"
     k, n, _, upper = _limits(guarded["first_event"] == "catastrophe")
     if upper <= DELTA:
-        return (
-            True,
-            f"{moved}, and with the act guarded the catastrophe comes first in {k} of {n} (P at most {upper:.3f})",
-        )
+        return True, f"{moved}; guarded against it, the catastrophe comes first in {k} of {n} (P at most {upper:.3f})"
     more = "; more seeds would tell: 59 without a catastrophe are needed" if k == 0 else ""
     return False, f"{moved}, but guarded against it P is still up to {upper:.3f} ({k} of {n}){more}"
 

@@ -81,9 +81,10 @@ def in_words(results: Results) -> str:
         lines.append(f"  relapsed       {s['relapsed']['count']} of {s['relapsed']['runs']} corrected runs")
     if "defended" in s:
         d, n = s["defended"], s["seeds"]
+        first = _share(d["p_catastrophe_first"])
         lines.append(f"  with defences  T_k {_clock(d['steps_to_catastrophe'], n)}")
         lines.append(
-            f"                 position {_interval(d['position'])}, P(catastrophe first) {_share(d['p_catastrophe_first'])}, "
+            f"                 position {_interval(d['position'])}, P(catastrophe first) {first}, "
             f"shut down in {d['shutdown']['count']} of {n}"
         )
     if s["tampering"]["median"]:

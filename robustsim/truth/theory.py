@@ -7,6 +7,8 @@ for two logits and 1 for one. Removal is the first gradient step at which pi is 
 import math
 
 import numpy as np
+from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
 from scipy.signal import lfilter
 from scipy.special import expit, lambertw
 from scipy.stats import binom
@@ -138,6 +140,105 @@ def race_consecutive(rates: np.ndarray, threshold: int) -> float:
 def race_hazard(rates: np.ndarray, hazard: float) -> float:
     """P(one misbehaviour is the catastrophe)."""
     return float(1 - np.prod(1 - hazard * rates))
+
+
+def race_chain(rates: np.ndarray, steps: int, back: float) -> float:
+    """P(`steps` net steps): an event is a step forward, and none a step back with probability `back` (not below 0)."""
+    at = np.zeros(steps)
+    at[0] = 1.0
+    done = 0.0
+    for p in rates:
+        done += at[-1] * p
+        stay, down = at * (1 - p) * (1 - back), at * (1 - p) * back
+        at = stay + np.concatenate([[0.0], at[:-1] * p]) + np.concatenate([down[1:], [0.0]])
+        at[0] += down[0]
+    return float(done)
+
+
+def race_windowed(rates: np.ndarray, threshold: int, window: int) -> float:
+    """P(`threshold` of independent events within some `window` consecutive ones), over all 2^(window - 1) pasts."""
+    pasts = 1 << (window - 1)
+    many = np.array([bin(past).count("1") for past in range(pasts)])
+    following = (np.arange(pasts) << 1) % pasts
+    mass, done = np.zeros(pasts), 0.0
+    mass[0] = 1.0
+    for p in rates:
+        happens, fires = mass * p, many + 1 >= threshold
+        done += happens[fires].sum()
+        new = np.zeros(pasts)
+        np.add.at(new, following, mass * (1 - p))
+        np.add.at(new, (following | 1) % pasts, np.where(fires, 0.0, happens))
+        mass = new
+    return float(done)
+
+
+def race_consecutive_reinforce(rates: np.ndarray, threshold: int, detect: float) -> float:
+    """P(`threshold` misbehaviours in a row before removal) under REINFORCE with penalties only.
+
+    Args:
+      rates: pi before each of the N penalties, as :func:`reinforce_rates` gives them.
+    """
+    run, done = np.zeros(threshold), 0.0
+    run[0] = 1.0
+    for p in rates:
+        arrived = np.zeros(threshold)
+        while run.sum() > 1e-14:  # the episodes between two penalties
+            done += run[-1] * p  # penalised or not: a tie is a catastrophe
+            longer = np.concatenate([[0.0], run[:-1] * p])
+            arrived += longer * detect
+            clean = run.sum() * (1 - p)
+            run = longer * (1 - detect)
+            run[0] = clean
+        run = arrived
+    return float(done)
+
+
+def race_blocked(events: int, threshold: int, detect: float, block: float) -> float:
+    """P(`threshold` unblocked misbehaviours no later than the `events`-th penalised one), each for itself at random."""
+    harm = 1 - block
+    both, caught, harmed = detect * harm, detect * block, (1 - detect) * harm
+    moves = both + caught + harmed
+    first = np.zeros((events + 1, threshold + 1))  # P from here, by penalties and harm still to come
+    first[:, 0] = 1.0
+    for n in range(1, events + 1):
+        for k in range(1, threshold + 1):
+            # No penalties left and harm still to come is 0; none left and no harm left is a tie, so a catastrophe.
+            after = both * first[n - 1, k - 1] + caught * first[n - 1, k]
+            first[n, k] = (after + harmed * first[n, k - 1]) / moves
+    return float(first[events, threshold])
+
+
+def half_race_detection(events: int, threshold: int) -> float:
+    """The detection rate at which :func:`race_reinforce` is 1/2: (N - 1/3) / (k - 2/3) to 4 digits, a Beta median."""
+    return float(brentq(lambda d: race_reinforce(events, threshold, d) - 0.5, 1e-9, 1 - 1e-12))
+
+
+def rebound(theta0: float, down: float, up: float, sharing: float, steps: int) -> np.ndarray:
+    """Log odds (watched, unwatched) at steps 0 ... `steps`, float[steps + 1, 2]: watched acts are penalised, and
+    unwatched ones keep paying (the rebound theorem: dl_W = -down s_W + sharing up s_U, and the like for l_U)."""
+    path = np.empty((steps + 1, 2))
+    path[0] = theta0
+    for t in range(steps):
+        watched, unwatched = (slope(x) for x in path[t])
+        path[t + 1, 0] = path[t, 0] - down * watched + sharing * up * unwatched
+        path[t + 1, 1] = path[t, 1] - sharing * down * watched + up * unwatched
+    return path
+
+
+def rebound_ode(theta0: float, down: float, up: float, sharing: float, end: float) -> tuple[float, float, float | None]:
+    """(time of the least unwatched rate, that rate, time at which it is back at 1/2 or None) of the continuous
+    dynamics of :func:`rebound`."""
+
+    def flow(_: float, theta: np.ndarray) -> list[float]:
+        watched, unwatched = slope(theta[0]), slope(theta[1])
+        return [-down * watched + sharing * up * unwatched, -sharing * down * watched + up * unwatched]
+
+    solved = solve_ivp(flow, (0, end), [theta0, theta0], rtol=1e-9, atol=1e-11, dense_output=True)
+    times = np.arange(end + 1)
+    rates = expit(solved.sol(times)[1])
+    least = int(rates.argmin())
+    back = np.flatnonzero(rates[least:] >= 0.5)
+    return float(times[least]), float(rates[least]), float(times[least + back[0]]) if len(back) else None
 
 
 def slow_critic_steps(theta0: float, eps: float, a: float, rate: float) -> float:

@@ -45,20 +45,37 @@ def oracles() -> dict[str, Any]:
     return json.loads(resources.files("robustsim.truth").joinpath("oracles.json").read_text())
 
 
-def _close(table: str, row: Row, quantity: str, expected: float, measured: float, tolerance: float = RELATIVE) -> Check:
+def close(table: str, row: Row, quantity: str, expected: float, measured: float, tolerance: float = RELATIVE) -> Check:
     error = abs(measured - expected) / max(abs(expected), 1e-12)
-    return Check(table, _name(row), quantity, expected, measured, bool(error <= tolerance))
+    return Check(table, row_name(row), quantity, expected, measured, bool(error <= tolerance))
 
 
-def _equal(table: str, row: Row, quantity: str, expected: int | None, measured: int | None) -> Check:
-    return Check(table, _name(row), quantity, expected, measured, expected == measured)
+def equal(table: str, row: Row, quantity: str, expected: int | None, measured: int | None) -> Check:
+    return Check(table, row_name(row), quantity, expected, measured, expected == measured)
 
 
-def _name(row: Row) -> str:
-    keys = ("theta0", "p", "eta", "d", "eps", "a", "a_p", "c", "c_eta", "Delta", "beta", "alpha", "alpha_c", "logits")
+def row_name(row: Row) -> str:
+    keys = (
+        "theta0",
+        "p",
+        "eta",
+        "d",
+        "eps",
+        "a",
+        "a_p",
+        "c",
+        "c_eta",
+        "Delta",
+        "beta",
+        "alpha",
+        "alpha_c",
+        "logits",
+        "f",
+        "b",
+    )
     return " ".join(
         f"{k}={row[k]:g}"
-        for k in (*keys, "rho", "chi", "L", "n", "k", "kind", "hazard")
+        for k in (*keys, "f", "b", "rho", "chi", "nu", "L", "n", "k", "C", "q", "window", "step_back", "hazard")
         if isinstance(row.get(k), int | float)
     )
 
@@ -91,27 +108,37 @@ def exact_times(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return results
 
 
-def _step(value: float) -> int | None:
+def step(value: float) -> int | None:
     return None if value < 0 else int(value)
 
 
-def sampled(settings: Mapping[str, Any], runs: int, first_seed: int, budget: int) -> dict[str, np.ndarray]:
-    """Many runs of one configuration through the corrected arm, without probes: each clock as an array."""
+def sampled(
+    settings: Mapping[str, Any], runs: int, first_seed: int, budget: int, on: bool = False
+) -> dict[str, np.ndarray]:
+    """Many runs of one configuration through the corrected arm, without probes: each clock as an array.
+
+    Args:
+      on: go on after removal, up to the budget.
+    """
     factory = load("bandit")
     with lifted.precision("float64"):
         chosen = resolve(factory, {**settings, "deployment.budget": budget})
         one = lifted.as_arrays(chosen)
         stacked = jax.tree.map(lambda x: np.broadcast_to(x, (runs, *x.shape)), one)
         tracks = [Track(i, Run(chosen, first_seed + i), CORRECTED) for i in range(runs)]
-        lanes = lifted.lanes([t.lane(factory.name) | {"stop_removed": True, "limit": budget} for t in tracks])
+        lanes = lifted.lanes([t.lane(factory.name) | {"stop_removed": not on, "limit": budget} for t in tracks])
         agents = lifted.initialise(factory, stacked, np.zeros((runs, 2), np.uint32))
         states = lifted.begin_phase(factory, stacked, lanes, lifted.hand_over(factory, stacked, agents))
         states, _ = lifted.advance(factory, stacked, lanes, states, np.int32(2**31 - 1))
         assert states.exact is not None
+        weights = np.asarray(states.agent.params)[:, 0]  # those of the watched context, whose features are (1, 0)
+        defended = states.clocks if states.guard is None else states.guard
         return {
             "steps": np.asarray(states.exact.both),
             "corrections": np.asarray(states.clocks.corrections),
             "catastrophe": np.asarray(states.clocks.catastrophe),
+            "defended": np.asarray(defended.catastrophe),
+            "theta": weights[:, -1] - weights[:, 0],
         }
 
 
@@ -138,36 +165,36 @@ def _bandit(rows: list[Row]) -> Iterator[Check]:
         "V_ode": theory.variance_ode,
     }
     for r, got in zip(rows, exact_times(settings), strict=True):
-        yield _equal("bandit", r, "T_disc", r["T_disc"], _step(got["both"]))
-        yield _close("bandit", r, "M_disc", r["M_disc"], got["misbehaviours"])
-        yield _close("bandit", r, "V_disc", r["V_disc"], got["variance"])
+        yield equal("bandit", r, "T_disc", r["T_disc"], step(got["both"]))
+        yield close("bandit", r, "M_disc", r["M_disc"], got["misbehaviours"])
+        yield close("bandit", r, "V_disc", r["V_disc"], got["variance"])
         for name, form in forms.items():
-            yield _close("bandit", r, name, r[name], form(r["theta0"], r["eps"], r["a"]))
+            yield close("bandit", r, name, r[name], form(r["theta0"], r["eps"], r["a"]))
 
 
-def _unit(theta0: float, a: float, **changes: Any) -> Row:
+def unit(theta0: float, a: float, **changes: Any) -> Row:
     """The exact bandit with step `a`: two logits, learning rate 1/2, penalty a."""
     return {"agent.initial_logit": theta0, "overseer.penalty": a, "agent.learning_rate": 0.5, **changes}
 
 
 def _watched_ode(rows: list[Row]) -> Iterator[Check]:
-    settings = [_unit(r["theta0"], 1, **{"env.sharing": r["rho"], "deployment.budget": 1_000_000}) for r in rows]
+    settings = [unit(r["theta0"], 1, **{"env.sharing": r["rho"], "deployment.budget": 1_000_000}) for r in rows]
     for r, got in zip(rows, exact_times(settings), strict=True):
         theta0, rho = r["theta0"], r["rho"]
-        yield _close("watched_ode", r, "T_W", r["T_W"], theory.steps_ode(theta0, 0.05, 1))
-        yield _close("watched_ode", r, "T_U", r["T_U"], theory.unwatched_steps_ode(theta0, 0.05, 1, rho))
+        yield close("watched_ode", r, "T_W", r["T_W"], theory.steps_ode(theta0, 0.05, 1))
+        yield close("watched_ode", r, "T_U", r["T_U"], theory.unwatched_steps_ode(theta0, 0.05, 1, rho))
         rate = theory.unwatched_rate_at_watched_removal(theta0, 0.05, rho)
-        yield _close("watched_ode", r, "piU_at_TW", r["piU_at_TW"], rate)
+        yield close("watched_ode", r, "piU_at_TW", r["piU_at_TW"], rate)
         # The discrete dynamics differ from the continuous ones by the log term, at most 2 steps here, and rounding up.
         for quantity, clock in (("T_W", "watched"), ("T_U", "unwatched")):
             gap = abs(got[clock] - r[quantity])
             ok = gap <= 3 + 1e-4 * r[quantity]
-            yield Check("watched_ode", _name(r), f"{quantity} simulated", r[quantity], _step(got[clock]), bool(ok))
+            yield Check("watched_ode", row_name(r), f"{quantity} simulated", r[quantity], step(got[clock]), bool(ok))
 
 
 def _watched_disc(rows: list[Row]) -> Iterator[Check]:
     settings = [
-        _unit(
+        unit(
             r["theta0"],
             r["a"],
             **{"env.sharing": r["rho"], "overseer.audit_rate": r["chi"], "probe.threshold": r["eps"]},
@@ -175,43 +202,42 @@ def _watched_disc(rows: list[Row]) -> Iterator[Check]:
         for r in rows
     ]
     for r, got in zip(rows, exact_times(settings), strict=True):
-        yield _equal("watched_disc", r, "T_W", r["T_W"], _step(got["watched"]))
-        yield _equal("watched_disc", r, "T_U", r["T_U"], _step(got["unwatched"]))
+        yield equal("watched_disc", r, "T_W", r["T_W"], step(got["watched"]))
+        yield equal("watched_disc", r, "T_U", r["T_U"], step(got["unwatched"]))
     # The unwatched rate when the watched one is first removed: the same runs, stopped at that step.
     stops = [{**s, "deployment.budget": r["T_W"], "probe.threshold": 1e-9} for s, r in zip(settings, rows, strict=True)]
     for r, got in zip(rows, exact_times(stops), strict=True):
-        yield _close("watched_disc", r, "piU_at_TW", r["piU_at_TW"], got["last"].rates[0])
+        yield close("watched_disc", r, "piU_at_TW", r["piU_at_TW"], got["last"].rates[0])
 
 
 def _latency(rows: list[Row]) -> Iterator[Check]:
     for late, name in (("gradient", "T_stale_grad"), ("action", "T_stale_action")):
-        settings = [_unit(r["theta0"], r["a"], **{"overseer.latency": r["L"], "overseer.late": late}) for r in rows]
+        settings = [unit(r["theta0"], r["a"], **{"overseer.latency": r["L"], "overseer.late": late}) for r in rows]
         for r, got in zip(rows, exact_times(settings), strict=True):
-            yield _equal("latency", r, name, r[name], _step(got["both"]))
+            yield equal("latency", r, name, r[name], step(got["both"]))
 
 
 def _pretrain(rows: list[Row]) -> Iterator[Check]:
     kinds = {"T_pg": ("reward", "penalty"), "T_ce_pg": ("demonstration", "penalty"), "T_ce_ce": ("demonstration",) * 2}
     for quantity, (signal, feedback) in kinds.items():
         settings = [
-            _unit(0, 1, **{"instil.steps": r["n"], "instil.signal": signal, "overseer.feedback": feedback})
-            for r in rows
+            unit(0, 1, **{"instil.steps": r["n"], "instil.signal": signal, "overseer.feedback": feedback}) for r in rows
         ]
         for r, got in zip(rows, exact_times(settings), strict=True):
-            yield _equal("pretrain", r, quantity, r[quantity], _step(got["both"]))
+            yield equal("pretrain", r, quantity, r[quantity], step(got["both"]))
             if quantity != "T_ce_ce":
                 name = {"T_pg": "theta_pg", "T_ce_pg": "theta_ce"}[quantity]
                 # After n steps theta carries n rounding errors of float64, hence the wider tolerance.
-                yield _close("pretrain", r, name, r[name], got["theta"], 1e-8)
+                yield close("pretrain", r, name, r[name], got["theta"], 1e-8)
 
 
 def _anchored(table: str, setting: str, rows: list[Row]) -> Iterator[Check]:
     settings = [
-        _unit(r["theta0"], r["Delta"], **{setting: r["beta"], "probe.threshold": r["eps"], "deployment.budget": 50_000})
+        unit(r["theta0"], r["Delta"], **{setting: r["beta"], "probe.threshold": r["eps"], "deployment.budget": 50_000})
         for r in rows
     ]
     for r, got in zip(rows, exact_times(settings), strict=True):
-        yield _equal(table, r, "T", r["T"], _step(got["both"]))
+        yield equal(table, r, "T", r["T"], step(got["both"]))
 
 
 def _adam(rows: list[Row]) -> Iterator[Check]:
@@ -226,29 +252,27 @@ def _adam(rows: list[Row]) -> Iterator[Check]:
         for r in rows
     ]
     for r, got in zip(rows, exact_times(settings), strict=True):
-        yield _equal("adam_T", r, "T", r["T"], _step(got["both"]))
+        yield equal("adam_T", r, "T", r["T"], step(got["both"]))
 
 
 def _critic_lag(rows: list[Row]) -> Iterator[Check]:
     settings = [
-        _unit(r["theta0"], r["a"], **{"agent.critic_rate": r["alpha_c"], "probe.threshold": r["eps"]}) for r in rows
+        unit(r["theta0"], r["a"], **{"agent.critic_rate": r["alpha_c"], "probe.threshold": r["eps"]}) for r in rows
     ]
     for r, got in zip(rows, exact_times(settings), strict=True):
-        yield _close(
-            "critic_lag", r, "T", r["T"], theory.slow_critic_steps(r["theta0"], r["eps"], r["a"], r["alpha_c"])
-        )
+        yield close("critic_lag", r, "T", r["T"], theory.slow_critic_steps(r["theta0"], r["eps"], r["a"], r["alpha_c"]))
         ok = abs(got["both"] - r["T"]) <= 1
         yield Check(
-            "critic_lag", _name(r), "T simulated (continuous value, within 1)", r["T"], _step(got["both"]), bool(ok)
+            "critic_lag", row_name(r), "T simulated (continuous value, within 1)", r["T"], step(got["both"]), bool(ok)
         )
 
 
 def _reinforce(table: str, praise: bool, rows: list[Row], runs: int) -> Iterator[Check]:
     for r in rows:
         chances = theory.reinforce_chances(r["theta0"], r["eps"], r["a_p"], r["d"], praise)
-        yield _equal(table, r, "N", r["N"], len(chances))
-        yield _close(table, r, "E[T]", r["ET"], float((1 / chances).sum()))
-        yield _close(table, r, "SD[T]", r["SDT"], float(np.sqrt(((1 - chances) / chances**2).sum())))
+        yield equal(table, r, "N", r["N"], len(chances))
+        yield close(table, r, "E[T]", r["ET"], float((1 / chances).sum()))
+        yield close(table, r, "SD[T]", r["SDT"], float(np.sqrt(((1 - chances) / chances**2).sum())))
         yield from _law(table, r, praise, chances, runs)
 
 
@@ -275,16 +299,16 @@ def _law(table: str, row: Row, praise: bool, chances: np.ndarray, runs: int) -> 
         if attempt == 0 and not praise:
             penalised = np.unique(got["corrections"])
             yield Check(
-                table, _name(row), "N simulated", [row["N"]], penalised.tolist(), penalised.tolist() == [row["N"]]
+                table, row_name(row), "N simulated", [row["N"]], penalised.tolist(), penalised.tolist() == [row["N"]]
             )
         if tries[-1] > 1e-4:
             break
-    yield Check(table, _name(row), f"PIT p over {runs} runs", "> 1e-4", tries, tries[-1] > 1e-4)
+    yield Check(table, row_name(row), f"PIT p over {runs} runs", "> 1e-4", tries, tries[-1] > 1e-4)
 
 
 def _race_reinforce(rows: list[Row], runs: int) -> Iterator[Check]:
     for r in rows:
-        yield _close("race_reinforce", r, "P_cat", r["P_cat"], theory.race_reinforce(r["N"], r["k"], r["d"]))
+        yield close("race_reinforce", r, "P_cat", r["P_cat"], theory.race_reinforce(r["N"], r["k"], r["d"]))
         chances = theory.reinforce_chances(r["theta0"], r["eps"], r["a_p"], r["d"])
         settings = {
             "agent.gradient": "sampled",
@@ -294,21 +318,23 @@ def _race_reinforce(rows: list[Row], runs: int) -> Iterator[Check]:
             "probe.threshold": r["eps"],
             "catastrophe.threshold": r["k"],
         }
-        yield _race("race_reinforce", r, r["P_cat"], settings, int((1 / chances).sum() * 4), runs)
+        yield race("race_reinforce", r, r["P_cat"], settings, int((1 / chances).sum() * 4), runs)
 
 
-def _race(table: str, row: Row, expected: float, settings: Row, budget: int, runs: int) -> Check:
+def race(
+    table: str, row: Row, expected: float, settings: Row, budget: int, runs: int, clock: str = "catastrophe"
+) -> Check:
     """The share of simulated runs in which the catastrophe comes first, within 4 standard errors."""
     tries: list[float] = []
     error = 4 * np.sqrt(expected * (1 - expected) / runs) + 1 / runs
     for attempt in range(2):
         got = sampled(settings, runs, attempt * runs, budget)
         removed = np.where(got["steps"] < 0, np.iinfo(np.int32).max, got["steps"])
-        tries.append(float(((got["catastrophe"] >= 0) & (got["catastrophe"] <= removed)).mean()))
+        tries.append(float(((got[clock] >= 0) & (got[clock] <= removed)).mean()))
         if abs(tries[-1] - expected) <= error:
             break
     return Check(
-        table, _name(row), f"P_cat over {runs} runs", expected, tries, bool(abs(tries[-1] - expected) <= error)
+        table, row_name(row), f"P_cat over {runs} runs", expected, tries, bool(abs(tries[-1] - expected) <= error)
     )
 
 
@@ -326,14 +352,21 @@ def _race_expected(tables: dict[str, dict[str, float]], runs: int) -> Iterator[C
             table = f"race_expected_gradient.{kind}"
             # 1 - P is what the recursion computes, so that is where 1e-9 of the total probability applies.
             yield Check(
-                table, _name(row), "P_cat", expected, exact[kind](value), abs(exact[kind](value) - expected) <= RELATIVE
+                table,
+                row_name(row),
+                "P_cat",
+                expected,
+                exact[kind](value),
+                abs(exact[kind](value) - expected) <= RELATIVE,
             )
-            settings = _unit(4, 1, **{"catastrophe.kind": kind, setting: float(value)})
-            yield _race(table, row, expected, settings, 200, runs)
+            settings = unit(4, 1, **{"catastrophe.kind": kind, setting: float(value)})
+            yield race(table, row, expected, settings, 200, runs)
 
 
 def validate(quick: bool = False) -> Iterable[Check]:
     """Every check of every table; `quick` samples a tenth of the runs."""
+    from robustsim.truth import validate_oversight
+
     o = oracles()
     pit, race = (PIT_RUNS // 10, RACE_RUNS // 10) if quick else (PIT_RUNS, RACE_RUNS)
     yield from _bandit(o["bandit"])
@@ -349,6 +382,7 @@ def validate(quick: bool = False) -> Iterable[Check]:
     yield from _reinforce("reinforce_praise", True, o["reinforce_praise"], pit)
     yield from _race_reinforce(o["race_reinforce"], race)
     yield from _race_expected(o["race_expected_gradient_theta4_a1_eps05"], race)
+    yield from validate_oversight.checks(pit, race)
 
 
 def as_json(checks: Sequence[Check]) -> dict[str, Any]:
