@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robustsim.cli.main import main
-from robustsim.truth import theory, validate
+from robustsim.truth import theory, validate, validate_oversight
 
 
 def failed(checks: list[validate.Check]) -> list[validate.Check]:
@@ -45,6 +45,15 @@ def test_sampled_laws_on_few_runs() -> None:
     assert failed(list(validate._reinforce("reinforce_penalty", False, ORACLES["reinforce_penalty"][:2], 400))) == []
     assert failed(list(validate._reinforce("reinforce_praise", True, ORACLES["reinforce_praise"][:2], 400))) == []
     assert failed(list(validate._race_reinforce(ORACLES["race_reinforce"][1:2], 2000))) == []
+
+
+OVERSIGHT = validate_oversight.oracles()
+
+
+@pytest.mark.parametrize("name", OVERSIGHT)
+def test_few_rows_of_the_oversight_tables(name: str) -> None:
+    rows = [r for r in OVERSIGHT[name] if (r.get("T") or r.get("T_U") or 0) <= 1000][:2]
+    assert failed(list(validate_oversight.table(name, rows, 300, 2000))) == []
 
 
 def test_a_wrong_simulator_would_be_noticed() -> None:

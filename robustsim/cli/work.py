@@ -92,7 +92,8 @@ def in_words(results: Results) -> str:
     if lost := results.runs["unresolved_steps"].fill_null(0).max():
         lines.append(f"  WARNING        up to {lost:,.0f} updates of a run fell under the resolution of float64")
     place = s["placement"]
-    lines.append(f"  placement      {place['label']}: {place['reason']}")
+    label = ", ".join([place["label"], *place["flags"]])
+    lines.append(f"  placement      {label}: {place['reason']}")
     lines.append(f"                 ({place['family']}; horizon {place['horizon']}; P at most {place['delta']})")
     return "\n".join(lines)
 

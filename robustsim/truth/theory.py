@@ -5,6 +5,7 @@ for two logits and 1 for one. Removal is the first gradient step at which pi is 
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -57,6 +58,12 @@ def steps_third_order(theta0: float, eps: float, a: float) -> float:
 def misbehaviours_ode(theta0: float, eps: float, a: float) -> float:
     """Expected misbehaviours before removal of the continuous dynamics, [G] / a."""
     return (misbehaviour_clock(theta0) - misbehaviour_clock(log_odds(eps))) / a
+
+
+def misbehaviours_second_order(theta0: float, eps: float, a: float) -> float:
+    """`misbehaviours_ode` with the first correction for the size of a discrete step."""
+    rate = float(expit(theta0))
+    return misbehaviours_ode(theta0, eps, a) - (rate - eps) / 2 + 0.5 * math.log((1 - eps) / (1 - rate))
 
 
 def variance_ode(theta0: float, eps: float, a: float) -> float:
@@ -210,7 +217,8 @@ def race_blocked(events: int, threshold: int, detect: float, block: float) -> fl
 
 def half_race_detection(events: int, threshold: int) -> float:
     """The detection rate at which :func:`race_reinforce` is 1/2: (N - 1/3) / (k - 2/3) to 4 digits, a Beta median."""
-    return float(brentq(lambda d: race_reinforce(events, threshold, d) - 0.5, 1e-9, 1 - 1e-12))
+    root: Any = brentq(lambda d: race_reinforce(events, threshold, d) - 0.5, 1e-9, 1 - 1e-12)
+    return float(root)
 
 
 def rebound(theta0: float, down: float, up: float, sharing: float, steps: int) -> np.ndarray:

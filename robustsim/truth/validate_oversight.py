@@ -17,6 +17,11 @@ from robustsim.truth.validate import Check, Row, close, equal, exact_times, race
 PUBLISHED = 1e-6  # tables of probabilities are printed with six digits
 
 
+def oracles() -> dict[str, list[Row]]:
+    """The reference values, by table."""
+    return json.loads(resources.files("robustsim.truth").joinpath("oversight.json").read_text())
+
+
 def checks(runs: int, race_runs: int) -> Iterator[Check]:
     """Every check of every table of `oversight.json`.
 
@@ -24,24 +29,33 @@ def checks(runs: int, race_runs: int) -> Iterator[Check]:
       runs: behind the check of a mean.
       race_runs: behind the check of a probability.
     """
-    tables = json.loads(resources.files("robustsim.truth").joinpath("oversight.json").read_text())
-    for name in ("audits", "signal_noise", "false_positives", "bonus"):
-        yield from _exact_times(name, tables[name])
-    yield from _sampled_false_positives(tables["false_positives_sampled"], runs)
-    yield from _budget(tables["budget"])
-    yield from _rebound(tables["rebound"])
-    yield from _relapse(tables["relapse"])
-    yield from _normal_form(tables["race_normal_form"])
-    yield from _half(tables["half_race"])
-    for name, exact in EXPECTED_GRADIENT.items():
-        yield from _expected_gradient(name, exact, tables[name], race_runs)
-    for name, exact in REINFORCE.items():
-        yield from _reinforce(name, exact, tables[name], race_runs)
-    yield from _alone(tables["no_overseer"], runs)
-    yield from _floor(tables["latency_floor"], race_runs)
-    yield from _loss_of_control(tables["loss_of_control"], runs)
+    for name, rows in oracles().items():
+        yield from table(name, rows, runs, race_runs)
 
 
+def table(name: str, rows: list[Row], runs: int, race_runs: int) -> Iterator[Check]:
+    """The checks of some rows of one table."""
+    if name in EXACT:
+        return _exact_times(name, rows)
+    if name in EXPECTED_GRADIENT:
+        return _expected_gradient(name, EXPECTED_GRADIENT[name], rows, race_runs)
+    if name in REINFORCE:
+        return _reinforce(name, REINFORCE[name], rows, race_runs)
+    others = {
+        "false_positives_sampled": lambda: _sampled_false_positives(rows, runs),
+        "budget": lambda: _budget(rows),
+        "rebound": lambda: _rebound(rows),
+        "relapse": lambda: _relapse(rows),
+        "race_normal_form": lambda: _normal_form(rows),
+        "half_race": lambda: _half(rows),
+        "no_overseer": lambda: _alone(rows, runs),
+        "latency_floor": lambda: _floor(rows, race_runs),
+        "loss_of_control": lambda: _loss_of_control(rows, runs),
+    }
+    return others[name]()
+
+
+EXACT = ("audits", "signal_noise", "false_positives", "bonus")
 NAMES = {
     "theta0": "agent.initial_logit",
     "a_p": "overseer.penalty",
@@ -138,8 +152,9 @@ def _normal_form(rows: list[Row]) -> Iterator[Check]:
     """The cumulative race, exactly and by the normal form Phi((M - k + 1/2) / sqrt(V))."""
     for r in rows:
         rates = theory.trajectory(r["theta0"], r["eps"], r["a"])
-        spread = np.sqrt(np.sum(rates * (1 - rates)))
-        probability = float(norm.cdf((rates.sum() - r["k"] + 0.5) / spread))
+        mean = theory.misbehaviours_second_order(r["theta0"], r["eps"], r["a"])
+        spread = np.sqrt(theory.variance_ode(r["theta0"], r["eps"], r["a"]))
+        probability = float(norm.cdf((mean - r["k"] + 0.5) / spread))
         ok = abs(probability - r["normal"]) <= PUBLISHED
         yield Check("race_normal_form", row_name(r), "P_cat, normal form", r["normal"], probability, bool(ok))
         exact = theory.race_cumulative(rates, r["k"])

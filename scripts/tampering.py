@@ -1,0 +1,78 @@
+"""Tampering and loss of control: does the failure go away when the act is guarded, or the overseer survives?
+
+Each scenario runs twice with the same seeds: as it is, and in its twin, where the tampering act is a no-op (or where
+the catastrophe leaves the overseer in place).
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import robustsim as rs
+from robustsim.analysis.spectrum import catastrophe_first, clock
+from robustsim.cli.console import progress
+from robustsim.report.provenance import publish
+from robustsim.report.style import COLOURS, QUIET, SETTINGS, new_figure, quiet_axes
+
+GUARDED, LOST = "tampering.guarded", "catastrophe.loss_of_control"
+CASES = {
+    "reward_button": (GUARDED, False, "as it is", "guarded"),
+    "cut_the_camera": (GUARDED, False, "as it is", "guarded"),
+    "bribe_the_supervisor": (GUARDED, False, "as it is", "guarded"),
+    "off_switch": (LOST, True, "as it is", "overseer stays"),
+}
+
+
+def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
+    """The figure and its numbers."""
+    import matplotlib as mpl
+
+    rows = []
+    for name, (setting, bare, said, twin) in CASES.items():
+        for value, label in ((bare, said), (not bare, twin)):
+            rows.append((name, label, results[name].where({setting: value})))
+    numbers: dict[str, Any] = {}
+    with mpl.rc_context(SETTINGS):
+        figure = new_figure(8.6, 0.42 * len(rows) + 1)
+        ax = figure.subplots()
+        for y, (name, label, found) in enumerate(rows[::-1]):
+            p, place = catastrophe_first(found.runs), found.placement()
+            told = {"p_catastrophe_first": p, "steps_to_correct": clock(found.runs, "steps_to_correct")}
+            numbers[f"{name}, {label}"] = told | {k: place[k] for k in ("label", "flags", "reason")}
+            colour = COLOURS[3] if y % 2 else COLOURS[2]
+            ax.plot([p["low"], p["high"]], [y, y], color=colour, linewidth=2)
+            ax.plot(p["estimate"], y, "s" if y % 2 else "o", color=colour, markersize=7)
+            corrected = int(found.runs["corrected"].sum())
+            label = ", ".join([place["label"], *place["flags"]])
+            text = f"{label}; corrected {corrected} of {len(found.runs)}"
+            ax.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), fontsize=8, va="center", color=QUIET)
+        ax.set_yticks(range(len(rows)), [f"{name}, {label}" for name, label, _ in rows[::-1]])
+        ax.axvline(0.05, color=QUIET, linewidth=1, linestyle=":")
+        ax.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(rows) - 0.4), xlabel="P(catastrophe before removal), 95% interval")
+        ax.set_title("The same agents, with the act and without its effect")
+        quiet_axes(ax)
+    return figure, numbers
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the sweeps and writes the figure."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="a small version, in a few minutes")
+    parser.add_argument("--out", type=Path, default=Path("results/tampering"))
+    args = parser.parse_args(argv)
+    out = args.out.with_name(args.out.name + "-quick") if args.quick else args.out
+    settings = {"instil.steps": 300, "instil.competence": 0.0, "deployment.budget": 200} if args.quick else {}
+    results = {}
+    for name, (setting, *_) in CASES.items():
+        # 59 runs without a catastrophe are the fewest that put its probability below 0.05.
+        sweep = rs.Sweep(name, over={setting: [False, True]}, seeds=2 if args.quick else 64, settings=settings)
+        with progress() as narrate:
+            results[name] = sweep.run(out / name, narrate=narrate)
+    figure, numbers = draw(results)
+    stem = out / "tampering" if args.quick else Path("figures/tampering")
+    publish(figure, stem, "python scripts/tampering.py", results, numbers)
+    print(f"{stem}.png", *(f"{name}: {told}" for name, told in numbers.items()), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
