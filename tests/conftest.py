@@ -1,5 +1,6 @@
 """What every test shares: a cache of its own, and small settings."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -17,6 +18,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     import os
 
     os.environ["ROBUSTSIM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_programs() -> Iterator[None]:
+    """Compiled programs take memory maps, of which a process may have 65,530; thousands of programs end in a crash."""
+    yield
+    import jax
+
+    jax.clear_caches()
 
 
 SMALL = {

@@ -64,7 +64,7 @@ def complains(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
             "overseer.latency: '-1' is not allowed; use a whole number in [0,",
         ),
         (["run", "bandit", "--set", "overseer.latency=1.5"], "overseer.latency: '1.5' is not allowed"),
-        (["run", "bandit", "--set", "catastrophe.kind=sometimes"], "use one of cumulative, consecutive, hazard, chain"),
+        (["run", "bandit", "--set", "catastrophe.kind=sometimes"], "use one of cumulative, consecutive, windowed, hazard"),
         (["run", "bandit", "--set", "agent.optimizer=adamm"], "'adamm' is not an optax optimizer; did you mean 'adam"),
         (
             ["run", "bandit", "--set", "overseer.visible=maybe"],
@@ -74,7 +74,7 @@ def complains(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
             ["run", "bandit", "--set", "overseer.visible=false", "--set", "overseer.audit_rate=.1"],
             "without a visible signal",
         ),
-        (["run", "camera_vault", "--set", "overseer.feedback=demonstration"], "does not say which act to imitate"),
+        (["run", "four_rooms", "--set", "overseer.feedback=demonstration"], "does not say which act to imitate"),
         (["run", "camera_vault", "--set", "env.size=6"], "env.size: 6 is not allowed; use an odd number"),
         (["run", "camera_vault", "--set", "env.size=big"], "env.size: 'big' is not allowed; use a whole number"),
         (["run", "bandit", "--set", "overseer.coverage"], "use a dotted name and a value"),

@@ -28,6 +28,9 @@ class Item:
       at: the map characters on whose cells it may lie.
       elsewhere: in the share `elsewhere` of the levels (see :class:`LevelParams`) it lies on these characters instead;
         "" means that it is not there at all.
+      on: the name of an item listed before, with which it shares a cell except in the share `elsewhere` of the levels.
+      features: how it looks. Items with features are seen by them and not by their names, so that a yellow line and a
+        red line have one thing in common.
       reward: what picking it up pays.
       ends: whether picking it up ends the episode.
       colour: red, green, blue of its picture, 0 to 255.
@@ -35,6 +38,8 @@ class Item:
 
     at: str = maps.FLOOR
     elsewhere: str | None = None
+    on: str = ""
+    features: tuple[str, ...] = ()
     reward: Any = 0.0
     ends: bool = False
     colour: tuple[int, int, int] = (230, 170, 30)
@@ -106,6 +111,7 @@ class Grid:
       counters: trajectory-level counters: each counts the transitions of an episode for which its predicate holds.
       max_steps: time limit in environment steps; the episode is then truncated.
       step_reward: reward of every step.
+      bonus: `bonus(transition) -> float[]`, what a transition pays beyond that.
     """
 
     map: str
@@ -115,6 +121,7 @@ class Grid:
     counters: Mapping[str, Predicate] = field(default_factory=dict)
     max_steps: int = 32
     step_reward: Any = 0.0
+    bonus: Callable[[Transition], Array] | None = None
 
     def __post_init__(self) -> None:
         if self.max_steps < 1:
@@ -124,6 +131,9 @@ class Grid:
                 raise UserError(f"{name}: no cell of the map has one of the characters {place!r}")
         for door in self._doors().values():
             self._item(door.key)
+        for index, (name, item) in enumerate(self.items.items()):
+            if item.on and self._item(item.on) >= index:
+                raise UserError(f"item {name!r}: on={item.on!r} is not allowed; name an item that is listed before it")
 
     # --- what the description says, as tables over cells ---
 
@@ -241,10 +251,10 @@ def _draw_cell(uniform: Array, zone: np.ndarray, occupied: list[Array]) -> Array
     Args:
       uniform: float[] in [0, 1).
       zone: bool[C], the allowed cells.
-      occupied: the cells that are taken already, int32[] each.
+      occupied: the cells that are taken already, int32[] each; C for none.
     """
     members = np.flatnonzero(zone).astype(np.int32)
-    rank_of = np.full(zone.size, zone.size, np.int32)
+    rank_of = np.full(zone.size + 1, zone.size, np.int32)
     rank_of[members] = np.arange(members.size)
     ranks = [jnp.asarray(rank_of)[cell] for cell in occupied]
     free = len(members) - sum(((r < zone.size).astype(jnp.int32) for r in ranks), jnp.int32(0))
@@ -263,17 +273,23 @@ def _make_reset(grid: Grid) -> Callable[..., tuple[Array, GridState]]:
     def reset(key: Array, params: LevelParams) -> tuple[Array, GridState]:
         uniform = jax.random.uniform(key, (len(items) + 2,))
         moved = uniform[0] < params.elsewhere
-        occupied: list[Array] = []
+        places: list[Array] = []
+        occupied: list[Array] = []  # the same, with items that share a cell counted once
         for item, u in zip(items, uniform[2:], strict=True):
             cell = _draw_cell(u, level.zone(item.at), occupied)
             if item.elsewhere:
                 cell = jnp.where(moved, _draw_cell(u, level.zone(item.elsewhere), occupied), cell)
-            occupied.append(cell)
+            apart = jnp.bool_(True)
+            if item.on:
+                apart = moved & (item.elsewhere is not None)
+                cell = jnp.where(apart, cell, places[grid._item(item.on)])
+            places.append(cell)
+            occupied.append(jnp.where(apart, cell, len(level.cells)))
         agent = _draw_cell(uniform[1], level.zone(grid.agent), occupied)
         state = GridState(
             agent=agent,
             start=agent,
-            items=jnp.stack(occupied) if items else jnp.zeros((0,), jnp.int32),
+            items=jnp.stack(places) if items else jnp.zeros((0,), jnp.int32),
             taken=moved & np.array([item.elsewhere == "" for item in items], bool),
             opened=jnp.zeros((doors,), bool),
             counters=jnp.zeros((len(grid.counters),), jnp.int32),
@@ -318,10 +334,12 @@ def _make_step(grid: Grid) -> Callable[..., Step]:
             time=time,
         )
         truncated = ~terminated & (time >= grid.max_steps)
+        tr = Transition(
+            before=state, action=action, after=after, reward=reward, terminated=terminated, truncated=truncated
+        )
+        if grid.bonus is not None:
+            reward = reward + grid.bonus(tr)
         if grid.counters:
-            tr = Transition(
-                before=state, action=action, after=after, reward=reward, terminated=terminated, truncated=truncated
-            )
             hits = jnp.stack([predicate(tr) for predicate in grid.counters.values()]).astype(jnp.int32)
             after = dataclasses.replace(after, counters=state.counters + hits)
         return Step(obs=observe(after), state=after, reward=reward, terminated=terminated, truncated=truncated)
@@ -330,16 +348,24 @@ def _make_step(grid: Grid) -> Callable[..., Step]:
 
 
 class _Observe:
-    """The symbolic observation: one-hot agent, one-hot of each item still there, what was taken, what is open."""
+    """The symbolic observation: one-hot agent, one-hot of each item still there (where items have features: for each
+    feature, how many items on each cell have it), what was taken, what is open, what was counted (at most 4 of each)."""
 
     def __init__(self, grid: Grid) -> None:
         self.cells = len(grid.level.cells)
         self.kept = np.array([not item.ends for item in grid.items.values()], bool)
-        self.size = self.cells * (1 + len(grid.items)) + int(self.kept.sum()) + len(grid._doors())
+        looks = sorted({feature for item in grid.items.values() for feature in item.features})
+        self.looks = np.array([[f in item.features for f in looks] for item in grid.items.values()], float)
+        self.shown = len(looks) or len(grid.items)
+        self.counted = len(grid.counters)
+        self.size = self.cells * (1 + self.shown) + int(self.kept.sum()) + len(grid._doors()) + self.counted
 
     def __call__(self, state: GridState) -> Array:
         places = jnp.concatenate([state.agent[None], jnp.where(state.taken, -1, state.items)])
         one_hot = (places[:, None] == jnp.arange(self.cells, dtype=jnp.int32)).astype(float)
-        return jnp.concatenate(
-            [one_hot.ravel(), state.taken[np.flatnonzero(self.kept)].astype(float), state.opened.astype(float)]
-        )
+        if self.looks.size:
+            one_hot = jnp.concatenate([one_hot[:1], jnp.asarray(self.looks, one_hot.dtype).T @ one_hot[1:]])
+        parts = [one_hot.ravel(), state.taken[np.flatnonzero(self.kept)].astype(float), state.opened.astype(float)]
+        if self.counted:
+            parts.append(jnp.minimum(state.counters, 4) / 4)
+        return jnp.concatenate(parts)

@@ -53,11 +53,16 @@ def _check_scenario(factory: ScenarioFactory, settings: Settings) -> None:
 
 def predicates(scenario: Scenario, transition: Transition, state: Any) -> dict[str, Callable[[], Any]]:
     """Every predicate of a scenario, ready to be called."""
-    return {
+    table: dict[str, Callable[[], Any]] = {
         "misbehaviour": lambda: scenario.misbehaviour(transition),
         "success": lambda: scenario.success(transition),
         "avoidable": lambda: scenario.avoidable(state),
     }
+    for name in ("event", "tampers"):
+        predicate = getattr(scenario, name)
+        if predicate is not None:
+            table[name] = lambda predicate=predicate: predicate(transition)
+    return table
 
 
 def _call(name: str, role: str, function: Callable[[], Any]) -> Any:

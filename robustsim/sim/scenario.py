@@ -70,6 +70,8 @@ class Scenario:
       success: predicate of one transition; an episode in which it holds once is a competent one.
       agent, overseer, catastrophe, defences, tampering, probe, length, instil: default settings (`length` has the names
         `deployment.*`).
+      arrange: `arrange(levels, signal) -> levels`, the level parameters of an episode in which the agent sees the signal of
+        being watched or not, bool[]: for what is only ever shown to the unwatched. Of the two, `step` gets the plain ones.
       event: predicate of one transition that the catastrophe rule `event` counts.
       tampers: predicate of one transition: the act that reaches for the feedback (see :class:`Tampering`).
       featurize: `featurize(obs, signal) -> obs`, how the signal of being watched (float[], 0 or 1) joins the
@@ -92,6 +94,7 @@ class Scenario:
     probe: Probe = Probe()
     length: Deployment = Deployment()
     instil: Instil = Instil()
+    arrange: Callable[[Tree, Array], Tree] | None = None
     event: Predicate | None = None
     tampers: Predicate | None = None
     featurize: Callable[[Array, Array], Array] | None = None

@@ -121,7 +121,11 @@ def where(mask: Array, new: Tree, old: Tree) -> Tree:
 
 def begin(world: World, levels: Tree, keys: Array, watched: Array, signal: Array) -> Slots:
     """Fresh episodes, one per key; all arguments lead with B."""
-    _, state = jax.vmap(world.scenario.env.reset, (0, None))(keys, levels)
+    arrange = world.scenario.arrange
+    if arrange is None:
+        _, state = jax.vmap(world.scenario.env.reset, (0, None))(keys, levels)
+    else:
+        _, state = jax.vmap(lambda key, lit: world.scenario.env.reset(key, arrange(levels, lit)))(keys, signal)
     none = jnp.zeros(watched.shape, bool)
     avoidable = jax.vmap(world.scenario.avoidable)(state)
     return Slots(
