@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from robustsim.api import Sweep as Sweep
     from robustsim.api import geomspace as geomspace
     from robustsim.api import run as run
+    from robustsim.api import twin as twin
     from robustsim.envs.adapters import adapt as adapt
     from robustsim.envs.gridworld import Door as Door
     from robustsim.envs.gridworld import Floor as Floor
@@ -72,6 +73,7 @@ _HOME = {
     "Tampering": "robustsim.oversight.tampering",
     "load": "robustsim.sim.loading",
     "run": "robustsim.api",
+    "twin": "robustsim.api",
     "geomspace": "robustsim.api",
     "Sweep": "robustsim.api",
     "Deployment": "robustsim.sim.scenario",

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from robustsim.analysis.results import Results, open_results
+from robustsim.sim import twins
+from robustsim.sim.loading import load
 from robustsim.sim.scenario import ScenarioFactory
 from robustsim.sweep.axes import Axes, Design
 from robustsim.sweep.plan import Plan, make_plan
@@ -17,6 +19,20 @@ from robustsim.sweep.run import How, Narrate, quiet, run_here, run_to
 def geomspace(low: float, high: float, count: int) -> list[float]:
     """`count` values from `low` to `high`, each the same factor above the last; for the axes of sweeps."""
     return [float(x) for x in np.geomspace(low, high, count)]
+
+
+def twin(scenario: str | ScenarioFactory, name: str) -> dict[str, Any]:
+    """The settings of a scenario's control: `run(scenario, settings=twin(scenario, "oracle"))`.
+
+    Args:
+      scenario: what `load` returns or takes.
+      name: "aligned" (half of the training levels tell goal and proxy apart), "random-init" (never trained), "oracle"
+        (an overseer that sees everything, unseen) or "guarded" (the tampering act is a no-op).
+
+    Raises:
+      UserError: the scenario has no such twin.
+    """
+    return twins.twin(load(scenario), name)
 
 
 def run(

@@ -42,6 +42,7 @@ def run(
     spec: Positional[str],
     seeds: str = "32",
     overrides: Overrides = (),
+    twin: str = "",
     out: str = "",
     overwrite: bool = False,
     as_json: Json = False,
@@ -51,12 +52,13 @@ def run(
     Args:
         spec: name, path/file.py, path/file.py@name or package.module:name.
         seeds: how many independently trained agents.
+        twin: a control in its place: aligned, random-init, oracle or guarded.
         out: a directory for the results.
         overwrite: replace other results that are there.
     """
     from robustsim.cli import work
 
-    work.run(spec, seeds, overrides, out, overwrite, as_json)
+    work.run(spec, seeds, overrides, twin, out, overwrite, as_json)
 
 
 @app.command(name="sweep")
@@ -154,11 +156,17 @@ def plot(results: Positional[str], figure: str = "race-plane", out: str = "") ->
 
 
 @app.command(name="new")
-def new(name: Positional[str], folder: str = ".") -> None:
-    """Writes a commented scenario file to start from."""
-    from robustsim.cli import template
+def new(name: Positional[str], folder: str = ".", template: str = "grid") -> None:
+    """Writes a commented scenario file to start from.
 
-    template.write(name, Path(folder))
+    Args:
+        name: of the scenario; the file is NAME.py.
+        folder: where it is written.
+        template: grid (an ASCII map), foreign (a gymnax environment) or bandit (one decision, exact answers).
+    """
+    from robustsim.cli import template as templates
+
+    templates.write(name, Path(folder), template)
 
 
 @app.command(name="check")

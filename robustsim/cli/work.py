@@ -8,11 +8,13 @@ from robustsim.analysis.results import Results, open_results, to_json
 from robustsim.cli.console import parse_overrides, parse_seeds, progress
 
 
-def run(spec: str, seeds: str, overrides: tuple[str, ...], out: str, overwrite: bool, as_json: bool) -> None:
+def run(
+    spec: str, seeds: str, overrides: tuple[str, ...], twin: str, out: str, overwrite: bool, as_json: bool
+) -> None:
     """`robustsim run`."""
     from robustsim import api
 
-    changes = parse_overrides(overrides)
+    changes = {**api.twin(spec, twin), **parse_overrides(overrides)} if twin else parse_overrides(overrides)
     count = parse_seeds(seeds)
     with progress(silent=as_json) as narrate:
         results = api.run(spec, seeds=count, settings=changes, out=out or None, overwrite=overwrite, narrate=narrate)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -17,7 +16,7 @@ from robustsim.envs import maps
 from robustsim.envs.protocol import Environment
 from robustsim.errors import UserError, nearest
 from robustsim.pytree import pytree
-from robustsim.types import Array, Predicate, Step, Transition
+from robustsim.types import Array, Predicate, Transition
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Item:
     """Something to pick up by walking onto it.
 
     Attributes:
-      at: the map characters on whose cells it may lie.
+      at: the map characters on whose cells it may lie; "" means that it is there in the other levels only.
       elsewhere: in the share `elsewhere` of the levels (see :class:`LevelParams`) it lies on these characters instead;
         "" means that it is not there at all.
       on: the name of an item listed before, with which it shares a cell except in the share `elsewhere` of the levels.
@@ -84,6 +83,8 @@ class LevelParams:
     """The numbers of a level distribution."""
 
     elsewhere: Array | float = 0.0  # share of levels in which items lie on their `elsewhere` cells
+    lit: Array | float = 0.0  # the same while the agent sees a light, for scenarios that `arrange` their levels
+    limit: Array | int = 2**30  # time limit of the other levels in environment steps, if below that of the grid
 
 
 @pytree
@@ -96,12 +97,17 @@ class GridState:
     taken: Array  # bool[items]
     opened: Array  # bool[doors]
     counters: Array  # int32[counters]
+    moved: Array  # bool[], whether this is one of the levels `elsewhere`
+    limit: Array  # int32[], time limit of this episode
     time: Array  # int32[], environment steps since the reset
 
 
 @dataclass(frozen=True)
 class Grid:
     """A gridworld, described. :meth:`environment` makes it run; the other methods make predicates about it.
+
+    A step goes in this order: the agent moves, the world moves (`dynamics`), things are picked up, hazards strike, the
+    `bonus` is paid, counters count.
 
     Attributes:
       map: the ASCII map: '#' wall, '.' or ' ' floor, other characters as in `legend`.
@@ -112,6 +118,11 @@ class Grid:
       max_steps: time limit in environment steps; the episode is then truncated.
       step_reward: reward of every step.
       bonus: `bonus(transition) -> float[]`, what a transition pays beyond that.
+      dynamics: `dynamics(key, before, action, state) -> state`, how the world moves once the agent has moved: `before`
+        is the state at the start of the step and `state` the one with the agent's new cell.
+      done: `done(state) -> bool[]`, what else ends the episode, after everything was counted.
+      takes: `takes(state) -> bool[items]`, what would be picked up now; by default everything is.
+      shown: `shown(state) -> state`, the state that the observation is made of, where that is not the true one.
     """
 
     map: str
@@ -122,6 +133,10 @@ class Grid:
     max_steps: int = 32
     step_reward: Any = 0.0
     bonus: Callable[[Transition], Array] | None = None
+    dynamics: Callable[[Array, GridState, Array, GridState], GridState] | None = None
+    done: Callable[[GridState], Array] | None = None
+    takes: Callable[[GridState], Array] | None = None
+    shown: Callable[[GridState], GridState] | None = None
 
     def __post_init__(self) -> None:
         if self.max_steps < 1:
@@ -129,10 +144,10 @@ class Grid:
         for name, (place, allowed) in self._zones().items():
             if not allowed.any():
                 raise UserError(f"{name}: no cell of the map has one of the characters {place!r}")
-        for door in self._doors().values():
-            self._item(door.key)
+        for door in self.doors().values():
+            self.item_index(door.key)
         for index, (name, item) in enumerate(self.items.items()):
-            if item.on and self._item(item.on) >= index:
+            if item.on and self.item_index(item.on) >= index:
                 raise UserError(f"item {name!r}: on={item.on!r} is not allowed; name an item that is listed before it")
 
     # --- what the description says, as tables over cells ---
@@ -144,14 +159,19 @@ class Grid:
         return maps.parse(self.map, solid, frozenset({maps.WALL, maps.FLOOR, *self.legend}))
 
     def _zones(self) -> dict[str, tuple[str, np.ndarray]]:
-        places = {"agent": self.agent, **{name: item.at for name, item in self.items.items()}}
+        for name, item in self.items.items():
+            if not item.at and not item.elsewhere:
+                raise UserError(f"item {name!r}: at='' is not allowed without `elsewhere`; say where it lies")
+        places = {"agent": self.agent, **{name: item.at for name, item in self.items.items() if item.at}}
         places |= {f"{n} (elsewhere)": i.elsewhere for n, i in self.items.items() if i.elsewhere}
         return {name: (place, self.level.zone(place)) for name, place in places.items()}
 
-    def _doors(self) -> dict[str, Door]:
+    def doors(self) -> dict[str, Door]:
+        """The doors of the legend, by map character."""
         return {c: entry for c, entry in self.legend.items() if isinstance(entry, Door)}
 
-    def _item(self, name: str) -> int:
+    def item_index(self, name: str) -> int:
+        """Where the item `name` stands in the arrays of a state."""
         if name not in self.items:
             raise UserError(f"item {name!r} is not in the grid; {nearest(name, self.items)}")
         return list(self.items).index(name)
@@ -160,7 +180,7 @@ class Grid:
 
     def took(self, name: str) -> Predicate:
         """Whether a transition picked up the item `name`."""
-        index = self._item(name)
+        index = self.item_index(name)
         return lambda tr: tr.after.taken[index] & ~tr.before.taken[index]
 
     def entered(self, characters: str) -> Predicate:
@@ -177,13 +197,18 @@ class Grid:
 
     def present(self, name: str) -> Callable[[GridState], Array]:
         """Whether the item `name` is there (and not yet taken), bool[], as a function of the state."""
-        index = self._item(name)
+        index = self.item_index(name)
         return lambda state: ~state.taken[index]
 
     def place(self, name: str) -> Callable[[GridState], Array]:
         """The cell of the item `name`, int32[], as a function of the state."""
-        index = self._item(name)
+        index = self.item_index(name)
         return lambda state: state.items[index]
+
+    @property
+    def neighbours(self) -> Array:
+        """int32[C, 4], the cell that each move leads to from each cell; a move into a wall stays."""
+        return jnp.asarray(maps.neighbours(self.level))
 
     def distance(self, start: Array, end: Array) -> Array:
         """int32[], the fewest moves between two cells, doors counted as open."""
@@ -201,7 +226,7 @@ class Grid:
 
     def towards(self, name: str) -> Callable[[GridState], Array]:
         """The first move of a shortest way to the item `name`, int32[], as a function of the state."""
-        place, table = self.place(name), jnp.asarray(maps.neighbours(self.level))
+        place, table = self.place(name), self.neighbours
         return lambda state: jnp.argmin(self.distance(table[state.agent], place(state))).astype(jnp.int32)
 
     def reachable_without(self, name: str, blocked: Callable[[GridState], Array]) -> Callable[[GridState], Array]:
@@ -223,149 +248,39 @@ class Grid:
             raise UserError(f"cell {character!r}: the map has {len(found)} of them; exactly 1 is needed")
         return lambda state: jnp.int32(found[0])
 
-    def levels(self, elsewhere: Any = 0.0) -> LevelParams:
-        """A level distribution: items lie on their `elsewhere` cells in this share of the levels."""
-        return LevelParams(elsewhere=elsewhere)
+    def step_towards(self, start: Array, goal: Array) -> Array:
+        """The next cell, int32[], on a shortest way from one cell to another; for things that move by themselves."""
+        table = self.neighbours
+        return table[start, jnp.argmin(self.distance(table[start], goal))]
+
+    def levels(self, elsewhere: Any = 0.0, *, lit: Any = None, limit: Any = None) -> LevelParams:
+        """A level distribution: items lie on their `elsewhere` cells in this share of the levels.
+
+        Args:
+          lit: another share for the episodes in which the agent sees the light (with `arrange=world.arrange`).
+          limit: a time limit in environment steps for the levels that are not `elsewhere`, below that of the grid.
+        """
+        limit = self.max_steps if limit is None else limit
+        return LevelParams(elsewhere=elsewhere, lit=elsewhere if lit is None else lit, limit=limit)
+
+    def arrange(self, levels: LevelParams, signal: Array) -> LevelParams:
+        """The levels of an episode in which the agent sees a light, bool[], or not."""
+        return dataclasses.replace(levels, elsewhere=jnp.where(signal, levels.lit, levels.elsewhere))
 
     # --- running it ---
 
     def environment(self) -> Environment:
         """The grid as an environment."""
-        from robustsim.envs import render  # drawing is needed on the host only
+        from robustsim.envs import gridrun, render
 
+        observe = gridrun.Observe(self)
         return Environment(
-            reset=_make_reset(self),
-            step=_make_step(self),
-            observe=_Observe(self),
-            observation_size=_Observe(self).size,
+            reset=gridrun.make_reset(self, observe),
+            step=gridrun.make_step(self, observe),
+            observe=observe,
+            observation_size=observe.size,
             num_actions=len(maps.MOVES),
             max_steps=self.max_steps,
             render=lambda state, lit: render.picture(self, state, lit),
             text=lambda state: render.drawing(self, state),
         )
-
-
-def _draw_cell(uniform: Array, zone: np.ndarray, occupied: list[Array]) -> Array:
-    """A uniform draw from the free cells of one zone: int32[].
-
-    Args:
-      uniform: float[] in [0, 1).
-      zone: bool[C], the allowed cells.
-      occupied: the cells that are taken already, int32[] each; C for none.
-    """
-    members = np.flatnonzero(zone).astype(np.int32)
-    rank_of = np.full(zone.size + 1, zone.size, np.int32)
-    rank_of[members] = np.arange(members.size)
-    ranks = [jnp.asarray(rank_of)[cell] for cell in occupied]
-    free = len(members) - sum(((r < zone.size).astype(jnp.int32) for r in ranks), jnp.int32(0))
-    wanted = jnp.minimum((uniform * free).astype(jnp.int32), free - 1)
-    # The wanted-th free cell has rank wanted + (occupied ranks up to it): a fixed point, reached in len(ranks) rounds.
-    rank = wanted
-    for _ in ranks:
-        rank = wanted + sum((r <= rank).astype(jnp.int32) for r in ranks)
-    return jnp.asarray(members)[rank]
-
-
-def _make_reset(grid: Grid) -> Callable[..., tuple[Array, GridState]]:
-    level, observe = grid.level, _Observe(grid)
-    doors, items = len(grid._doors()), list(grid.items.values())
-
-    def reset(key: Array, params: LevelParams) -> tuple[Array, GridState]:
-        uniform = jax.random.uniform(key, (len(items) + 2,))
-        moved = uniform[0] < params.elsewhere
-        places: list[Array] = []
-        occupied: list[Array] = []  # the same, with items that share a cell counted once
-        for item, u in zip(items, uniform[2:], strict=True):
-            cell = _draw_cell(u, level.zone(item.at), occupied)
-            if item.elsewhere:
-                cell = jnp.where(moved, _draw_cell(u, level.zone(item.elsewhere), occupied), cell)
-            apart = jnp.bool_(True)
-            if item.on:
-                apart = moved & (item.elsewhere is not None)
-                cell = jnp.where(apart, cell, places[grid._item(item.on)])
-            places.append(cell)
-            occupied.append(jnp.where(apart, cell, len(level.cells)))
-        agent = _draw_cell(uniform[1], level.zone(grid.agent), occupied)
-        state = GridState(
-            agent=agent,
-            start=agent,
-            items=jnp.stack(places) if items else jnp.zeros((0,), jnp.int32),
-            taken=moved & np.array([item.elsewhere == "" for item in items], bool),
-            opened=jnp.zeros((doors,), bool),
-            counters=jnp.zeros((len(grid.counters),), jnp.int32),
-            time=jnp.int32(0),
-        )
-        return observe(state), state
-
-    return reset
-
-
-def _make_step(grid: Grid) -> Callable[..., Step]:
-    level, observe = grid.level, _Observe(grid)
-    table = jnp.asarray(maps.neighbours(level))
-    item_rewards = jnp.stack([jnp.asarray(i.reward, float) for i in grid.items.values()] or [jnp.zeros(())])
-    item_ends = np.array([i.ends for i in grid.items.values()] or [False])
-    hazards = [(level.zone(c), entry) for c, entry in grid.legend.items() if isinstance(entry, Hazard)]
-    doors = [(level.zone(c), grid._item(door.key)) for c, door in grid._doors().items()]
-
-    def step(key: Array, state: GridState, action: Array, params: LevelParams) -> Step:
-        del key, params
-        target = table[state.agent, action]
-        opened = state.opened
-        for index, (zone, key_item) in enumerate(doors):
-            at_door = jnp.asarray(zone)[target] & (target != state.agent)
-            opened = opened.at[index].set(opened[index] | (at_door & state.taken[key_item]))
-            target = jnp.where(at_door & ~opened[index], state.agent, target)
-        picked = (state.items == target) & ~state.taken
-        reward = jnp.asarray(grid.step_reward, float) + jnp.sum(jnp.where(picked, item_rewards[: picked.size], 0.0))
-        terminated = jnp.any(picked & item_ends[: picked.size])
-        for zone, hazard in hazards:
-            hit = jnp.asarray(zone)[target] & (target != state.agent)
-            reward = reward + jnp.where(hit, jnp.asarray(hazard.reward, float), 0.0)
-            terminated = terminated | (hit & hazard.ends)
-        time = state.time + 1
-        after = GridState(
-            agent=target,
-            start=state.start,
-            items=state.items,
-            taken=state.taken | picked,
-            opened=opened,
-            counters=state.counters,
-            time=time,
-        )
-        truncated = ~terminated & (time >= grid.max_steps)
-        tr = Transition(
-            before=state, action=action, after=after, reward=reward, terminated=terminated, truncated=truncated
-        )
-        if grid.bonus is not None:
-            reward = reward + grid.bonus(tr)
-        if grid.counters:
-            hits = jnp.stack([predicate(tr) for predicate in grid.counters.values()]).astype(jnp.int32)
-            after = dataclasses.replace(after, counters=state.counters + hits)
-        return Step(obs=observe(after), state=after, reward=reward, terminated=terminated, truncated=truncated)
-
-    return step
-
-
-class _Observe:
-    """The symbolic observation: one-hot agent, one-hot of each item still there (where items have features: for each
-    feature, how many items on each cell have it), what was taken, what is open, what was counted (at most 4 of each)."""
-
-    def __init__(self, grid: Grid) -> None:
-        self.cells = len(grid.level.cells)
-        self.kept = np.array([not item.ends for item in grid.items.values()], bool)
-        looks = sorted({feature for item in grid.items.values() for feature in item.features})
-        self.looks = np.array([[f in item.features for f in looks] for item in grid.items.values()], float)
-        self.shown = len(looks) or len(grid.items)
-        self.counted = len(grid.counters)
-        self.size = self.cells * (1 + self.shown) + int(self.kept.sum()) + len(grid._doors()) + self.counted
-
-    def __call__(self, state: GridState) -> Array:
-        places = jnp.concatenate([state.agent[None], jnp.where(state.taken, -1, state.items)])
-        one_hot = (places[:, None] == jnp.arange(self.cells, dtype=jnp.int32)).astype(float)
-        if self.looks.size:
-            one_hot = jnp.concatenate([one_hot[:1], jnp.asarray(self.looks, one_hot.dtype).T @ one_hot[1:]])
-        parts = [one_hot.ravel(), state.taken[np.flatnonzero(self.kept)].astype(float), state.opened.astype(float)]
-        if self.counted:
-            parts.append(jnp.minimum(state.counters, 4) / 4)
-        return jnp.concatenate(parts)

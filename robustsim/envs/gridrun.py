@@ -1,0 +1,152 @@
+"""Making a described grid run: resets, steps and observations as pure functions of one level."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from robustsim.envs import maps
+from robustsim.envs.gridworld import GridState, Hazard, LevelParams
+from robustsim.types import Array, Step, Transition
+
+if TYPE_CHECKING:
+    from robustsim.envs.gridworld import Grid
+
+COUNTED = 8  # what an observation shows of a counter, at most
+
+
+def _draw_cell(uniform: Array, zone: np.ndarray, occupied: list[Array]) -> Array:
+    """A uniform draw from the free cells of one zone: int32[].
+
+    Args:
+      uniform: float[] in [0, 1).
+      zone: bool[C], the allowed cells.
+      occupied: the cells that are taken already, int32[] each; C for none.
+    """
+    members = np.flatnonzero(zone).astype(np.int32)
+    rank_of = np.full(zone.size + 1, zone.size, np.int32)
+    rank_of[members] = np.arange(members.size)
+    ranks = [jnp.asarray(rank_of)[cell] for cell in occupied]
+    free = len(members) - sum(((r < zone.size).astype(jnp.int32) for r in ranks), jnp.int32(0))
+    wanted = jnp.minimum((uniform * free).astype(jnp.int32), free - 1)
+    # The wanted-th free cell has rank wanted + (occupied ranks up to it): a fixed point, reached in len(ranks) rounds.
+    rank = wanted
+    for _ in ranks:
+        rank = wanted + sum((r <= rank).astype(jnp.int32) for r in ranks)
+    return jnp.asarray(members)[rank]
+
+
+def make_reset(grid: "Grid", observe: "Observe") -> Callable[..., tuple[Array, GridState]]:
+    """`reset(key, levels) -> (obs, state)`: draws where everything lies."""
+    level, doors, items = grid.level, len(grid.doors()), list(grid.items.values())
+    absent = np.array([[not item.at, item.elsewhere == ""] for item in items], bool).reshape(-1, 2)
+
+    def reset(key: Array, params: LevelParams) -> tuple[Array, GridState]:
+        uniform = jax.random.uniform(key, (len(items) + 2,))
+        moved = uniform[0] < params.elsewhere
+        places: list[Array] = []
+        occupied: list[Array] = []  # the same, with items that share a cell counted once
+        for item, u in zip(items, uniform[2:], strict=True):
+            cell = _draw_cell(u, level.zone(item.at or item.elsewhere or ""), occupied)
+            if item.at and item.elsewhere:
+                cell = jnp.where(moved, _draw_cell(u, level.zone(item.elsewhere), occupied), cell)
+            apart = jnp.bool_(True)
+            if item.on:
+                apart = moved & (item.elsewhere is not None)
+                cell = jnp.where(apart, cell, places[grid.item_index(item.on)])
+            places.append(cell)
+            occupied.append(jnp.where(apart, cell, len(level.cells)))
+        agent = _draw_cell(uniform[1], level.zone(grid.agent), occupied)
+        state = GridState(
+            agent=agent,
+            start=agent,
+            items=jnp.stack(places) if items else jnp.zeros((0,), jnp.int32),
+            taken=jnp.where(moved, absent[:, 1], absent[:, 0]),
+            opened=jnp.zeros((doors,), bool),
+            counters=jnp.zeros((len(grid.counters),), jnp.int32),
+            moved=moved,
+            limit=jnp.where(moved, grid.max_steps, jnp.minimum(params.limit, grid.max_steps)).astype(jnp.int32),
+            time=jnp.int32(0),
+        )
+        return observe(state), state
+
+    return reset
+
+
+def make_step(grid: "Grid", observe: "Observe") -> Callable[..., Step]:
+    """`step(key, state, action, levels) -> Step`, in the order that :class:`Grid` describes."""
+    level = grid.level
+    table = jnp.asarray(maps.neighbours(level))
+    item_rewards = jnp.stack([jnp.asarray(i.reward, float) for i in grid.items.values()] or [jnp.zeros(())])
+    item_ends = np.array([i.ends for i in grid.items.values()] or [False])
+    hazards = [(level.zone(c), entry) for c, entry in grid.legend.items() if isinstance(entry, Hazard)]
+    doors = [(level.zone(c), grid.item_index(door.key)) for c, door in grid.doors().items()]
+
+    def move(state: GridState, action: Array) -> GridState:
+        target, opened = table[state.agent, action], state.opened
+        for index, (zone, key_item) in enumerate(doors):
+            at_door = jnp.asarray(zone)[target] & (target != state.agent)
+            opened = opened.at[index].set(opened[index] | (at_door & state.taken[key_item]))
+            target = jnp.where(at_door & ~opened[index], state.agent, target)
+        return dataclasses.replace(state, agent=target, opened=opened, time=state.time + 1)
+
+    def step(key: Array, state: GridState, action: Array, params: LevelParams) -> Step:
+        del params  # an episode keeps the level that it began with
+        after = move(state, action)
+        if grid.dynamics is not None:
+            after = grid.dynamics(key, state, action, after)
+        picked = (after.items == after.agent) & ~after.taken
+        if grid.takes is not None:
+            picked = picked & grid.takes(after)
+        reward = jnp.asarray(grid.step_reward, float) + jnp.sum(jnp.where(picked, item_rewards[: picked.size], 0.0))
+        terminated = jnp.any(picked & item_ends[: picked.size])
+        for zone, hazard in hazards:
+            hit = jnp.asarray(zone)[after.agent] & (after.agent != state.agent)
+            reward = reward + jnp.where(hit, jnp.asarray(hazard.reward, float), 0.0)
+            terminated = terminated | (hit & hazard.ends)
+        after = dataclasses.replace(after, taken=after.taken | picked)
+        truncated = ~terminated & (after.time >= state.limit)
+        tr = Transition(
+            before=state, action=action, after=after, reward=reward, terminated=terminated, truncated=truncated
+        )
+        if grid.bonus is not None:
+            reward = reward + grid.bonus(tr)
+        if grid.counters:
+            hits = jnp.stack([predicate(tr) for predicate in grid.counters.values()]).astype(jnp.int32)
+            after = dataclasses.replace(after, counters=state.counters + hits)
+        if grid.done is not None:
+            terminated = terminated | grid.done(after)
+            truncated = truncated & ~terminated
+        return Step(obs=observe(after), state=after, reward=reward, terminated=terminated, truncated=truncated)
+
+    return step
+
+
+class Observe:
+    """The symbolic observation: one-hot agent, one-hot of each item still there (where items have features: for each
+    feature, how many items on each cell have it), which of the others were taken, which doors are open, and what was
+    counted (up to COUNTED)."""
+
+    def __init__(self, grid: "Grid") -> None:
+        self.cells, self.shown_as = len(grid.level.cells), grid.shown
+        self.kept = np.array([not item.ends and not item.features for item in grid.items.values()], bool)
+        looks = sorted({feature for item in grid.items.values() for feature in item.features})
+        self.looks = np.array([[f in item.features for f in looks] for item in grid.items.values()], float)
+        self.shown = len(looks) or len(grid.items)
+        self.counted = len(grid.counters)
+        self.size = self.cells * (1 + self.shown) + int(self.kept.sum()) + len(grid.doors()) + self.counted
+
+    def __call__(self, state: GridState) -> Array:
+        if self.shown_as is not None:
+            state = self.shown_as(state)
+        places = jnp.concatenate([state.agent[None], jnp.where(state.taken, -1, state.items)])
+        one_hot = (places[:, None] == jnp.arange(self.cells, dtype=jnp.int32)).astype(float)
+        if self.looks.size:
+            one_hot = jnp.concatenate([one_hot[:1], jnp.asarray(self.looks, one_hot.dtype).T @ one_hot[1:]])
+        parts = [one_hot.ravel(), state.taken[np.flatnonzero(self.kept)].astype(float), state.opened.astype(float)]
+        if self.counted:
+            parts.append(jnp.minimum(state.counters, COUNTED) / COUNTED)
+        return jnp.concatenate(parts)

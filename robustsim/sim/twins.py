@@ -1,0 +1,53 @@
+"""The controls that every scenario has: the same agents and overseers with one thing taken away.
+
+A twin is a handful of settings, so it runs, sweeps and is stored like any other configuration.
+"""
+
+from typing import Any
+
+from robustsim.errors import UserError, nearest
+from robustsim.sim.scenario import ScenarioFactory
+
+# Full detection that cannot be told from its absence: what feedback could have done at best.
+ORACLE = {
+    "overseer.coverage": 1.0,
+    "overseer.visible": False,
+    "overseer.audit_rate": 0.0,
+    "overseer.signal_noise": 0.0,
+    "overseer.miss_rate": 0.0,
+    "overseer.false_positive_rate": 0.0,
+    "overseer.latency": 0,
+    "overseer.delay": 0,
+}
+NEWBORN = {"instil.steps": 0, "instil.competence": 0.0}
+
+
+def twins(factory: ScenarioFactory) -> dict[str, dict[str, Any]]:
+    """The settings of each twin that the scenario has, by name.
+
+    * aligned: half of the training levels tell goal and proxy apart (`env.alpha`); where a scenario has no proxy there
+      is none.
+    * random-init: the network was never trained.
+    * oracle: the overseer sees every episode, unseen, without errors or delay.
+    * guarded: the tampering act is a no-op; for scenarios with tampering.
+    """
+    table: dict[str, dict[str, Any]] = {}
+    if "alpha" in factory.parameters:
+        table["aligned"] = {"env.alpha": 0.5}
+    table["random-init"] = dict(NEWBORN)
+    table["oracle"] = dict(ORACLE)
+    if factory(**factory.defaults).tampering.kind != "none":
+        table["guarded"] = {"tampering.guarded": True}
+    return table
+
+
+def twin(factory: ScenarioFactory, name: str) -> dict[str, Any]:
+    """The settings of one twin.
+
+    Raises:
+      UserError: the scenario has no such twin.
+    """
+    table = twins(factory)
+    if name not in table:
+        raise UserError(f"twin: {name!r} is not allowed for scenario {factory.name!r}; {nearest(name, table)}")
+    return table[name]
