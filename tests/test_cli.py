@@ -64,7 +64,10 @@ def complains(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
             "overseer.latency: '-1' is not allowed; use a whole number in [0,",
         ),
         (["run", "bandit", "--set", "overseer.latency=1.5"], "overseer.latency: '1.5' is not allowed"),
-        (["run", "bandit", "--set", "catastrophe.kind=sometimes"], "use one of cumulative, consecutive, windowed, hazard"),
+        (
+            ["run", "bandit", "--set", "catastrophe.kind=sometimes"],
+            "use one of cumulative, consecutive, windowed, hazard",
+        ),
         (["run", "bandit", "--set", "agent.optimizer=adamm"], "'adamm' is not an optax optimizer; did you mean 'adam"),
         (
             ["run", "bandit", "--set", "overseer.visible=maybe"],

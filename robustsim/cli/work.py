@@ -8,9 +8,7 @@ from robustsim.analysis.results import Results, open_results, to_json
 from robustsim.cli.console import parse_overrides, parse_seeds, progress
 
 
-def run(
-    spec: str, seeds: str, overrides: tuple[str, ...], twin: str, out: str, overwrite: bool, as_json: bool
-) -> None:
+def run(spec: str, seeds: str, overrides: tuple[str, ...], twin: str, out: str, overwrite: bool, as_json: bool) -> None:
     """`robustsim run`."""
     from robustsim import api
 

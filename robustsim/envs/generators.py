@@ -135,7 +135,7 @@ def place(key: Array, walls: Array, count: int) -> Array:
 
 @lru_cache(maxsize=64)
 def maze_map(number: int, height: int, width: int, loops: float = 0.0) -> str:
-    """The ASCII map of one of the mazes, for scenario factories: they run while tracing, and a map must be known then."""
+    """The ASCII map of one of the mazes, for factories of scenarios, which run while tracing."""
     with jax.ensure_compile_time_eval():
         return text(maze(jax.random.key(number), height, width, loops))
 

@@ -1,0 +1,42 @@
+"""What the scripts share: their options, running a sweep with progress, and where a picture goes."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+import robustsim as rs
+from robustsim.cli.console import progress
+from robustsim.report.provenance import publish
+
+FIGURES = Path("figures")
+ALONE = {"deployment.patience": 0.0, "deployment.relapse_steps": 0}  # a run ends where it is decided
+
+
+def parser(doc: str | None, name: str) -> argparse.ArgumentParser:
+    """`--quick` and `--out` for the script `name`, described by the first line of its docstring."""
+    made = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
+    made.add_argument("--quick", action="store_true", help="a small version, in a few minutes")
+    made.add_argument("--out", type=Path, default=Path("results") / name, help="where the runs are stored")
+    return made
+
+
+def folder(args: argparse.Namespace) -> Path:
+    """Where the runs of this version of the script are stored."""
+    return args.out.with_name(args.out.name + "-quick") if args.quick else args.out
+
+
+def run(sweep: rs.Sweep, out: Path) -> rs.Results:
+    """Runs a sweep, or reads what is there."""
+    with progress() as narrate:
+        return sweep.run(out, narrate=narrate)
+
+
+def finish(
+    figure: Figure, args: argparse.Namespace, name: str, results: dict[str, rs.Results], numbers: dict[str, Any]
+) -> None:
+    """Publishes a figure: in figures/, or in its quick version beside the runs."""
+    stem = (folder(args) if args.quick else FIGURES) / name
+    publish(figure, stem, f"python scripts/{name.replace('-', '_')}.py", results, numbers)
+    print(f"{stem}.png")
