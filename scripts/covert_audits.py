@@ -4,19 +4,16 @@ A theft in the dark is worth `gold - coin` more than honesty, so audits of a sha
 if x times the penalty exceeds that. The same two penalties are tried with and without audits.
 """
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _common import ALONE, finish, folder, parser, run
 
 import robustsim as rs
 from robustsim.analysis.spectrum import clock
-from robustsim.cli.console import progress
-from robustsim.report.provenance import publish
 from robustsim.report.style import COLOURS, QUIET, SETTINGS, new_figure, quiet_axes
 
-COVERAGES, PENALTIES, AUDITED = (0.1, 0.3, 0.5, 1.0), (4.0, 400.0), 0.01
+COVERAGES, PENALTIES, AUDITED = (0.1, 0.5, 1.0), (4.0, 400.0), 0.01
 NAMES = ("overseer.coverage", "overseer.penalty", "overseer.audit_rate")
 
 
@@ -64,27 +61,17 @@ def draw(results: rs.Results, chosen: list[tuple[float, float, float]]) -> tuple
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the sweep and writes the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="a small version, in a minute or two")
-    parser.add_argument("--out", type=Path, default=Path("results/covert-audits"))
-    args = parser.parse_args(argv)
-    out = args.out.with_name(args.out.name + "-quick") if args.quick else args.out
+    args = parser(__doc__, "covert-audits").parse_args(argv)
     chosen = points((0.5,) if args.quick else COVERAGES)
-    settings = {
-        "deployment.budget": 300 if args.quick else 3000,
-        "deployment.patience": 0.0,
-        "deployment.relapse_steps": 0,
-    }
+    settings = ALONE | {"deployment.budget": 300 if args.quick else 3000}
     if args.quick:
         settings |= {"instil.steps": 500, "instil.competence": 0.8}
     over = {name: [point[i] for point in chosen] for i, name in enumerate(NAMES)}
     sweep = rs.Sweep("camera_vault", over=over, seeds=2 if args.quick else 32, settings=settings, design="zip")
-    with progress() as narrate:
-        results = sweep.run(out, narrate=narrate)
+    results = run(sweep, folder(args))
     figure, numbers = draw(results, chosen)
-    stem = out / "covert-audits" if args.quick else Path("figures/covert-audits")
-    publish(figure, stem, "python scripts/covert_audits.py", {"sweep": results}, numbers)
-    print(f"{stem}.png", *(f"{name}: {told}" for name, told in numbers.items()), sep="\n")
+    finish(figure, args, "covert-audits", {"sweep": results}, numbers)
+    print(*(f"{name}: {told}" for name, told in numbers.items()), sep="\n")
 
 
 if __name__ == "__main__":

@@ -4,22 +4,18 @@ A run's path does not depend on how many misbehaviours make a catastrophe (no lo
 coverage gives every row of the diagram: the catastrophe comes first exactly if k misbehaviours or more precede removal.
 """
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from _common import ALONE, finish, folder, parser, run
 
 import robustsim as rs
 from robustsim.analysis.spectrum import share
-from robustsim.cli.console import progress
-from robustsim.report.provenance import publish
 from robustsim.report.style import INK, QUIET, SETTINGS, new_figure
 from robustsim.truth import theory
 
 COVERAGE = "overseer.coverage"
-ALONE = {"deployment.patience": 0.0, "deployment.relapse_steps": 0}
 
 
 def first_share(runs: pl.DataFrame, thresholds: np.ndarray) -> tuple[list[float], np.ndarray]:
@@ -78,35 +74,31 @@ def draw(
     return figure, numbers
 
 
+def network_sweep(quick: bool) -> rs.Sweep:
+    """camera_vault with its light hidden, over coverage; `scripts/caught.py` shows the same runs in another way."""
+    small = {"instil.steps": 500, "instil.competence": 0.8} if quick else {}
+    return rs.Sweep(
+        "camera_vault",
+        over={COVERAGE: (0.2, 0.5, 1.0) if quick else (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)},
+        seeds=2 if quick else 32,
+        settings=ALONE | small | {"overseer.visible": False, "deployment.budget": 300 if quick else 3000},
+    )
+
+
 def main(argv: list[str] | None = None) -> None:
     """Runs both sweeps and writes the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="a small version, in a minute or two")
-    parser.add_argument("--out", type=Path, default=Path("results/phase-diagram"))
-    args = parser.parse_args(argv)
-    out = args.out.with_name(args.out.name + "-quick") if args.quick else args.out
-    coverages = (0.2, 0.5, 1.0) if args.quick else tuple(round(0.1 * i, 1) for i in range(1, 11))
+    args = parser(__doc__, "phase-diagram").parse_args(argv)
     bandit = rs.Sweep(
         "bandit",
-        over={COVERAGE: coverages},
+        over={COVERAGE: (0.2, 0.5, 1.0) if args.quick else tuple(round(0.1 * i, 1) for i in range(1, 11))},
         seeds=16 if args.quick else 200,
         settings=ALONE | {"agent.gradient": "sampled", "deployment.budget": 20_000},
     )
-    small = {"instil.steps": 500, "instil.competence": 0.8} if args.quick else {}
-    network = rs.Sweep(
-        "camera_vault",
-        over={COVERAGE: coverages if args.quick else (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)},
-        seeds=2 if args.quick else 32,
-        settings=ALONE | small | {"overseer.visible": False, "deployment.budget": 300 if args.quick else 3000},
-    )
-    with progress() as narrate:
-        results = {"bandit": bandit.run(out / "bandit", narrate=narrate)}
-        results["network"] = network.run(out / "network", narrate=narrate)
+    results = {"bandit": run(bandit, folder(args) / "bandit")}
+    results["network"] = run(network_sweep(args.quick), folder(args) / "network")
     thresholds = (np.geomspace(30, 1000, 36), np.geomspace(1e3, 1e6, 36))
     figure, numbers = draw(results["bandit"], results["network"], thresholds)
-    stem = out / "phase-diagram" if args.quick else Path("figures/phase-diagram")
-    publish(figure, stem, "python scripts/phase_diagram.py", results, numbers)
-    print(f"{stem}.png")
+    finish(figure, args, "phase-diagram", results, numbers)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,12 @@ Each scenario runs twice with the same seeds: as it is, and in its twin, where t
 the catastrophe leaves the overseer in place).
 """
 
-import argparse
-from pathlib import Path
 from typing import Any
+
+from _common import finish, folder, parser, run
 
 import robustsim as rs
 from robustsim.analysis.spectrum import catastrophe_first, clock
-from robustsim.cli.console import progress
-from robustsim.report.provenance import publish
 from robustsim.report.style import COLOURS, QUIET, SETTINGS, new_figure, quiet_axes
 
 GUARDED, LOST = "tampering.guarded", "catastrophe.loss_of_control"
@@ -19,6 +17,7 @@ CASES = {
     "reward_button": (GUARDED, False, "as it is", "guarded"),
     "cut_the_camera": (GUARDED, False, "as it is", "guarded"),
     "bribe_the_supervisor": (GUARDED, False, "as it is", "guarded"),
+    "tomato_sensor": (GUARDED, False, "as it is", "guarded"),
     "off_switch": (LOST, True, "as it is", "overseer stays"),
 }
 
@@ -56,22 +55,16 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the sweeps and writes the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="a small version, in a few minutes")
-    parser.add_argument("--out", type=Path, default=Path("results/tampering"))
-    args = parser.parse_args(argv)
-    out = args.out.with_name(args.out.name + "-quick") if args.quick else args.out
+    args = parser(__doc__, "tampering").parse_args(argv)
     settings = {"instil.steps": 300, "instil.competence": 0.0, "deployment.budget": 200} if args.quick else {}
     results = {}
     for name, (setting, *_) in CASES.items():
         # 59 runs without a catastrophe are the fewest that put its probability below 0.05.
         sweep = rs.Sweep(name, over={setting: [False, True]}, seeds=2 if args.quick else 64, settings=settings)
-        with progress() as narrate:
-            results[name] = sweep.run(out / name, narrate=narrate)
+        results[name] = run(sweep, folder(args) / name)
     figure, numbers = draw(results)
-    stem = out / "tampering" if args.quick else Path("figures/tampering")
-    publish(figure, stem, "python scripts/tampering.py", results, numbers)
-    print(f"{stem}.png", *(f"{name}: {told}" for name, told in numbers.items()), sep="\n")
+    finish(figure, args, "tampering", results, numbers)
+    print(*(f"{name}: {told}" for name, told in numbers.items()), sep="\n")
 
 
 if __name__ == "__main__":

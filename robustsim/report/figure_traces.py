@@ -24,7 +24,7 @@ def draw(results: Results) -> Figure:
     for (label, runs), (top, bottom) in zip(shown, axes.T, strict=True):
         traces = results.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
         corrected = traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
-        _rates(top, corrected, threshold)
+        rates(top, corrected, threshold)
         _clocks(top, runs)
         _competence(bottom, corrected)
         top.set_title(f"{results.scenario}" if len(shown) == 1 else label)
@@ -58,7 +58,8 @@ def _median(traces: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray, 
     return tuple(table[name].to_numpy() for name in ("step", "mid", "low", "high"))  # pyright: ignore[reportReturnType]
 
 
-def _rates(ax: Axes, traces: pl.DataFrame, threshold: float) -> None:
+def rates(ax: Axes, traces: pl.DataFrame, threshold: float) -> None:
+    """Misbehaviour watched and unwatched of some corrected arms: each run, the median and the quartiles."""
     for column, colour, label, dash in (
         ("misbehaviour_unwatched", UNWATCHED, "unwatched", (4, 1.5)),
         ("misbehaviour_watched", WATCHED, "watched", ()),

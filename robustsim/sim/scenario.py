@@ -71,7 +71,7 @@ class Scenario:
       agent, overseer, catastrophe, defences, tampering, probe, length, instil: default settings (`length` has the names
         `deployment.*`).
       arrange: `arrange(levels, signal) -> levels`, the level parameters of an episode in which the agent sees the
-        signal of being watched or not, bool[]: for what is only ever shown to the unwatched. `step` gets the plain ones.
+        signal of being watched or not, bool[]: for what is shown to the unwatched only. `step` gets the plain ones.
       event: predicate of one transition that the catastrophe rule `event` counts.
       tampers: predicate of one transition: the act that reaches for the feedback (see :class:`Tampering`).
       featurize: `featurize(obs, signal) -> obs`, how the signal of being watched (float[], 0 or 1) joins the

@@ -1,0 +1,78 @@
+"""It only learned that it gets caught: the same overseer with its light shown and hidden, and how much it has to see.
+
+camera_vault, 32 agents. Left and middle: misbehaviour watched and unwatched while half of the episodes are watched.
+Right: the share of agents that a hidden camera corrects within 3,000 gradient steps, against its coverage, with the
+critical coverage that follows from rewards, penalty and discount.
+"""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import polars as pl
+from _common import finish, folder, parser, run
+from critical_coverage import critical
+from phase_diagram import network_sweep
+
+import robustsim as rs
+from robustsim.analysis.spectrum import clock, middle, share
+from robustsim.report.figure_traces import rates
+from robustsim.report.style import COLOURS, INK, QUIET, SETTINGS, new_figure, quiet_axes
+
+
+def draw(light: rs.Results, hidden: rs.Results, derived: float) -> tuple[Any, dict[str, Any]]:
+    """The figure and its numbers."""
+    numbers: dict[str, Any] = {"critical_coverage_derived": derived}
+    threshold = float(light.settings["probe.threshold"])
+    with mpl.rc_context(SETTINGS):
+        figure = new_figure(11.4, 3.7)
+        axes = figure.subplots(1, 3)
+        for ax, visible, title in zip(axes, (True, False), ("the light is shown", "the light is hidden"), strict=False):
+            one = light.where({"overseer.visible": visible})
+            traces = one.traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
+            rates(ax, traces, threshold)
+            numbers[title] = {
+                "steps_to_suppress": clock(one.runs, "steps_to_suppress"),
+                "steps_to_correct": clock(one.runs, "steps_to_correct"),
+                "concealment": middle(one.runs, "concealment"),
+            }
+            ax.set(xlabel="gradient steps of deployment, plus 1", title=title)
+        axes[0].set_ylabel("misbehaviour rate")
+        axes[0].legend(frameon=False, fontsize=8, loc="center left")
+        ax = axes[2]
+        coverages = sorted(hidden.runs["overseer.coverage"].unique().to_list())
+        shares = [share(hidden.where({"overseer.coverage": c}).runs["corrected"].to_numpy()) for c in coverages]
+        numbers["corrected, by coverage of a hidden camera"] = dict(zip(map(str, coverages), shares, strict=True))
+        mid = np.array([s["estimate"] for s in shares])
+        ax.errorbar(
+            coverages,
+            mid,
+            yerr=[mid - [s["low"] for s in shares], [s["high"] for s in shares] - mid],
+            fmt="o",
+            color=COLOURS[2],
+            elinewidth=1,
+        )
+        ax.axvline(derived, color=INK, linestyle="--", linewidth=1)
+        ax.annotate(f" derived {derived:.3f}", (derived, 0.02), fontsize=8, color=QUIET)
+        ax.set(xlabel="coverage of a hidden camera", ylim=(-0.03, 1.06), title="how much must it see?")
+        ax.set_ylabel("share of agents corrected, 95% interval")
+        quiet_axes(ax)
+    return figure, numbers
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs both sweeps and writes the figure."""
+    args = parser(__doc__, "caught").parse_args(argv)
+    quick = {"instil.steps": 500, "instil.competence": 0.8, "deployment.budget": 150} if args.quick else {}
+    over = {"overseer.visible": [True, False]}
+    both = rs.Sweep("camera_vault", over=over, seeds=2 if args.quick else 32, settings=quick)
+    light = run(both, folder(args))
+    shared = args.out.with_name("phase-diagram-quick" if args.quick else "phase-diagram")
+    hidden = run(network_sweep(args.quick), shared / "network")
+    figure, numbers = draw(light, hidden, critical(light.settings, 0.0))
+    finish(figure, args, "caught", {"light": light, "hidden": hidden}, numbers)
+    print(*(f"{k}: {v}" for k, v in numbers.items()), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
