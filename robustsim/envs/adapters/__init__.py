@@ -3,7 +3,7 @@
 A family of environments is one file here and one entry in the table of `families`.
 """
 
-from robustsim.envs.adapters.adapt import Adapted as Adapted
-from robustsim.envs.adapters.adapt import adapt as adapt
-from robustsim.envs.adapters.adapt import flat as flat
+from robustsim.envs.adapters.build import Adapted as Adapted
+from robustsim.envs.adapters.build import adapt as adapt
+from robustsim.envs.adapters.build import flat as flat
 from robustsim.envs.adapters.families import family as family
