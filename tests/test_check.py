@@ -144,7 +144,7 @@ def test_what_cannot_be_traced_is_named(name: str, parts: dict, complaint: str) 
 def test_an_environment_that_is_built_while_tracing_gets_a_hint() -> None:
     def build(size: float = 3.0) -> rs.Scenario:
         """A size that decides in Python."""
-        return scenario("inner")() if size > 2 else scenario("inner")()
+        return scenario("large" if size > 2 else "small")()
 
     factory = rs.scenario(build)
     with pytest.raises(UserError, match="build environments outside of the function"):

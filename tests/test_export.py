@@ -1,4 +1,4 @@
-"""The way back: a robustsim environment in gymnax's clothes gives the same transitions, and a loop for gymnax trains on it."""
+"""The way back: the same transitions through gymnax's interface, and a loop for gymnax trains on them."""
 
 import builtins
 from typing import Any
@@ -101,7 +101,7 @@ def test_a_foreign_environment_makes_the_round_trip() -> None:
 
 
 def learn(env: Any, params: Any, steps: int, envs: int = 16, length: int = 8) -> jax.Array:
-    """A small loop for any environment of gymnax: REINFORCE with a linear policy. Returns the rewards of each update."""
+    """A small loop for any environment of gymnax: REINFORCE, a linear policy. Returns each update's rewards."""
     size, num_actions = env.observation_space(params).shape[0], env.action_space(params).n
     optimizer = optax.adam(0.05)
     weights = jnp.zeros((size, num_actions))
@@ -110,7 +110,9 @@ def learn(env: Any, params: Any, steps: int, envs: int = 16, length: int = 8) ->
         obs, state, weights = carry
         action = jax.random.categorical(key, obs @ weights)
         keys = jax.random.split(key, envs)
-        after, state, reward, terminated, truncated, _ = jax.vmap(env.step, (0, 0, 0, None))(keys, state, action, params)
+        after, state, reward, terminated, truncated, _ = jax.vmap(env.step, (0, 0, 0, None))(
+            keys, state, action, params
+        )
         return (after, state, weights), (obs, action, reward, terminated | truncated)
 
     def update(carry: Any, key: Any) -> Any:

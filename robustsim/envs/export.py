@@ -28,17 +28,22 @@ def to_gymnax(environment: Environment, levels: Tree = None) -> tuple[Any, Any]:
     return exported(environment, levels), parameters(levels=levels, max_steps_in_episode=environment.max_steps)
 
 
+def _gymnax() -> tuple[Any, Any]:
+    try:
+        from gymnax.environments import environment, spaces
+    except ModuleNotFoundError as error:
+        raise UserError(f"to_gymnax needs {error.name}: pip install 'robustsim[gymnax]'") from None
+    if not hasattr(environment.Environment, "is_truncated"):
+        raise UserError("to_gymnax needs gymnax 1.0 or newer: pip install 'robustsim[gymnax]'")
+    return environment, spaces
+
+
 @functools.cache
 def _classes() -> tuple[Any, Any]:
     """The classes of environments and of their parameters, made when they are first used, for gymnax is optional."""
-    try:
-        from gymnax.environments import environment as base
-        from gymnax.environments import spaces
-    except ModuleNotFoundError as error:
-        raise UserError(f"to_gymnax needs {error.name}: pip install 'robustsim[gymnax]'") from None
-    if not hasattr(base.Environment, "is_truncated"):
-        raise UserError("to_gymnax needs gymnax 1.0 or newer: pip install 'robustsim[gymnax]'")
     from flax import struct
+
+    base, spaces = _gymnax()
 
     @struct.dataclass
     class ExportedParams(base.EnvParams):

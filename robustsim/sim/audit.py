@@ -1,4 +1,4 @@
-"""What a scenario's functions are as programs, and what happens in random play: the part of `check` for any environment."""
+"""The part of `check` for environments from elsewhere: a step as a program, and what happens in random play."""
 
 import time
 from collections.abc import Iterator
@@ -61,7 +61,8 @@ def audit(factory: ScenarioFactory, settings: Settings) -> Findings:
     except Exception as error:  # whatever a user's function raises becomes one line
         first = str(error).split("\n")[0]
         raise UserError(
-            f"scenario {factory.name!r}: fails where episodes run side by side (jax.vmap): {type(error).__name__}: {first}"
+            f"scenario {factory.name!r}: fails where episodes run side by side (jax.vmap): "
+            f"{type(error).__name__}: {first}"
         ) from error
     compiled = time.perf_counter()
     jax.block_until_ready(program(*args))

@@ -77,7 +77,8 @@ def _call(name: str, role: str, function: Callable[[], Any]) -> Any:
         ) from None
     except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):
         raise UserError(
-            f"scenario {name!r}: {role} gives NumPy, or a size, a value that is not known yet; use jax.numpy and fixed sizes"
+            f"scenario {name!r}: {role} gives NumPy, or a size, a value that is not known yet; "
+            "use jax.numpy and fixed sizes"
         ) from None
     except Exception as error:  # a user's function may raise anything; it becomes one line that names it
         first = str(error).split("\n")[0]

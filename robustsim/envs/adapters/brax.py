@@ -1,4 +1,4 @@
-"""brax: continuous actions, a `done` that is a float, and the time limit in a wrapper that sets `info["truncation"]`."""
+"""brax: continuous actions, a `done` that is a float, a time limit in a wrapper that sets `info["truncation"]`."""
 
 import copy
 from typing import Any

@@ -59,8 +59,8 @@ def adapt(
         constants that the environment may use as sizes.
       reset_key: `reset_key(key, levels) -> key`, the key that the environment resets with: for levels that come from
         the key alone, as a few fixed ones in training.
-      actions: the actions to choose from, one per row: int[n] of discrete ones, int[n, k] of k whole numbers, float[n, k]
-        of a vector. By default all of them, where they can be listed.
+      actions: the actions to choose from, one per row: int[n] of discrete ones, int[n, k] of k whole numbers,
+        float[n, k] of a vector. By default all of them, where they can be listed.
       render: `render(native state) -> uint8[H, W, 3]`, on the host; by default the family's own picture, if it has one.
       kind: the family, where it cannot be told from the classes: see `families.FAMILIES`.
 
@@ -154,14 +154,17 @@ def _trace(name: str, native: Native, action: Any, featurize: Featurize) -> tupl
     for role, value in (("reward", seen.reward), ("end of an episode", seen.terminated)):
         if value.size != 1:
             raise UserError(
-                f"adapt: {name}: the {role} has the shape {value.shape} and must be one number; join agents by a wrapper"
+                f"adapt: {name}: the {role} has the shape {value.shape} and must be one number; "
+                "join several agents by a wrapper"
             )
     if jax.tree.structure(first) != jax.tree.structure(second):
         raise UserError(f"adapt: {name}: a step returns a state of another structure than a reset")
     for (path, a), b in zip(jax.tree.leaves_with_path(first), jax.tree.leaves(second), strict=True):
         if a.shape != b.shape:
             where = jax.tree_util.keystr(path)
-            raise UserError(f"adapt: {name}: state{where} has the shape {a.shape} after a reset and {b.shape} after a step")
+            raise UserError(
+                f"adapt: {name}: state{where} has the shape {a.shape} after a reset and {b.shape} after a step"
+            )
     return jax.tree.map(_joined, first, second), obs.shape[0]
 
 

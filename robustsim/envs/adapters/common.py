@@ -51,10 +51,18 @@ class Native:
     render: Callable[[Tree], Any] | None = None
 
 
+def last(step: Any) -> tuple[Any, Any]:
+    """`(terminated, truncated)` of a step in the manner of dm_env: the world has ended where the discount is 0."""
+    ended = step.step_type == 2
+    return ended & (step.discount == 0), ended & (step.discount != 0)
+
+
 def no_params(kind: str, params: Any) -> None:
     """Refuses parameters where the family has none."""
     if params is not None:
-        raise UserError(f"adapt: params={params!r:.40} is not allowed: {kind} configures an environment when it is made")
+        raise UserError(
+            f"adapt: params={params!r:.40} is not allowed: {kind} configures an environment when it is made"
+        )
 
 
 def unwrap(

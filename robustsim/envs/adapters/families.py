@@ -1,4 +1,4 @@
-"""Which families there are, and how an environment's family is told from its classes alone: nothing is imported to look."""
+"""Which families there are, and how one is told from an environment's classes alone: nothing is imported to look."""
 
 from collections.abc import Callable
 from typing import Any

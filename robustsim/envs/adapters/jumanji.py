@@ -1,4 +1,4 @@
-"""jumanji: no parameters, the key lives in the state, and most environments report the time limit as the end of the world.
+"""jumanji: no parameters, the key lives in the state, and the time limit mostly passes for the end of the world.
 
 So the environment's own limit is put one step beyond ours, in a copy. What a masked action does is left to the
 environment: its own step handles actions that its mask forbids.
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from robustsim.envs.adapters.common import Actions, Native, Seen, Vector, inside, no_params, unwrap
+from robustsim.envs.adapters.common import Actions, Native, Seen, Vector, inside, last, no_params, unwrap
 
 
 def bind(env: Any, params: Any, max_steps: int) -> Native:
@@ -32,8 +32,7 @@ def bind(env: Any, params: Any, max_steps: int) -> Native:
     def step(key: Any, state: Any, action: Any, params: Any) -> Seen:
         del key, params
         state, after = env.step(state, action)
-        ended = after.step_type == 2
-        return Seen(after.observation, state, after.reward, ended & (after.discount == 0), ended & (after.discount != 0))
+        return Seen(after.observation, state, after.reward, *last(after))
 
     return Native(reset=reset, step=step, actions=_actions(env.action_spec))
 

@@ -1,4 +1,4 @@
-"""navix: no parameters, the key lives in the state, and the step after an ending resets: `_step` is the one that does not.
+"""navix: no parameters, the key lives in the state, and the step after an ending resets, which `_step` does not.
 
 The state here is the family's `Timestep`. Its `step_type` is 0 for a transition, 1 for the end of the time, 2 for the
 end of the world.

@@ -6,7 +6,7 @@ set to ours; its discount tells the end of the world from the end of the time.
 
 from typing import Any
 
-from robustsim.envs.adapters.common import Native, Seen, inside, unwrap
+from robustsim.envs.adapters.common import Native, Seen, inside, last, unwrap
 
 
 def bind(env: Any, params: Any, max_steps: int) -> Native:
@@ -24,8 +24,7 @@ def bind(env: Any, params: Any, max_steps: int) -> Native:
     def step(key: Any, state: Any, action: Any, params: Any) -> Seen:
         del key
         after = env.step(params, state, action)
-        ended = after.step_type == 2
-        return Seen(after.observation, after, after.reward, ended & (after.discount == 0), ended & (after.discount != 0))
+        return Seen(after.observation, after, after.reward, *last(after))
 
     chosen = limited(env.default_params() if params is None else params)
     return Native(
