@@ -1,6 +1,7 @@
 """Six families of foreign environments: each runs end to end, steps as its own, and never resets on its own."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -190,6 +191,14 @@ QUIET = {"gymnax": 0, "craftax": 0, "xminigrid": 1, "jumanji": [0, 1, 2, 3], "na
 SNAKE = Snake(5, 5)
 
 
+@functools.cache
+def prepared(family: str) -> tuple[Case, rs.Environment, Callable]:
+    """A case, adapted, with its compiled step: shared by the tests of one process, for compiling is what takes time."""
+    case = CASES[family]()
+    ours = adapted(case)
+    return case, ours, jax.jit(ours.step)
+
+
 def adapted(case: Case, **changes: Any) -> rs.Environment:
     return rs.adapt(case.env, case.params, **{"max_steps": LIMIT, "actions": case.actions, **changes})
 
@@ -208,9 +217,8 @@ def test_the_family_is_told_from_the_classes(family: str) -> None:
 @pytest.mark.parametrize("family", SLOWLY)
 def test_steps_are_the_family_s_own(family: str) -> None:
     """Up to the time limit, on the same keys."""
-    case = CASES[family]()
-    ours = adapted(case)
-    raw, step = jax.jit(case.raw), jax.jit(ours.step)
+    case, ours, step = prepared(family)
+    raw = jax.jit(case.raw)
     key = jax.random.key(3)
     obs, state = ours.reset(key, case.params)
     own_obs, native = case.reset(jax.random.split(key)[1])  # half of the key is for drawing parameters
@@ -234,9 +242,8 @@ def test_steps_are_the_family_s_own(family: str) -> None:
 
 @pytest.mark.parametrize("family", SLOWLY)
 def test_the_family_resets_at_the_limit_and_ours_does_not(family: str) -> None:
-    case = CASES[family]()
-    ours = adapted(case)
-    step, public = jax.jit(ours.step), jax.jit(case.public)
+    case, ours, step = prepared(family)
+    public = jax.jit(case.public)
     _, state = ours.reset(jax.random.key(0), case.params)
     _, native = case.reset(jax.random.split(jax.random.key(0))[1])
     for t in range(LIMIT):
@@ -276,11 +283,10 @@ def test_the_end_of_the_world_is_not_the_end_of_the_time(family: str) -> None:
 
 @pytest.mark.slow
 def test_death_in_craftax_ends_the_world() -> None:
-    case = of_craftax()
-    ours = adapted(case)
-    _, state = ours.reset(jax.random.key(0), None)
+    case, ours, step = prepared("craftax")
+    _, state = ours.reset(jax.random.key(0), case.params)
     dying = dataclasses.replace(state, native=state.native.replace(player_health=jnp.int32(0)))
-    after = jax.jit(ours.step)(jax.random.key(0), dying, jnp.int32(0), None)
+    after = step(jax.random.key(0), dying, jnp.int32(0), case.params)
     assert bool(after.terminated)
     assert not bool(after.truncated)
 
