@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from robustsim.api import geomspace as geomspace
     from robustsim.api import run as run
     from robustsim.api import twin as twin
+    from robustsim.api import to_gymnax as to_gymnax
     from robustsim.envs.adapters import adapt as adapt
     from robustsim.envs.gridworld import Door as Door
     from robustsim.envs.gridworld import Floor as Floor
@@ -76,6 +77,7 @@ _HOME = {
     "twin": "robustsim.api",
     "geomspace": "robustsim.api",
     "Sweep": "robustsim.api",
+    "to_gymnax": "robustsim.api",
     "Deployment": "robustsim.sim.scenario",
     "Instil": "robustsim.sim.scenario",
     "Probe": "robustsim.sim.scenario",

@@ -64,6 +64,29 @@ def run(
     return sweep.run(out, overwrite=overwrite, how=how, narrate=narrate)
 
 
+def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
+    """The training of a scenario as `(env, params)` of gymnax 1.0, for training loops that are written for it.
+
+    Episodes come from the training levels. The observation is what the scenario's agent sees: the light is part of it,
+    and on in the share `instil.watched` of the episodes. Rewards are the environment's own: there is no overseer.
+    `robustsim.envs.export.to_gymnax` does the same for an `Environment`.
+
+    Args:
+      scenario: what `load` returns or takes.
+      settings: dotted names with values that differ from the scenario's defaults.
+
+    Raises:
+      UserError: bad input, in one line, or gymnax is not installed.
+    """
+    from robustsim.envs import export
+    from robustsim.sim.loading import load
+    from robustsim.sim.seen import training_environment
+    from robustsim.sim.settings import resolve
+
+    factory = load(scenario)
+    return export.to_gymnax(*training_environment(factory, resolve(factory, settings or {})))
+
+
 @dataclass(frozen=True)
 class Sweep:
     """Some settings' values, times seeds.

@@ -1,5 +1,7 @@
 """Foreign environments: the same transitions as their own step, without auto-reset, and errors that explain."""
 
+import tomllib
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnax
@@ -10,7 +12,9 @@ import pytest
 
 import robustsim as rs
 from robustsim.envs import adapters
+from robustsim.envs.adapters.families import FAMILIES
 from robustsim.errors import UserError
+from robustsim.sim import loading
 
 
 @pytest.mark.parametrize("name", ["FourRooms-misc", "Catch-bsuite", "CartPole-v1", "MountainCar-v0"])
@@ -106,3 +110,20 @@ def test_what_cannot_be_adapted_says_why() -> None:
         rs.adapt(env, params, max_steps=0)
     with pytest.raises(UserError, match="did you mean 'gymnax'"):
         rs.adapt(env, params, max_steps=3, kind="gymnaz")
+
+
+def test_every_family_has_an_extra_that_a_failing_import_names(tmp_path: Path) -> None:
+    declared = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    extras = declared["optional-dependencies"]
+    for family in {name.partition("-")[0] for name in FAMILIES}:
+        assert family in extras
+        assert family in extras["envs"][0]
+        assert loading.EXTRAS[family] == family
+    path = tmp_path / "needs.py"
+    path.write_text(
+        "import robustsim as rs\n"
+        "raise ModuleNotFoundError('No module named navix', name='navix')\n"
+        "@rs.scenario\ndef needs() -> rs.Scenario:\n    '''Never reached.'''\n"
+    )
+    with pytest.raises(UserError, match=r"pip install 'robustsim\[navix\]'"):
+        rs.load(str(path))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from robustsim.errors import UserError
+from robustsim.sim.audit import audit
 from robustsim.sim.lifted import as_arrays, initialise, key_of, look, precision, stack
 from robustsim.sim.scenario import Scenario, ScenarioFactory
 from robustsim.sim.settings import Settings, env_values
@@ -33,7 +34,7 @@ def _check_scenario(factory: ScenarioFactory, settings: Settings) -> None:
         seen = _call(name, "env.observe", lambda: env.observe(state))  # noqa: B023
         _wants(name, "env.observe", seen, (env.observation_size,), "float")
         step = _call(name, "env.step", lambda: env.step(jax.random.key(0), state, jnp.int32(0), levels))  # noqa: B023
-        _same_structure(name, "the states of env.reset and env.step", state, step.state)
+        _same_structure(name, "the states of env.reset and env.step", state, step.state, types=True)
         _wants(name, "env.step: the observation", step.obs, (env.observation_size,), "float")
         _wants(name, "env.step: the reward", step.reward, (), "float")
         _wants(name, "env.step: terminated", step.terminated, (), "bool")
@@ -74,6 +75,11 @@ def _call(name: str, role: str, function: Callable[[], Any]) -> Any:
         raise UserError(
             f"scenario {name!r}: {role} branches in Python on a value that is not known yet; use jnp.where"
         ) from None
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):
+        raise UserError(
+            f"scenario {name!r}: {role} gives NumPy, or a size, a value that is not known yet; "
+            "use jax.numpy and fixed sizes"
+        ) from None
     except Exception as error:  # a user's function may raise anything; it becomes one line that names it
         first = str(error).split("\n")[0]
         raise UserError(f"scenario {name!r}: {role} fails: {type(error).__name__}: {first}") from error
@@ -90,15 +96,15 @@ def _wants(name: str, role: str, value: Any, shape: tuple[int, ...], kind: str) 
         raise UserError(f"scenario {name!r}: {role}: returned {got} ({sizes}); it must return {wanted}")
 
 
-def _same_structure(name: str, role: str, a: Any, b: Any) -> None:
-    def signature(tree: Any) -> Any:
-        return jax.tree.structure(tree), [
-            (jnp.shape(x), jnp.asarray(x).dtype if not hasattr(x, "dtype") else x.dtype) for x in jax.tree.leaves(tree)
-        ]
-
-    first, second = signature(a), signature(b)
-    if first[0] != second[0] or [s for s, _ in first[1]] != [s for s, _ in second[1]]:
-        raise UserError(f"scenario {name!r}: {role} differ in structure or shape; they must be the same")
+def _same_structure(name: str, role: str, a: Any, b: Any, types: bool = False) -> None:
+    if jax.tree.structure(a) != jax.tree.structure(b):
+        raise UserError(f"scenario {name!r}: {role} differ in structure; they must be the same")
+    for (path, x), y in zip(jax.tree.leaves_with_path(a), jax.tree.leaves(b), strict=True):
+        kinds = [leaf.dtype if hasattr(leaf, "dtype") else jnp.asarray(leaf).dtype for leaf in (x, y)]
+        if jnp.shape(x) != jnp.shape(y) or (types and kinds[0] != kinds[1]):
+            found = " and ".join(f"{kind}{list(jnp.shape(leaf))}" for kind, leaf in zip(kinds, (x, y), strict=True))
+            where = jax.tree_util.keystr(path) or "the value"
+            raise UserError(f"scenario {name!r}: {role} differ in shape or type at {where}: {found}; use one")
 
 
 class Report(NamedTuple):
@@ -113,7 +119,7 @@ EPISODES = 512
 
 
 def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
-    """Looks a scenario over: shapes first, then random play in both distributions.
+    """Looks a scenario over: shapes first, then the program of a step and random play, then both distributions.
 
     Raises:
       UserError: as :func:`check_shapes`.
@@ -121,6 +127,7 @@ def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
     scenario = factory(**env_values(settings))
     with precision(scenario.precision):
         check_shapes(factory, settings)
+        problems, notes, facts = audit(factory, settings)
         numbers = stack([as_arrays(settings)])
         keys = np.stack([key_of(factory.name, "check", 0)])
         agents = initialise(factory, numbers, keys)
@@ -151,7 +158,6 @@ def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
                 EPISODES,
             )
         )
-    problems, notes, facts = [], [], {}
     for phase, counts in seen.items():
         episodes = int(counts.episodes.sum())
         facts[f"{phase}: episodes where it can be avoided"] = f"{counts.decisions.sum() / episodes:.3f}"

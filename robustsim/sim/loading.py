@@ -12,7 +12,8 @@ from robustsim.errors import UserError, nearest
 from robustsim.sim import scenario as scenarios
 from robustsim.sim.scenario import ScenarioFactory
 
-EXTRAS = {"gymnax": "envs"}  # foreign packages, and the extra that brings them
+FOREIGN = ("gymnax", "craftax", "xminigrid", "jumanji", "navix", "brax")
+EXTRAS = {name: name for name in FOREIGN} | {"six": "gymnax"}  # foreign packages, and the extra that brings them
 
 
 def load(spec: "str | ScenarioFactory") -> ScenarioFactory:

@@ -160,7 +160,9 @@ class ScenarioFactory:
             raise
         except Exception as error:  # whatever a user's function raises becomes one line that names it
             first = str(error).split("\n")[0]
-            raise UserError(f"scenario {self.name!r}: fails: {type(error).__name__}: {first}") from error
+            # Without importing JAX to look: an environment that is built while tracing is the usual cause.
+            hint = "; build environments outside of the function" if "Tracer" in type(error).__name__ else ""
+            raise UserError(f"scenario {self.name!r}: fails: {type(error).__name__}: {first}{hint}") from error
         if not isinstance(scenario, Scenario):
             raise UserError(
                 f"scenario {self.name!r}: returned {type(scenario).__name__}; it must return rs.Scenario(...)"

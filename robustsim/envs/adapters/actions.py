@@ -1,0 +1,61 @@
+"""Foreign actions as one whole number, 0..n-1, which is what the agents here choose."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from robustsim.envs.adapters.common import Actions, Vector
+from robustsim.errors import UserError
+
+MOST = 1000  # combinations that are listed without being asked for
+
+
+def choice(name: str, actions: Actions, given: Any) -> tuple[int, Callable[[Any], Any]]:
+    """How many actions there are, and `choose(action) -> native action`.
+
+    Args:
+      name: of the environment, for errors.
+      actions: what the environment takes.
+      given: the user's table, one native action per row; None for all of them.
+
+    Raises:
+      UserError: a table of the wrong shape, or that is missing where there is no list of all actions.
+    """
+    row = _row(actions)
+    if given is not None:
+        table = np.asarray(given)
+        if table.ndim != len(row) + 1 or table.shape[1:] != row or not len(table):
+            raise UserError(f"adapt: actions has the shape {table.shape}; {name} needs {_wanted(actions)}")
+        _in_range(name, actions, table)
+        table = table.astype(actions.dtype if isinstance(actions, Vector) else np.int32)
+    elif isinstance(actions, int):
+        return actions, lambda action: action
+    elif isinstance(actions, Vector):
+        raise UserError(f"adapt: {name} has no discrete actions; give it some: actions= {_wanted(actions)}")
+    else:
+        if math.prod(actions) > MOST:
+            raise UserError(
+                f"adapt: {name} has {math.prod(actions):,} combinations of actions, more than {MOST:,}; "
+                f"choose some: actions= {_wanted(actions)}"
+            )
+        table = np.stack(np.unravel_index(np.arange(math.prod(actions)), actions), -1).astype(np.int32)
+    return len(table), lambda action: jnp.asarray(table)[action]
+
+
+def _row(actions: Actions) -> tuple[int, ...]:
+    if isinstance(actions, Vector):
+        return actions.shape
+    return () if isinstance(actions, int) else (len(actions),)
+
+
+def _wanted(actions: Actions) -> str:
+    kind = np.dtype(actions.dtype).name if isinstance(actions, Vector) else "int"
+    return f"{kind}[{', '.join(['n', *map(str, _row(actions))])}], one action per row"
+
+
+def _in_range(name: str, actions: Actions, table: np.ndarray) -> None:
+    if not isinstance(actions, Vector) and ((table < 0) | (table >= np.asarray(actions))).any():
+        raise UserError(f"adapt: actions has entries outside of what {name} takes: 0 up to, not including, {actions}")

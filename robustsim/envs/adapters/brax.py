@@ -1,0 +1,38 @@
+"""brax: continuous actions, a `done` that is a float, a time limit in a wrapper that sets `info["truncation"]`."""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from robustsim.envs.adapters.common import Native, Seen, Vector, inside, no_params, unwrap
+
+FAR = 2**30  # in the wrapper's own steps, of which one of ours may take several
+
+
+def bind(env: Any, params: Any, max_steps: int) -> Native:
+    """Binds an environment of brax; its auto-reset wrapper is taken off, wrappers of batches are refused."""
+    del max_steps  # the wrapper's limit only has to be out of the way
+    no_params("brax", params)
+
+    def limitless(wrapper: Any, inner: Any) -> Any:
+        # Kept, for it repeats actions.
+        mine = copy.copy(wrapper)
+        mine.env, mine.episode_length = inner, FAR
+        return mine
+
+    drop = {"AutoResetWrapper": inside, "EpisodeWrapper": limitless}
+    env = unwrap(env, "env", lambda innermost: innermost, drop=drop, refuse="vmap")
+
+    def reset(key: Any, params: Any) -> tuple[Any, Any]:
+        del params
+        start = env.reset(key)
+        return start.obs, start
+
+    def step(key: Any, state: Any, action: Any, params: Any) -> Seen:
+        del key, params
+        after = env.step(state, action)
+        cut = (after.info.get("truncation", np.zeros(())) > 0) | (after.info.get("time_out", np.zeros(())) > 0)
+        return Seen(after.obs, after, after.reward, (after.done > 0) & ~cut, (after.done > 0) & cut)
+
+    return Native(reset=reset, step=step, actions=Vector((int(env.action_size),), np.float32))

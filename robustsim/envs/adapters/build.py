@@ -1,0 +1,189 @@
+"""A foreign environment, bound by its family, as a robustsim environment."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from robustsim.envs.adapters.actions import choice
+from robustsim.envs.adapters.common import Native, Seen
+from robustsim.envs.adapters.families import FAMILIES, family
+from robustsim.envs.protocol import Environment
+from robustsim.errors import UserError, nearest
+from robustsim.pytree import pytree
+from robustsim.types import Array, Step, Tree
+
+Featurize = Callable[[Any], Array]
+
+
+@pytree
+class Adapted:
+    """A foreign state with what was seen of it last. Predicates reach the foreign state as `tr.after.native`."""
+
+    native: Tree  # what the family's own step takes
+    params: Tree  # the environment's parameters in this episode; None where they are fixed
+    obs: Array  # float[observation_size]
+    time: Array  # int32[], environment steps since the reset
+
+
+def flat(obs: Any) -> Array:
+    """Any observation (array, scalar, dictionary, tuple) as one float vector."""
+    leaves = [jnp.asarray(leaf).astype(float).ravel() for leaf in jax.tree.leaves(obs)]
+    return jnp.concatenate(leaves) if leaves else jnp.zeros((0,))
+
+
+def adapt(
+    env: Any,
+    params: Any = None,
+    *,
+    max_steps: int,
+    featurize: Featurize = flat,
+    draw: Callable[[Array, Tree], Any] | None = None,
+    reset_key: Callable[[Array, Tree], Array] | None = None,
+    actions: Any = None,
+    render: Callable[[Tree], Any] | None = None,
+    kind: str | None = None,
+) -> Environment:
+    """An environment of gymnax, craftax, xminigrid, jumanji, navix or brax as a robustsim environment.
+
+    The environment's own time limit gives way to `max_steps`, and its auto-reset is bypassed or refused.
+
+    Args:
+      env: an instance. It is not changed.
+      params: its parameters, where the family has any; None for the defaults.
+      max_steps: time limit of an episode in environment steps.
+      featurize: `featurize(observation) -> float[n]`; by default everything is flattened.
+      draw: `draw(key, levels) -> params`, the parameters of one episode, where levels (`train` and `deployment` of a
+        scenario) are a distribution over them. Without it levels are parameters, or None for `params`, which are then
+        constants that the environment may use as sizes.
+      reset_key: `reset_key(key, levels) -> key`, the key that the environment resets with: for levels that come from
+        the key alone, as a few fixed ones in training.
+      actions: the actions to choose from, one per row: int[n] of discrete ones, int[n, k] of k whole numbers,
+        float[n, k] of a vector. By default all of them, where they can be listed.
+      render: `render(native state) -> uint8[H, W, 3]`, on the host; by default the family's own picture, if it has one.
+      kind: the family, where it cannot be told from the classes: see `families.FAMILIES`.
+
+    Raises:
+      UserError: an unknown family, actions that cannot be listed, a time limit below 1, a wrapper that resets on its
+        own, a reward or an observation of the wrong shape, a state that changes its shape in a step.
+    """
+    chosen = family(env) if kind is None else kind
+    if chosen not in FAMILIES:
+        raise UserError(f"adapt: kind={chosen!r} is not allowed; {nearest(chosen, FAMILIES)}")
+    if max_steps < 1:
+        raise UserError(f"adapt: max_steps={max_steps} is not allowed; use a whole number of at least 1")
+    name = type(env).__name__
+    native = FAMILIES[chosen](env, params, max_steps)
+    if draw is not None and native.params is None:
+        raise UserError(f"adapt: draw is not allowed: {chosen} has no parameters to draw; use reset_key, or wrap reset")
+    num_actions, choose = choice(name, native.actions, actions)
+    template, size = _trace(name, native, choose(jnp.int32(0)), featurize)
+    shown = native.render if render is None else render
+
+    def settle(state: Tree) -> Tree:
+        return jax.tree.map(_as_type, state, template)
+
+    def episode(key: Array, levels: Any) -> Any:
+        if native.params is None or (draw is None and levels is None):
+            return None
+        own = native.limited(levels) if draw is None else native.limited(draw(key, levels))
+        if jax.tree.structure(own) != jax.tree.structure(native.params):
+            raise UserError(
+                f"adapt: an episode of {name} got parameters of another structure than params; sizes and other static "
+                "fields cannot differ between episodes"
+            )
+        return jax.tree.map(jnp.asarray, own)
+
+    def reset(key: Array, levels: Any) -> tuple[Array, Adapted]:
+        key_draw, key_reset = jax.random.split(key)
+        own = episode(key_draw, levels)
+        if reset_key is not None:
+            key_reset = reset_key(key_reset, levels)
+        obs, state = native.reset(key_reset, native.params if own is None else own)
+        state = Adapted(native=settle(state), params=own, obs=featurize(obs), time=jnp.int32(0))
+        return state.obs, state
+
+    def step(key: Array, state: Adapted, action: Array, levels: Any) -> Step:
+        del levels  # an episode keeps the parameters that it began with
+        own = native.params if state.params is None else state.params
+        seen = native.step(key, _copied(state.native), choose(action), own)
+        time = state.time + 1
+        after = Adapted(native=settle(seen.state), params=state.params, obs=featurize(seen.obs), time=time)
+        terminated = _scalar(seen.terminated).astype(bool)
+        truncated = _scalar(seen.truncated).astype(bool) | (time >= max_steps)
+        return Step(
+            obs=after.obs,
+            state=after,
+            reward=_scalar(seen.reward).astype(float),
+            terminated=terminated,
+            truncated=truncated & ~terminated,
+        )
+
+    return Environment(
+        reset=reset,
+        step=step,
+        observe=lambda state: state.obs,
+        observation_size=size,
+        num_actions=num_actions,
+        max_steps=max_steps,
+        render=None if shown is None else lambda state, lit: shown(state.native),
+    )
+
+
+def _trace(name: str, native: Native, action: Any, featurize: Featurize) -> tuple[Tree, int]:
+    """The types of a state, and the length of an observation, from one traced reset and step.
+
+    A leaf that a reset and a step give in two types gets the type that holds both.
+    """
+
+    def begin() -> tuple[Tree, Array]:
+        obs, state = native.reset(jax.random.key(0), native.params)
+        return state, featurize(obs)
+
+    def go(state: Tree) -> tuple[Tree, Seen]:
+        seen = native.step(jax.random.key(0), state, action, native.params)
+        return seen.state, seen._replace(state=None, obs=featurize(seen.obs))
+
+    first, obs = jax.eval_shape(begin)
+    second, seen = jax.eval_shape(go, first)
+    if len(obs.shape) != 1:
+        raise UserError(f"adapt: featurize returned an array of shape {obs.shape}; it must return a vector")
+    if seen.obs.shape != obs.shape:
+        raise UserError(f"adapt: {name}: observations of {obs.shape} after a reset and {seen.obs.shape} after a step")
+    for role, value in (("reward", seen.reward), ("end of an episode", seen.terminated)):
+        if value.size != 1:
+            raise UserError(
+                f"adapt: {name}: the {role} has the shape {value.shape} and must be one number; "
+                "join several agents by a wrapper"
+            )
+    if jax.tree.structure(first) != jax.tree.structure(second):
+        raise UserError(f"adapt: {name}: a step returns a state of another structure than a reset")
+    for (path, a), b in zip(jax.tree.leaves_with_path(first), jax.tree.leaves(second), strict=True):
+        if a.shape != b.shape:
+            where = jax.tree_util.keystr(path)
+            raise UserError(
+                f"adapt: {name}: state{where} has the shape {a.shape} after a reset and {b.shape} after a step"
+            )
+    return jax.tree.map(_joined, first, second), obs.shape[0]
+
+
+def _is_key(x: Any) -> bool:
+    return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
+def _joined(a: Any, b: Any) -> Any:
+    return a if _is_key(a) else jax.ShapeDtypeStruct(a.shape, jnp.promote_types(a.dtype, b.dtype))
+
+
+def _as_type(x: Any, wanted: Any) -> Array:
+    return x if _is_key(wanted) else jnp.asarray(x).astype(wanted.dtype)
+
+
+def _copied(state: Tree) -> Tree:
+    """New containers, for some environments write into the dictionaries of the state that they are given."""
+    return jax.tree.map(lambda x: x, state)
+
+
+def _scalar(x: Any) -> Array:
+    return jnp.asarray(x).reshape(())

@@ -1,0 +1,37 @@
+"""Which families there are, and how one is told from an environment's classes alone: nothing is imported to look."""
+
+from collections.abc import Callable
+from typing import Any
+
+from robustsim.envs.adapters import brax, craftax, gymnax, jumanji, navix, xminigrid
+from robustsim.envs.adapters.common import Native
+from robustsim.errors import UserError
+
+Bind = Callable[[Any, Any, int], Native]
+"""`bind(env, params, max_steps) -> Native`."""
+
+FAMILIES: dict[str, Bind] = {
+    "gymnax": gymnax.bind,
+    "gymnax-legacy": gymnax.bind,
+    "craftax": craftax.bind,
+    "xminigrid": xminigrid.bind,
+    "jumanji": jumanji.bind,
+    "navix": navix.bind,
+    "brax": brax.bind,
+}
+"""By the name of the package that defines the environment's base class."""
+
+
+def family(env: Any) -> str:
+    """The family of an environment: `gymnax` (1.0 and newer), `gymnax-legacy`, `craftax`, `xminigrid`, ...
+
+    Raises:
+      UserError: an environment of no known family.
+    """
+    for cls in type(env).__mro__:
+        root = cls.__module__.partition(".")[0]
+        if root in FAMILIES:
+            return "gymnax-legacy" if root == "gymnax" and not hasattr(env, "is_truncated") else root
+    raise UserError(
+        f"adapt: {type(env).__name__} (from {type(env).__module__}) is of no known family; known: {', '.join(FAMILIES)}"
+    )

@@ -1,0 +1,44 @@
+"""jumanji: no parameters, the key lives in the state, and the time limit mostly passes for the end of the world.
+
+So the environment's own limit is put one step beyond ours, in a copy. What a masked action does is left to the
+environment: its own step handles actions that its mask forbids.
+"""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from robustsim.envs.adapters.common import Actions, Native, Seen, Vector, inside, last, no_params, unwrap
+
+
+def bind(env: Any, params: Any, max_steps: int) -> Native:
+    """Binds an environment of jumanji; its auto-reset wrapper is taken off, wrappers of batches are refused."""
+    no_params("jumanji", params)
+
+    def core(innermost: Any) -> Any:
+        mine = copy.copy(innermost)
+        if "time_limit" in vars(mine):
+            mine.time_limit = max_steps + 1
+        return mine
+
+    env = unwrap(env, "_env", core, drop={"AutoResetWrapper": inside}, refuse="vmap")
+
+    def reset(key: Any, params: Any) -> tuple[Any, Any]:
+        del params
+        state, start = env.reset(key)
+        return start.observation, state
+
+    def step(key: Any, state: Any, action: Any, params: Any) -> Seen:
+        del key, params
+        state, after = env.step(state, action)
+        return Seen(after.observation, state, after.reward, *last(after))
+
+    return Native(reset=reset, step=step, actions=_actions(env.action_spec))
+
+
+def _actions(spec: Any) -> Actions:
+    if not hasattr(spec, "num_values"):
+        return Vector(tuple(spec.shape), spec.dtype)
+    sizes = np.asarray(spec.num_values)
+    return int(sizes) if sizes.ndim == 0 else tuple(int(n) for n in sizes.ravel())

@@ -1,0 +1,205 @@
+"""The part of `check` for environments from elsewhere: a step as a program, and what happens in random play."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from robustsim.errors import UserError
+from robustsim.pytree import pytree
+from robustsim.sim.lifted import as_arrays, key_of
+from robustsim.sim.scenario import Scenario, ScenarioFactory
+from robustsim.sim.settings import Settings, env_values
+from robustsim.sim.world import where
+from robustsim.types import Array, Transition
+
+EPISODES = 64
+STEPS = 256  # at most, of each episode
+LARGE = 20.0  # observations beyond this slow learning down
+
+
+class Findings(NamedTuple):
+    """Parts of a report of `check`."""
+
+    problems: list[str]
+    notes: list[str]
+    facts: dict[str, str]
+
+
+@pytree
+class Played:
+    """What happened in random play, over all episodes."""
+
+    ended: Array  # int32[], episodes that the world ended
+    cut: Array  # int32[], episodes that only the time ended
+    both: Array  # int32[], steps with both flags
+    length: Array  # float[], mean
+    largest: Array  # float[], of the absolute observations
+    finite: Array  # bool[], all rewards and observations
+    events: dict[str, Array]  # int32[], steps in which each predicate held
+
+
+def audit(factory: ScenarioFactory, settings: Settings) -> Findings:
+    """Looks at the traced program of one step for what it should not do, then plays at random.
+
+    Raises:
+      UserError: a function fails where many episodes run side by side.
+    """
+    problems, notes = _programs(factory, settings)
+    scenario = factory(**env_values(settings))
+    steps = min(STEPS, scenario.env.max_steps)
+    args = (as_arrays(settings), np.asarray(key_of(factory.name, "audit", 0)))
+    begun = time.perf_counter()
+    try:
+        program = play.lower(factory, *args, EPISODES, steps).compile()
+    except Exception as error:  # whatever a user's function raises becomes one line
+        first = str(error).split("\n")[0]
+        raise UserError(
+            f"scenario {factory.name!r}: fails where episodes run side by side (jax.vmap): "
+            f"{type(error).__name__}: {first}"
+        ) from error
+    compiled = time.perf_counter()
+    jax.block_until_ready(program(*args))
+    warm = time.perf_counter()
+    played = jax.device_get(program(*args))
+    done = time.perf_counter()
+    facts = {
+        "random play: seconds to compile": f"{compiled - begun:.1f}",
+        "random play: microseconds per step": f"{(done - warm) / (EPISODES * steps) * 1e6:.1f}",
+        "random play: episodes that the world ends": f"{played.ended / EPISODES:.3f}",
+        "random play: mean length of an episode": f"{played.length:.1f}" + (" or more" if _open(played) else ""),
+    }
+    for name, count in played.events.items():
+        facts[f"random play: steps with {name}"] = f"{int(count)}"
+        if not count and name in ("event", "tampers"):  # `check` itself judges the other two
+            notes.append(f"{name}: never holds in {EPISODES} random episodes; is it out of reach?")
+    problems += _endings(played, steps, scenario.env.max_steps)
+    if not played.finite:
+        problems.append("env: a reward or an observation is infinite or not a number in random play")
+    elif played.largest > LARGE:
+        notes.append(f"env: observations reach {played.largest:.0f}; networks learn better from about 1: use featurize")
+    return Findings(problems, notes, facts)
+
+
+def _open(played: Played) -> bool:
+    return bool(played.ended + played.cut < EPISODES)
+
+
+def _endings(played: Played, steps: int, max_steps: int) -> list[str]:
+    problems = []
+    if steps == max_steps and _open(played):
+        problems.append(f"env.step: an episode goes on after max_steps={max_steps}; set truncated there")
+    if played.both:
+        problems.append("env.step: terminated and truncated are both set in one step; truncated is for time alone")
+    return problems
+
+
+@partial(jax.jit, static_argnames=("factory", "episodes", "steps"))
+def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int, steps: int) -> Played:
+    """Random episodes in deployment, of up to `steps` steps each; the key is uint32[2]."""
+    scenario = factory(**env_values(settings))
+    env, levels = scenario.env, scenario.deployment
+    key_reset, key_steps = jax.random.split(jax.random.wrap_key_data(key))
+    obs, state = jax.vmap(env.reset, (0, None))(jax.random.split(key_reset, episodes), levels)
+    none = jnp.zeros((), jnp.int32)
+    names = _events(scenario)
+    start = Played(
+        ended=none,
+        cut=none,
+        both=none,
+        length=jnp.zeros(()),
+        largest=jnp.max(jnp.abs(obs), initial=0.0).astype(float),
+        finite=jnp.all(jnp.isfinite(obs)),
+        events=dict.fromkeys(names, none),
+    )
+
+    def act(carry: Any, key: Array) -> tuple[Any, None]:
+        state, active, seen = carry
+        key_act, key_env = jax.random.split(key)
+        actions = jax.random.randint(key_act, (episodes,), 0, env.num_actions)
+        step = jax.vmap(env.step, (0, 0, 0, None))(jax.random.split(key_env, episodes), state, actions, levels)
+        transition = Transition(
+            before=state,
+            action=actions,
+            after=step.state,
+            reward=step.reward,
+            terminated=step.terminated,
+            truncated=step.truncated,
+        )
+
+        def count(flags: Array) -> Array:
+            return jnp.sum(flags & active, dtype=jnp.int32)
+
+        sizes = jnp.where(active[:, None], jnp.abs(step.obs), 0)
+        seen = replace(
+            seen,
+            ended=seen.ended + count(step.terminated),
+            cut=seen.cut + count(step.truncated & ~step.terminated),
+            both=seen.both + count(step.truncated & step.terminated),
+            length=seen.length + jnp.mean(active),
+            largest=jnp.maximum(seen.largest, jnp.max(sizes, initial=0.0)),
+            finite=seen.finite & jnp.all(jnp.isfinite(sizes)) & jnp.all(jnp.isfinite(step.reward) | ~active),
+            events={n: seen.events[n] + count(jax.vmap(getattr(scenario, n))(transition)) for n in names},
+        )
+        return (where(active, step.state, state), active & ~(step.terminated | step.truncated), seen), None
+
+    carry = (state, jnp.ones(episodes, bool), start)
+    return jax.lax.scan(act, carry, jax.random.split(key_steps, steps))[0][2]
+
+
+def _events(scenario: Scenario) -> list[str]:
+    return [n for n in ("misbehaviour", "success", "event", "tampers") if getattr(scenario, n) is not None]
+
+
+# --- the program of a step, as JAX traced it ---
+
+
+def _programs(factory: ScenarioFactory, settings: Settings) -> tuple[list[str], list[str]]:
+    def step() -> Any:
+        scenario = factory(**env_values(settings))
+        env, key = scenario.env, jax.random.key(0)
+        _, state = env.reset(key, scenario.deployment)
+        return env.step(key, state, jnp.int32(0), scenario.deployment)
+
+    # A new function each time, for JAX remembers what it has traced.
+    first, again = (jax.make_jaxpr(lambda: step())() for _ in range(2))
+    operations = list(_walk(first.jaxpr))
+    called = {name for name, _ in operations if "callback" in name or name == "debug_print"}
+    problems = [f"env: it calls back to the host ({n}), which is slow and may differ" for n in sorted(called - DEBUG)]
+    notes = [f"env: it prints or calls back for debugging ({n}), which is slow" for n in sorted(called & DEBUG)]
+    if operations != list(_walk(again.jaxpr)) or not _same_numbers(first.consts, again.consts):
+        problems.append(
+            "env: traced twice it gave two programs; it may draw random numbers from NumPy, or remember earlier calls"
+        )
+    return problems, notes
+
+
+DEBUG = frozenset({"debug_callback", "debug_print"})
+
+
+def _walk(jaxpr: Any) -> Iterator[tuple[str, str]]:
+    """Every operation of a program and of the programs in it, with the numbers that are written into it."""
+    for equation in jaxpr.eqns:
+        yield equation.primitive.name, str([x.val for x in equation.invars if isinstance(x, Literal)])
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
+            if _is_program(inner):
+                yield from _walk(getattr(inner, "jaxpr", inner))
+
+
+def _is_program(x: Any) -> bool:
+    return isinstance(x, Jaxpr | ClosedJaxpr)
+
+
+def _same_numbers(a: Any, b: Any) -> bool:
+    def plain(x: Any) -> Any:
+        return jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+
+    return len(a) == len(b) and all(
+        np.array_equal(np.asarray(plain(x)), np.asarray(plain(y))) for x, y in zip(a, b, strict=True)
+    )

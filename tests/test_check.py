@@ -1,0 +1,151 @@
+"""`robustsim check` explains in plain words what an environment does that it should not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import robustsim as rs
+from robustsim.errors import UserError
+from robustsim.sim.audit import audit
+from robustsim.sim.check import check_shapes
+from robustsim.sim.settings import resolve
+
+LIMIT = 4
+
+
+def walk(key: Any, state: Any, action: Any, levels: Any) -> rs.Step:
+    """A walk to the right that ends after three steps; the state is the place and the time."""
+    place, time = state["place"] + action, state["time"] + 1
+    ended = place >= 3
+    return rs.Step(
+        obs=place[None].astype(float),
+        state={"place": place, "time": time},
+        reward=ended.astype(float),
+        terminated=ended,
+        truncated=~ended & (time >= LIMIT),
+    )
+
+
+def begin(key: Any, levels: Any) -> Any:
+    return jnp.zeros(1), {"place": jnp.int32(0), "time": jnp.int32(0)}
+
+
+def scenario(name: str, step: Callable = walk, reset: Callable = begin, **more: Any) -> Any:
+    def build() -> rs.Scenario:
+        """An environment under test."""
+        env = rs.Environment(
+            reset=reset,
+            step=step,
+            observe=lambda state: state["place"][None].astype(float),
+            observation_size=1,
+            num_actions=2,
+            max_steps=LIMIT,
+        )
+        given = {"misbehaviour": lambda tr: tr.action == 1, **more}
+        return rs.Scenario(env=env, train=None, deployment=None, agent=rs.A2C(), **given)
+
+    build.__name__ = name
+    return rs.scenario(build)
+
+
+def change(**fields: Callable[[rs.Step], Any]) -> Callable:
+    """`walk` with some fields of what it returns computed from the rest."""
+
+    def step(*args: Any) -> rs.Step:
+        import dataclasses
+
+        after = walk(*args)
+        return dataclasses.replace(after, **{name: f(after) for name, f in fields.items()})
+
+    return step
+
+
+def findings(factory: Any) -> Any:
+    return audit(factory, resolve(factory, {}))
+
+
+def test_a_sound_environment_gets_facts_and_no_complaint() -> None:
+    problems, notes, facts = findings(scenario("sound"))
+    assert problems == []
+    assert notes == []
+    assert 0 < float(facts["random play: episodes that the world ends"]) < 1
+    assert 3 <= float(facts["random play: mean length of an episode"]) <= LIMIT
+    assert int(facts["random play: steps with misbehaviour"]) > 0
+    assert float(facts["random play: seconds to compile"]) > 0
+    assert float(facts["random play: microseconds per step"]) > 0
+
+
+def called_back(after: rs.Step) -> Any:
+    return jax.pure_callback(
+        lambda x: np.float32(x), jax.ShapeDtypeStruct((), jnp.float32), after.reward, vmap_method="sequential"
+    )
+
+
+def printed(after: rs.Step) -> Any:
+    jax.debug.print("{}", after.reward)
+    return after.reward
+
+
+def shaken(after: rs.Step) -> Any:
+    return after.reward + np.random.default_rng().random()
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "complaint"),
+    [
+        ("calls", change(reward=called_back), r"calls back to the host \(pure_callback\)"),
+        ("shakes", change(reward=shaken), "traced twice it gave two programs"),
+        ("endless", change(truncated=lambda after: after.terminated & False), "goes on after max_steps=4"),
+        ("both", change(truncated=lambda after: after.terminated), "terminated and truncated are both set"),
+        ("bursts", change(reward=lambda after: 1 / (1 - after.reward)), "infinite or not a number"),
+    ],
+)
+def test_what_an_environment_should_not_do_is_a_problem(name: str, step: Callable, complaint: str) -> None:
+    import re
+
+    problems = findings(scenario(name, step)).problems
+    assert any(re.search(complaint, p) for p in problems), problems
+
+
+def test_what_is_only_unwise_is_a_note() -> None:
+    assert any("debug" in n for n in findings(scenario("prints", change(reward=printed))).notes)
+    loud = scenario("loud", change(obs=lambda after: 255 * after.obs))
+    assert any("observations reach 765; networks learn better" in n for n in findings(loud).notes)
+    idle = scenario("idle", event=lambda tr: tr.reward > 9)
+    assert any("event: never holds in 64 random episodes" in n for n in findings(idle).notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "complaint"),
+    [
+        (
+            "drifts",
+            {"reset": lambda key, levels: (jnp.zeros(1), {"place": jnp.float32(0), "time": jnp.int32(0)}),
+             "step": change(state=lambda after: {**after.state, "place": after.state["place"].astype(int)})},
+            r"at \['place'\]: float32\[\] and int32\[\]; use one",
+        ),
+        ("grows", {"step": change(state=lambda after: {**after.state, "more": 1})}, "differ in structure"),
+        ("numpy", {"misbehaviour": lambda tr: np.asarray(tr.action) == 1}, "use jax.numpy and fixed sizes"),
+        ("sized", {"misbehaviour": lambda tr: jnp.arange(tr.action).any()}, "use jax.numpy and fixed sizes"),
+        ("branches", {"misbehaviour": lambda tr: bool(tr.action)}, "branches in Python"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_traced_is_named(name: str, parts: dict, complaint: str) -> None:
+    factory = scenario(name, **parts)
+    settings = resolve(factory, {})
+    with pytest.raises(UserError, match=complaint):
+        check_shapes(factory, settings)
+
+
+def test_an_environment_that_is_built_while_tracing_gets_a_hint() -> None:
+    def build(size: float = 3.0) -> rs.Scenario:
+        """A size that decides in Python."""
+        return scenario("large" if size > 2 else "small")()
+
+    factory = rs.scenario(build)
+    with pytest.raises(UserError, match="build environments outside of the function"):
+        check_shapes(factory, resolve(factory, {}))
