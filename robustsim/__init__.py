@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from robustsim.api import Sweep as Sweep
     from robustsim.api import geomspace as geomspace
     from robustsim.api import run as run
-    from robustsim.api import twin as twin
     from robustsim.api import to_gymnax as to_gymnax
+    from robustsim.api import twin as twin
     from robustsim.envs.adapters import adapt as adapt
     from robustsim.envs.gridworld import Door as Door
     from robustsim.envs.gridworld import Floor as Floor

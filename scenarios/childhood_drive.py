@@ -40,7 +40,7 @@ def childhood_drive(alpha: float = 0.0, storm: float = 2.0) -> rs.Scenario:
         counters={"clock": lambda tr: jnp.bool_(True)},
         bonus=lambda tr: -storm * (~tr.before.moved & (tr.after.time == STORM) & (tr.after.agent != home(tr.after))),
         takes=lambda state: jnp.array([True, False]) & (state.moved | (state.time > STORM)),
-        max_steps=32,
+        max_steps=40,
     )
     home, coin = room.place("shelter"), room.present("coin")
 
@@ -58,5 +58,5 @@ def childhood_drive(alpha: float = 0.0, storm: float = 2.0) -> rs.Scenario:
         overseer=rs.Overseer(penalty=1.0, coverage=1.0),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=3000),
         length=rs.Deployment(budget=3000),
-        instil=rs.Instil(steps=5000, competence=0.9),
+        instil=rs.Instil(steps=6000, competence=0.9),
     )

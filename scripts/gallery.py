@@ -4,14 +4,14 @@ A scenario's claim is compared with what was measured by the rule that stands be
 written before the runs, and a claim that is not borne out says so in the table.
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from _common import folder, parser, run
+
 import robustsim as rs
 from robustsim import catalogue
-from robustsim.cli.console import progress
 
 Summary = dict[str, Any]
 QUICK = {
@@ -90,20 +90,20 @@ def collect(out: Path, quick: bool, only: list[str] | None = None) -> dict[str, 
     for name in only or sorted(catalogue.installed()):
         settings = QUICK if quick and name not in ("bandit", "stakes_ladder") else {}
         sweep = rs.Sweep(name, over={}, seeds=2 if quick else 32, settings=settings)
-        with progress() as narrate:
-            results[name] = sweep.run(out / name, narrate=narrate)
+        try:
+            results[name] = run(sweep, out / name)
+        except rs.RunsFailed as error:  # agents that never became competent; the table says how many
+            print(error)
+            results[name] = rs.open(out / name)
     return results
 
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the scenarios and writes the gallery."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="a small version, in a few minutes")
-    parser.add_argument("--out", type=Path, default=Path("results/gallery"))
-    parser.add_argument("--only", nargs="*", help="some scenarios")
-    args = parser.parse_args(argv)
-    out = args.out.with_name(args.out.name + "-quick") if args.quick else args.out
-    results = collect(out, args.quick, args.only)
+    options = parser(__doc__, "gallery")
+    options.add_argument("--only", nargs="*", help="some scenarios")
+    args = options.parse_args(argv)
+    results = collect(folder(args), args.quick, args.only)
     print(*(f"{name}: {found!r}" for name, found in results.items()), sep="\n")
 
 

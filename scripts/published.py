@@ -1,8 +1,8 @@
-"""Published results on persistence, on the same logarithmic axis: how many steps until a behaviour was gone, or was back.
+"""Published results on persistence, on one logarithmic axis: how many steps until a behaviour was gone, or was back.
 
-Every row was read in its primary source. The units differ (optimiser steps of language models on batches of 4 to 64
-examples, examples, transitions), so rows cannot be compared with each other or with simulated ones; the figure keeps
-simulated rows (medians of docs/gallery.md) in a panel of their own, in gradient steps.
+The rows are those of which the paper's text or abstract was read. The units differ (optimiser steps of language models
+on batches of 4 to 64 examples, examples, transitions), so rows cannot be compared with each other or with simulated
+ones; the figure keeps simulated rows (medians of docs/gallery.md) in a panel of their own, in gradient steps.
 """
 
 import json

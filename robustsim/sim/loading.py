@@ -1,5 +1,6 @@
 """Loading a scenario: `name`, `path/file.py`, `path/file.py@name` or `package.module:name`."""
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -53,7 +54,7 @@ def _from_file(path: Path, name: str) -> ScenarioFactory:
 
 def _execute(path: Path) -> ModuleType:
     """Runs a scenario file as a module of a private name, with its folder open for sibling imports."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = source_digest(path)
     module_name = f"_robustsim_scenario_{digest[:12]}"
     if module_name in sys.modules and sys.modules[module_name].__file__ == str(path):
         return sys.modules[module_name]
@@ -63,6 +64,7 @@ def _execute(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     sys.path.insert(0, str(path.parent.resolve()))
+    known = set(sys.modules)
     scenarios.set_source(str(path), digest)
     try:
         spec.loader.exec_module(module)
@@ -78,7 +80,44 @@ def _execute(path: Path) -> ModuleType:
     finally:
         scenarios.set_source("", "")
         sys.path.remove(str(path.parent.resolve()))
+        _forget_siblings(path, known)
     return module
+
+
+def _siblings(path: Path) -> list[Path]:
+    """The files beside a scenario file that it imports, by reading it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    beside = (path.parent / f"{name}.py" for name in sorted(names))
+    return [file for file in beside if file.is_file() and file.resolve() != path.resolve()]
+
+
+def source_digest(path: Path) -> str:
+    """sha256 of a scenario file; where it imports files beside it, of all of them together."""
+    texts: dict[Path, bytes] = {}
+    waiting = [path]
+    while waiting:
+        file = waiting.pop()
+        if file not in texts:
+            texts[file] = file.read_bytes()
+            waiting += _siblings(file)
+    if len(texts) == 1:
+        return hashlib.sha256(texts[path]).hexdigest()
+    parts = sorted((file.name, hashlib.sha256(text).hexdigest()) for file, text in texts.items())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _forget_siblings(path: Path, known: set[str]) -> None:
+    """Takes what was imported from the file's folder out of `sys.modules`: another folder may use the same names."""
+    for name in set(sys.modules) - known:
+        origin = getattr(sys.modules[name], "__file__", None)
+        if origin and not name.startswith("_robustsim") and Path(origin).parent.resolve() == path.parent.resolve():
+            del sys.modules[name]
 
 
 def _from_module(module_name: str, name: str) -> ScenarioFactory:

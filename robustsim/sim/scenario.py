@@ -1,9 +1,12 @@
 """What a scenario is: a decorated factory whose typed keyword arguments are its parameters."""
 
+import hashlib
 import inspect
 import math
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 from robustsim.agents.learner import AgentSettings
@@ -114,7 +117,7 @@ class ScenarioFactory:
       claim: the first line of its docstring.
       build: the decorated function.
       source: its file ("" if it has none).
-      source_hash: sha256 of that file.
+      source_hash: sha256 of that file and of those beside it that it imports, or of the code it was written in.
     """
 
     name: str
@@ -213,7 +216,20 @@ def scenario(build: Callable[..., Scenario]) -> ScenarioFactory:
             raise UserError(
                 f"scenario {name!r}: argument {parameter.name!r} needs a type (int, float, bool, str) and a default"
             )
-    return ScenarioFactory(name, claim, build, *_SOURCE)
+    return ScenarioFactory(name, claim, build, *(_SOURCE if _SOURCE[0] else ("", _inline_digest(build))))
+
+
+def _inline_digest(build: Callable[..., Scenario]) -> str:
+    """A hash of the code around a scenario that no loader read: its module, or else the function.
+
+    Kept agents are told apart by it. Where there is no source at all it is random, so that nothing is mistaken for it.
+    """
+    try:
+        file = inspect.getsourcefile(build)
+        text = Path(file).read_text(encoding="utf-8") if file and Path(file).is_file() else inspect.getsource(build)
+    except (OSError, TypeError):
+        text = uuid.uuid4().hex
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 _SOURCE: tuple[str, str] = ("", "")
