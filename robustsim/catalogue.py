@@ -54,6 +54,8 @@ def entries_of(path: Path) -> list[Entry]:
     found = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and any(_is_scenario(d) for d in node.decorator_list):
+            if any(entry.name == node.name for entry in found):
+                raise UserError(f"{path}: line {node.lineno}: scenario {node.name!r} is defined twice")
             claim = (ast.get_docstring(node) or "").split("\n")[0]
             found.append(Entry(node.name, claim, str(path)))
     return found

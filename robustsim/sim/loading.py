@@ -71,7 +71,7 @@ def _execute(path: Path) -> ModuleType:
     except UserError as error:
         del sys.modules[module_name]
         raise UserError(f"{path}: {error}") from None
-    except Exception as error:  # whatever a user's file raises becomes one line that names the file
+    except (Exception, SystemExit) as error:  # whatever a user's file raises becomes one line that names the file
         del sys.modules[module_name]
         first = str(error).split("\n")[0]
         extra = EXTRAS.get(getattr(error, "name", "") or "")

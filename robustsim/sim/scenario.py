@@ -163,6 +163,11 @@ class ScenarioFactory:
             raise
         except Exception as error:  # whatever a user's function raises becomes one line that names it
             first = str(error).split("\n")[0]
+            if type(error).__name__ == "TracerBoolConversionError":
+                raise UserError(
+                    f"scenario {self.name!r}: branches in Python on a value that is not known yet; use jnp.where, or a "
+                    "parameter of type int, bool or str"
+                ) from None
             # Without importing JAX to look: an environment that is built while tracing is the usual cause.
             hint = "; build environments outside of the function" if "Tracer" in type(error).__name__ else ""
             raise UserError(f"scenario {self.name!r}: fails: {type(error).__name__}: {first}{hint}") from error
@@ -215,6 +220,12 @@ def scenario(build: Callable[..., Scenario]) -> ScenarioFactory:
         if kind_of(parameter)[0] not in KINDS or parameter.default is parameter.empty:
             raise UserError(
                 f"scenario {name!r}: argument {parameter.name!r} needs a type (int, float, bool, str) and a default"
+            )
+        kind = kind_of(parameter)[0]
+        if isinstance(parameter.default, str) != (kind is str) or _convert(parameter.default, kind) is None:
+            raise UserError(
+                f"scenario {name!r}: argument {parameter.name!r}: its default {parameter.default!r} is not allowed; "
+                f"its type is {kind.__name__}"
             )
     return ScenarioFactory(name, claim, build, *(_SOURCE if _SOURCE[0] else ("", _inline_digest(build))))
 
