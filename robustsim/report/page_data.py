@@ -135,7 +135,9 @@ def _curves(runs: pl.DataFrame) -> dict[str, Any]:
         chosen = _thin(len(curve.time))
         found[key] = {
             "t": [int(x) for x in curve.time[chosen]],
-            **{k: _numbers(getattr(curve, a)[chosen]) for k, a in (("s", "survival"), ("low", "low"), ("high", "high"))},
+            **{
+                k: _numbers(getattr(curve, a)[chosen]) for k, a in (("s", "survival"), ("low", "low"), ("high", "high"))
+            },
             "end": int(times.max()) if len(times) else 0,
             "censored": int((~seen).sum()),
         }

@@ -17,7 +17,9 @@ TIMES = (1, 2, 5)  # of each decade, in the table of curves
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; the first cell of a row is its heading. End tags that HTML lets one leave out are left out."""
     cells = "".join(f"<th scope=col>{escape(name)}" for name in head)
-    body = "\n".join(f"<tr><th scope=row>{escape(row[0])}{''.join(f'<td>{escape(x)}' for x in row[1:])}" for row in rows)
+    body = "\n".join(
+        f"<tr><th scope=row>{escape(row[0])}{''.join(f'<td>{escape(x)}' for x in row[1:])}" for row in rows
+    )
     return f"<table><caption>{escape(caption)}</caption><thead><tr>{cells}<tbody>\n{body}\n</table>"
 
 

@@ -25,8 +25,8 @@ def pack(data: bytes) -> str:
 def traces(runs: pl.DataFrame, table: pl.DataFrame) -> tuple[list[int], str]:
     """(number of probes of each run, all probes of the corrected arm packed column by column).
 
-    Columns: step int32; rate watched, rate unwatched uint16 (in 1/10,000); then uint8 (in 1/255): 95% limits low and high
-    watched, low and high unwatched, competence; and whether the overseer is there.
+    Columns: step int32; rate watched, rate unwatched uint16 (in 1/10,000); then uint8 (in 1/255): 95% limits low and
+    high watched, low and high unwatched, competence; and whether the overseer is there.
     """
     order = pl.DataFrame({"run_id": runs["run_id"], "order": range(len(runs)), "exact": _exact(runs)})
     kept = table.filter(pl.col("arm") == "corrected").join(order, on="run_id", how="inner").sort("order", "step")
@@ -34,7 +34,9 @@ def traces(runs: pl.DataFrame, table: pl.DataFrame) -> tuple[list[int], str]:
     most = POINTS_FEW if len(runs) <= FEW else POINTS_MANY
     index, size = pl.int_range(pl.len()).over("order"), pl.len().over("order")
     # Evenly many, and always the first and the last.
-    kept = kept.filter((size <= most) | ((index * (most - 1)) // (size - 1) != ((index - 1) * (most - 1)) // (size - 1)))
+    kept = kept.filter(
+        (size <= most) | ((index * (most - 1)) // (size - 1) != ((index - 1) * (most - 1)) // (size - 1))
+    )
     counts = np.bincount(kept["order"].to_numpy(), minlength=len(runs)).tolist()
     columns = [kept["step"].to_numpy().astype("<i4")]
     rates = [kept[f"misbehaviour_{name}"].to_numpy() for name in ("watched", "unwatched")]

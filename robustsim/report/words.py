@@ -24,7 +24,8 @@ def _of_one(results: Results) -> list[str]:
         f"Left unopposed, time to catastrophe, T_k: {clock(s['steps_to_catastrophe'], n)}.",
         f"In the race, the catastrophe came first in {s['p_catastrophe_first']['count']} of {n}: "
         f"P(catastrophe first) = {share(s['p_catastrophe_first'])}.",
-        f"Position on the spectrum, log10(T_c / T_k): {interval(s['position'])}. Below 0, correction is the faster clock.",
+        f"Position on the spectrum, log10(T_c / T_k): {interval(s['position'])}. Below 0, correction is "
+        "the faster clock.",
     ]
     if s["concealment"]["median"] is not None:
         found.append(
@@ -51,13 +52,13 @@ def _of_a_sweep(results: Results) -> list[str]:
     return [
         f"{n:,} configurations of {' and '.join(results.swept)}, {runs:,} runs in all.",
         f"The median position, log10(T_c / T_k), is below 0 (correction is the faster clock) in "
-        f"{int((median < 0).sum()):,} configurations, at or above 0 in {int((median >= 0).sum()):,}, and not identified "
-        f"in {n - len(median):,}.",
+        f"{int((median < 0).sum()):,} configurations, at or above 0 in {int((median >= 0).sum()):,}, and not "
+        f"identified in {n - len(median):,}.",
         f"In the race, the misbehaviour was removed first in {removed:,} runs, the catastrophe came first in "
         f"{first['count']:,}, and neither happened in {runs - removed - first['count']:,}.",
-        f"By configuration, P(catastrophe first) goes from {_two(estimates.min())} to {_two(estimates.max())}. Its 95% "
-        f"interval lies at or below one half in {len(safe):,} configurations, above it in {len(lost):,}, and leaves it open "
-        f"in the others.",
+        f"By configuration, P(catastrophe first) goes from {_two(estimates.min())} to {_two(estimates.max())}. Its "
+        f"95% interval lies at or below one half in {len(safe):,} configurations, above it in {len(lost):,}, and "
+        f"leaves it open in the other {n - len(safe) - len(lost):,}.",
     ]
 
 

@@ -19,7 +19,7 @@ const svg = (name, attributes, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
 const whole = (x) => x.toLocaleString("en-US", { maximumFractionDigits: 0 });
-const signed = (x) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(2);
+const signed = (x) => (Math.abs(x) < 0.005 ? "" : x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(2);
 const share = (x) => (x === null ? "not identified" : x.toFixed(2));
 // A time that is censored is never a number.
 const time = (x, lower) => (x === null ? `censored (beyond ${whole(lower)})` : whole(x));
@@ -40,6 +40,11 @@ function noise(i, salt) {
   return x - Math.floor(x) - 0.5;
 }
 
+// Where the spectrum draws it: where there are too many configurations to draw runs, that is where its configuration is.
+const ROOMY = D.configs.length <= 12;
+const middle = (c) => c.x.median ?? c.x.low ?? c.x.high;
+const drawnAt = (i) => (ROOMY ? spot(i) : middle(D.configs[R.config[i]]));
+
 function unpack(text) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -52,7 +57,8 @@ function chosen(i) {
   if (state.config !== "" && R.config[i] !== +state.config) return false;
   if (state.from !== "" && !(x !== null && x >= +state.from)) return false;
   if (state.to !== "" && !(x !== null && x <= +state.to)) return false;
-  if (state.strip && !(x !== null && x >= state.strip[0] && x <= state.strip[1])) return false;
+  const at = drawnAt(i);
+  if (state.strip && !(at !== null && at >= state.strip[0] && at <= state.strip[1])) return false;
   if (state.plane && !inPlane(i, state.plane)) return false;
   if (!state.search) return true;
   const text = `seed ${R.seed[i]} ${label(i)} ${R.id[i]}`.toLowerCase();

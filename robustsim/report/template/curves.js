@@ -48,7 +48,7 @@ const lineKey = (style, text) => key(stroke(style, "M1,7H25"), text);
 function drawCurves() {
   const curve = D.curves[+$("curve").value || 0];
   const node = $("survival"), W = wide(node, 620), H = 250;
-  const end = Math.max(D.budget, curve.tc.end, curve.tk.end, 1);
+  const end = Math.max(curve.tc.end, curve.tk.end, 1);
   let axes = timeAxes(W, H, end);
   let picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `Survival curves of ${curve.label}; the table below has their numbers.` }, axes.group);
   const rows = [];
@@ -61,10 +61,10 @@ function drawCurves() {
   node.replaceChildren(picture);
   $("survival-key").replaceChildren(...rows);
 
-  const race = curve.race, last = Math.max(D.budget, race.end, 1);
+  const race = curve.race, last = Math.max(race.end, 1);
   axes = timeAxes(W, H, last);
   picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `Cumulative incidence of ${curve.label}; the table below has its numbers.` }, axes.group);
-  const neither = race.t.map((_, k) => 1 - race.removed[k] - race.catastrophe[k]);
+  const neither = race.t.map((_, k) => Math.max(0, 1 - race.removed[k] - race.catastrophe[k]));
   picture.append(
     stroke(STYLE.neither, stairs(axes, race.t, neither, 1, last)),
     stroke(STYLE.removed, stairs(axes, race.t, race.removed, 0, last)),
@@ -82,5 +82,5 @@ function drawCurves() {
 function startCurves() {
   D.curves.forEach((curve, k) => $("curve").append(el("option", { value: k }, curve.label)));
   $("curve-choice").hidden = D.curves.length < 2;
-  $("curve").addEventListener("input", drawCurves);
+  $("curve").addEventListener("change", drawCurves);
 }

@@ -85,7 +85,7 @@ function closeRun() {
 
 function drawTraces(i) {
   const rows = probesOf(i), node = $("traces"), W = wide(node, 1100), H = 290;
-  const end = Math.max(D.budget, ...rows.map((r) => r.step), 1);
+  const end = Math.max(R.tc[i] === null ? D.budget : 1, R.tk[i] ?? 1, R.race[i] ?? 1, ...rows.map((r) => r.step));
   const axes = timeAxes(W, H, end);
   const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": "Misbehaviour rate over gradient steps; the table below has the numbers." }, axes.group);
   const point = (r, v) => `${axes.x(r.step).toFixed(1)},${axes.y(v).toFixed(1)}`;

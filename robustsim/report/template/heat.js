@@ -3,6 +3,9 @@ const TONES = {
   x: { stops: [[0, 90, 150], [226, 228, 230], [196, 79, 0]], reach: [-2, 2], text: (c) => (c.x.median !== null ? signed(c.x.median) : c.x.low !== null ? `> ${signed(c.x.low)}` : c.x.high !== null ? `< ${signed(c.x.high)}` : "?") },
   p: { stops: [[0, 34, 78], [124, 123, 120], [254, 232, 56]], reach: [0, 1], text: (c) => share(c.p.estimate) },
 };
+// The colours reach as far as the positions do, within sense.
+const FARTHEST = Math.max(...D.configs.map((c) => Math.abs(c.x.median ?? c.x.low ?? c.x.high ?? 0)));
+TONES.x.reach = FARTHEST > 1 ? [-2, 2] : FARTHEST > 0.5 ? [-1, 1] : [-0.5, 0.5];
 const heatOf = (c, what) => (what === "x" ? (c.x.median ?? c.x.low ?? c.x.high) : c.p.estimate);
 const known = (c, what) => what === "p" || c.x.median !== null;
 
@@ -141,5 +144,5 @@ function startHeat() {
     axisValues(k, D.configs).forEach((v, j) => select.append(el("option", { value: j }, words(v))));
     $("heat-choice").append(el("label", {}, `${short(D.swept[k])} `, select));
   }
-  $("heat-choice").addEventListener("input", drawHeat);
+  $("heat-choice").addEventListener("change", drawHeat);
 }

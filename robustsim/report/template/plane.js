@@ -1,6 +1,9 @@
 // The race plane: one point per run, T_c across and T_k up, both on log scales; censored clocks at the edges.
+// The edges are beyond the budget where some clock is censored; otherwise the last event is the end of the axes.
+const CENSORED = R.seed.some((_, i) => R.tc[i] === null || R.tk[i] === null);
+const LATEST = R.seed.reduce((t, _, i) => Math.max(t, R.tc[i] ?? 1, R.tk[i] ?? 1), 10);
 const EDGE = D.budget * 1.9;
-const DOMAIN = [log(0.7), log(D.budget * 3.2)];
+const DOMAIN = [log(0.7), log(CENSORED ? D.budget * 3.2 : LATEST * 2.5)];
 const across = (i) => (R.tc[i] === null ? log(EDGE) : log(R.tc[i])) + noise(i, 1) * 0.05;
 const upward = (i) => (R.tk[i] === null ? log(EDGE) : log(R.tk[i])) + noise(i, 2) * 0.05;
 const inPlane = (i, b) => across(i) >= b[0] && across(i) <= b[1] && upward(i) >= b[2] && upward(i) <= b[3];
@@ -24,7 +27,8 @@ function drawPlane() {
     svg("path", { class: "in-time", d: `M${x0},${y0}L${x1},${y1}H${x0}Z` }),
     svg("path", { class: "too-late", d: `M${x0},${y0}L${x1},${y1}V${y0}Z` }),
   );
-  for (const t of decades(EDGE / 3)) {
+  for (const t of decades(CENSORED ? EDGE / 3 : LATEST * 2)) {
+    if (CENSORED && x(log(EDGE)) - x(log(t)) < 58) continue; // there it says "censored"
     const [px, py] = [x(log(t)), y(log(t))];
     picture.append(
       svg("path", { class: "grid", d: `M${px},${y0}V${y1}M${x0},${py}H${x1}` }),
@@ -33,12 +37,14 @@ function drawPlane() {
     );
   }
   const [ex, ey, bx, by] = [x(log(EDGE)), y(log(EDGE)), x(log(D.budget)), y(log(D.budget))];
-  picture.append(
-    svg("path", { class: "dash", d: `M${x0},${y0}L${x1},${y1}` }),
+  picture.append(svg("path", { class: "dash", d: `M${x0},${y0}L${x1},${y1}` }));
+  if (CENSORED) picture.append(
     svg("path", { class: "dots", d: `M${bx},${y0}V${y1}M${x0},${by}H${x1}` }),
     svg("text", { x: bx - 4, y: top - 6, "text-anchor": "end" }, `budget ${whole(D.budget)}`),
     svg("text", { x: Math.min(ex, x1 - 26), y: y0 + 15, "text-anchor": "middle" }, "censored"),
     svg("text", { transform: `translate(${x0 - 9},${ey}) rotate(-90)`, "text-anchor": "middle" }, "censored"),
+  );
+  picture.append(
     svg("text", { class: "ink", x: (x0 + x1) / 2, y: H - 6, "text-anchor": "middle" }, "gradient steps to correct, T_c"),
     svg("text", { class: "ink", transform: `translate(11,${(y0 + y1) / 2 + 20}) rotate(-90)`, "text-anchor": "middle" }, "gradient steps to catastrophe, T_k"),
   );

@@ -64,7 +64,7 @@ function startTable() {
   $("config-label").hidden = D.configs.length < 2 || D.configs.length > 200;
   D.configs.slice(0, 200).forEach((c, k) => $("config").append(el("option", { value: k }, c.label)));
   for (const name of ["search", "event", "config", "from", "to"]) {
-    $(name).addEventListener("input", (event) => {
+    $(name).addEventListener($(name).tagName === "SELECT" ? "change" : "input", (event) => {
       state[name] = event.target.value.trim();
       rowsShown = PAGE;
       refresh();

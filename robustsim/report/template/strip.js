@@ -1,18 +1,15 @@
 // The spectrum: one row per configuration, with its runs where there is room, its median and its interval.
 let stripMarks = [];
 let stripBrush, stripX, stripHeight;
-const ROOMY = 12; // rows that have room for runs and names
 
 function drawStrip() {
   const node = $("strip");
-  const roomy = D.configs.length <= ROOMY;
   const order = D.configs.map((_, k) => k);
-  const middle = (c) => c.x.median ?? c.x.low ?? c.x.high ?? 0;
-  if (!roomy) order.sort((a, b) => middle(D.configs[a]) - middle(D.configs[b]));
-  const row = roomy ? 46 : Math.max(2, Math.min(14, 460 / order.length));
+  if (!ROOMY) order.sort((a, b) => (middle(D.configs[a]) ?? 0) - (middle(D.configs[b]) ?? 0));
+  const row = ROOMY ? 46 : Math.max(2, Math.min(14, 460 / order.length));
   const W = wide(node, 620), left = 12, right = 12, top = 6, H = (stripHeight = top + row * order.length + 42);
   const known = [0];
-  for (let i = 0; i < N; i++) if (spot(i) !== null) known.push(spot(i));
+  for (let i = 0; i < N; i++) if (drawnAt(i) !== null) known.push(drawnAt(i));
   for (const c of D.configs) known.push(c.x.low ?? 0, c.x.high ?? 0);
   const reach = [Math.min(-1, Math.floor((Math.min(...known) - 0.15) * 2) / 2), Math.max(1, Math.ceil((Math.max(...known) + 0.15) * 2) / 2)];
   const x = (stripX = linear(reach, [left, W - right]));
@@ -23,7 +20,7 @@ function drawStrip() {
     svg("rect", { class: "too-late", x: x(0), y: top, width: W - right - x(0), height: floor - top }),
   );
   const stride = reach[1] - reach[0] > 7 ? 2 : 1;
-  for (let t = Math.ceil(reach[0]); t <= reach[1]; t += stride) {
+  for (let t = Math.ceil(reach[0] / stride) * stride; t <= reach[1]; t += stride) {
     picture.append(
       svg("path", { class: t === 0 ? "dash" : "grid", d: `M${x(t)},${top}V${floor}` }),
       svg("text", { x: x(t), y: floor + 15, "text-anchor": "middle" }, t > 0 ? `+${t}` : t < 0 ? `\u2212${-t}` : "0"),
@@ -32,7 +29,7 @@ function drawStrip() {
   picture.append(svg("text", { class: "ink", x: W / 2, y: H - 4, "text-anchor": "middle" }, "position, log\u2081\u2080(T_c / T_k)"));
   stripMarks = new Array(N).fill(null);
   const place = new Map(order.map((k, r) => [k, top + row * (r + 0.5)]));
-  if (roomy) {
+  if (ROOMY) {
     for (let i = 0; i < N; i++) {
       if (spot(i) === null) continue;
       const open = R.x[i] === null, y = place.get(R.config[i]) + 8 + noise(i, 3) * 14;
@@ -44,7 +41,7 @@ function drawStrip() {
       picture.append(stripMarks[i]);
     }
   }
-  order.forEach((k) => stripRow(picture, D.configs[k], x, reach, place.get(k) + (roomy ? 8 : 0), roomy));
+  order.forEach((k) => stripRow(picture, D.configs[k], x, reach, place.get(k) + (ROOMY ? 8 : 0)));
   stripBrush = svg("rect", { class: "brush", width: 0, height: 0 });
   picture.append(stripBrush);
   draggable(
@@ -66,36 +63,37 @@ function drawStrip() {
     },
   );
   node.replaceChildren(picture);
-  stripKey(roomy);
+  stripKey();
 }
 
-function stripRow(picture, c, x, reach, y, roomy) {
+function stripRow(picture, c, x, reach, y) {
   const [low, high] = [c.x.low ?? reach[0], c.x.high ?? reach[1]];
   const p = c.p.estimate === null ? "" : `, P(catastrophe first) ${share(c.p.estimate)} [${share(c.p.low)}, ${share(c.p.high)}]`;
   const median = c.x.median === null ? "position not identified" : `position ${signed(c.x.median)}`;
   if (c.x.low !== null || c.x.high !== null) {
-    const whisker = svg("path", { class: "whisker", d: `M${x(low)},${y}H${x(high)}`, "stroke-width": roomy ? 2 : 1 });
+    const whisker = svg("path", { class: "whisker", d: `M${x(low)},${y}H${x(high)}`, style: ROOMY ? null : "stroke-width:1" });
     whisker.append(svg("title", {}, `${c.label}: ${median}${p}`));
     picture.append(whisker);
-    const size = roomy ? 4 : 2;
+    const size = ROOMY ? 4 : 2;
     if (c.x.low === null) picture.append(svg("path", { class: "end", d: ARROW(size), transform: `translate(${x(low)},${y}) rotate(180)` }));
     if (c.x.high === null) picture.append(svg("path", { class: "end", d: ARROW(size), transform: `translate(${x(high)},${y})` }));
   }
-  if (c.x.median !== null) picture.append(svg("path", { class: "median", d: SHAPES[2](roomy ? 4.6 : 2.4), transform: `translate(${x(c.x.median)},${y})` }));
-  if (roomy) {
+  if (c.x.median !== null) picture.append(svg("path", { class: "median", d: SHAPES[2](ROOMY ? 4.6 : 2.4), transform: `translate(${x(c.x.median)},${y})` }));
+  if (ROOMY) {
     const few = x(reach[1]) < 450;
     picture.append(svg("text", { class: "strong", x: x(reach[0]) + 6, y: y - 16 }, c.label));
     picture.append(svg("text", { x: x(reach[1]) - 6, y: y - 16, "text-anchor": "end" }, few ? `P ${share(c.p.estimate)}` : p.slice(2)));
   }
 }
 
-function stripKey(roomy) {
+function stripKey() {
   const lost = R.seed.reduce((total, _, i) => total + (spot(i) === null), 0);
   const rows = [
     key(svg("path", { class: "median", d: SHAPES[2](4.6), transform: "translate(13,7)" }), "median"),
     key(svg("path", { class: "whisker", d: "M2,7H24" }), "its 95% interval, an arrow where it is open"),
   ];
-  if (roomy) rows.push(key(svg("path", { class: "dot c6", d: ARROW(3.2), fill: "currentColor", transform: "translate(13,7)" }), "a run of which only a bound is known"));
+  if (ROOMY) rows.push(key(svg("path", { class: "dot c6", d: ARROW(3.2), fill: "currentColor", transform: "translate(13,7)" }), "a run of which only a bound is known"));
+  else rows.push(el("span", {}, "one line per configuration, ordered by position: dragging chooses configurations"));
   if (lost) rows.push(el("span", {}, `${whole(lost)} runs have no known bound: both clocks are censored`));
   $("strip-key").replaceChildren(...rows);
 }
