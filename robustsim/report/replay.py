@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from robustsim.errors import UserError
 from robustsim.recording import CONDITIONS, Recording, Stage
-from robustsim.report import place
+from robustsim.report import place, words
 
 FORMATS = {".gif": "GIF", ".webp": "WEBP"}
 MOST_BYTES = 1_500_000
@@ -58,8 +58,7 @@ def _draw(recording: Recording, pictures: np.ndarray, episode: int, time: int) -
 
 
 def _title(recording: Recording) -> str:
-    words = [f"{name.split('.')[-1]} {value}" for name, value in recording.point.items()]
-    return ", ".join([f"{recording.scenario}, seed {recording.seed}", *words])
+    return ", ".join(filter(None, [recording.scenario, words.point(recording.point), f"seed {recording.seed}"]))
 
 
 def heading(stage: Stage, corrected: bool) -> str:
