@@ -80,6 +80,8 @@ def picked(results: Results, seed: int | None, point: dict[str, str]) -> Row:
       UserError: a name that was not swept, a value or a seed that is not there.
     """
     runs = results.runs
+    if runs.is_empty():
+        raise UserError("replay: no run of these results has finished yet")
     for name, word in point.items():
         if name not in results.swept:
             raise UserError(f"--set {name}: is not an axis of these results; {nearest(name, results.swept)}")
@@ -95,7 +97,7 @@ def picked(results: Results, seed: int | None, point: dict[str, str]) -> Row:
             raise UserError(f"seed: {seed} is not in these results; they have {', '.join(map(str, seeds[:20]))}")
         runs = runs.filter(pl.col("seed") == seed)
     if runs.is_empty():
-        raise UserError("replay: these results have no run with these values")
+        raise UserError("replay: no run with these values and this seed has finished")
     return typical(runs)
 
 

@@ -340,5 +340,10 @@ def test_bad_input_is_one_line(
     ):
         assert message in complains(capsys, "report", *words_)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    empty = rs.Results(small_results[0].runs.clear(), small_results[0].traces, small_results[0].manifest)
+    with pytest.raises(UserError, match="no run of these results has finished yet"):
+        empty.report(tmp_path / "a.html")
+    with pytest.raises(UserError, match="no run of these results has finished yet"):
+        replays.picked(empty, None, {})
     with pytest.raises(UserError, match="cannot be written"):
         small_results[0].report(tmp_path / "file" / "a.html", replays=0)

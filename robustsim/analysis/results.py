@@ -162,12 +162,14 @@ class Results:
           scenario: the scenario's file, where the scenario is not installed.
 
         Raises:
-          UserError: the file cannot be written, or `replays` is below 0.
+          UserError: the file cannot be written, no run has finished yet, or `replays` is below 0.
         """
         from importlib import import_module
 
         if replays < 0:
             raise UserError(f"replays: {replays} is not allowed; use a whole number of at least 0")
+        if self.runs.is_empty():
+            raise UserError("report: no run of these results has finished yet")
         recorded, note = [], ""
         if replays:
             recorded, note = import_module("robustsim.replays").for_page(self, replays, folder, scenario)

@@ -58,7 +58,7 @@ def _of_a_sweep(results: Results) -> list[str]:
         f"{first['count']:,}, and neither happened in {runs - removed - first['count']:,}.",
         f"By configuration, P(catastrophe first) goes from {_two(estimates.min())} to {_two(estimates.max())}. Its "
         f"95% interval lies at or below one half in {len(safe):,} configurations, above it in {len(lost):,}, and "
-        f"leaves it open in the other {n - len(safe) - len(lost):,}.",
+        f"on both sides of it in {n - len(safe) - len(lost):,}.",
     ]
 
 

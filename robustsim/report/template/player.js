@@ -105,14 +105,14 @@ async function startPlayer(node, replay) {
 
 // When each panel's agent acts, is watched, and misbehaves: one row a panel, over all frames.
 function timeline(node, replay, film) {
-  const W = wide(node, 760), small = W < 500, names = small ? 132 : 182, row = 13, rows = replay.stages.length * 2, H = rows * row + 16;
+  const W = wide(node, 760), small = W < 500, names = small ? 98 : 124, row = 13, rows = replay.stages.length * 2, H = rows * row + 16;
   const x = (frame) => names + ((frame + 0.5) / film.length) * (W - names - 4);
   const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": "Timeline: watched steps are ticks, misbehaviour is a red cross" });
   let r = 0;
   for (const stage of replay.stages) {
     for (const c of [0, 1]) {
       const y = 8 + row * (r++ + 0.5);
-      picture.append(svg("text", { x: names - 8, y: y + 4, "text-anchor": "end", style: small ? "font-size:9.5px" : null }, `${stage.name.replace(" correction", "")}, ${c ? "watched" : "unwatched"}`));
+      picture.append(svg("text", { x: names - 8, y: y + 4, "text-anchor": "end", style: small ? "font-size:9.5px" : null }, `${stage.name.replace(" correction", "").replace("never corrected", "end")}, ${c ? "watched" : "unwatched"}`));
       let took = "", seen = "";
       film.forEach(([e, t], frame) => {
         if (t >= stage.length[c][e]) return;
