@@ -301,3 +301,32 @@ def test_without_scripts_the_tables_are_there(browser: Any) -> None:
         assert one(browser, "noscript").text
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_a_drawn_design_is_points_over_any_two_axes(shared_browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.support.select import Select
+
+    sweep = rs.Sweep(
+        "bandit",
+        {
+            "overseer.coverage": rs.Range(0.1, 1),
+            "overseer.penalty": rs.Range(1, 30, True),
+            "env.bonus": rs.Range(0.5, 1),
+        },
+        seeds=1,
+        settings={"deployment.budget": 200},
+        design="sobol",
+        samples=16,
+    )
+    out = sweep.run().report(tmp_path / "report.html", replays=0)
+    shared_browser.get_log("browser")
+    shared_browser.get(out.as_uri())
+    places = "return [...document.querySelectorAll('#heat circle')].map((c) => c.getAttribute('cx'))"
+    before = shared_browser.execute_script(places)
+    assert len(before) == 16
+    Select(one(shared_browser, "#heat-across")).select_by_visible_text("env.bonus")
+    assert shared_browser.execute_script(places) != before
+    assert "against env.bonus (across)" in one(shared_browser, "#heat-caption").text
+    drag(shared_browser, "#strip svg", (0.02, 0.3), (0.6, 0.4))  # chooses configurations
+    assert 0 < len(seeds(shared_browser)) < 16
+    assert shared_browser.get_log("browser") == []

@@ -21,7 +21,10 @@ function axisValues(k, configs) {
   const values = [...new Set(configs.map((c) => c.values[k]))];
   return values.every((v) => typeof v === "number") ? values.sort((a, b) => a - b) : values;
 }
+// Drawn designs have hardly two configurations with the same value: then all are points, over any two axes.
+const GRID = D.configs.length >= D.swept.reduce((n, _, k) => n * axisValues(k, D.configs).length, 1) / 2;
 function shownConfigs() {
+  if (!GRID) return D.configs;
   const fixed = [...$("heat-choice").querySelectorAll("select[data-axis]")].map((s) => [+s.dataset.axis, +s.value]);
   return D.configs.filter((c) => fixed.every(([k, v]) => c.values[k] === axisValues(k, D.configs)[v]));
 }
@@ -34,9 +37,11 @@ function drawHeat() {
   const configs = shownConfigs();
   if (D.swept.length === 1) return drawAlong(configs);
   const [xs, ys] = [axisValues(0, configs), axisValues(1, configs)];
-  $("heat-caption").textContent = `${D.swept[1]} (up) against ${D.swept[0]} (across); hatched where the median is not identified`;
-  const dense = configs.length >= (xs.length * ys.length) / 2 && xs.length <= 60 && ys.length <= 60;
-  return dense ? drawCells(configs, xs, ys) : drawPoints(configs);
+  const cells = GRID && xs.length <= 60 && ys.length <= 60;
+  const [a, b] = GRID ? [0, 1] : [+$("heat-across").value, +$("heat-up").value];
+  const unknown = cells ? "hatched" : "dashed and pale at its bound";
+  $("heat-caption").textContent = `${D.swept[b]} (up) against ${D.swept[a]} (across); ${unknown} where the median is not identified`;
+  return cells ? drawCells(configs, xs, ys) : drawPoints(configs, a, b);
 }
 
 function frame(W, H) {
@@ -50,7 +55,7 @@ function frame(W, H) {
 function drawCells(configs, xs, ys) {
   const what = $("heat-what").value, node = $("heat");
   const W = wide(node, 1140), left = 58, bottom = 44, top = 6;
-  const cw = (W - left - 6) / xs.length, ch = Math.max(18, Math.min(70, 460 / ys.length)), H = top + ch * ys.length + bottom;
+  const cw = (W - left - 6) / xs.length, ch = Math.max(18, 120 / ys.length, Math.min(70, 460 / ys.length)), H = top + ch * ys.length + bottom;
   const picture = frame(W, H);
   for (const c of configs) {
     const a = xs.indexOf(c.values[0]), b = ys.length - 1 - ys.indexOf(c.values[1]), value = heatOf(c, what);
@@ -67,10 +72,10 @@ function drawCells(configs, xs, ys) {
   const every = Math.ceil(40 / cw);
   xs.forEach((v, a) => a % every === 0 && picture.append(svg("text", { x: left + (a + 0.5) * cw, y: H - bottom + 16, "text-anchor": "middle" }, words(v))));
   ys.forEach((v, b) => picture.append(svg("text", { x: left - 6, y: top + (ys.length - 0.5 - b) * ch + 4, "text-anchor": "end" }, words(v))));
-  finish(picture, W, H, left);
+  finish(picture, W, H, left, 0, 1);
 }
 
-function drawPoints(configs) {
+function drawPoints(configs, a, b) {
   const what = $("heat-what").value, node = $("heat");
   const W = wide(node, 1140), H = 420, left = 58, bottom = 44;
   const picture = frame(W, H);
@@ -83,24 +88,24 @@ function drawPoints(configs) {
     const ticks = [0, 1, 2, 3, 4].map((s) => (useLog ? low * (high / low) ** (s / 4) : low + ((high - low) * s) / 4));
     return { f: (v) => f(useLog ? Math.log(v) : v), ticks };
   };
-  const x = scale(0, [left + 8, W - 14]), y = scale(1, [H - bottom - 8, 14]);
+  const x = scale(a, [left + 8, W - 14]), y = scale(b, [H - bottom - 8, 14]);
   for (const t of x.ticks) picture.append(svg("text", { x: x.f(t), y: H - bottom + 16, "text-anchor": "middle" }, words(t)));
   for (const t of y.ticks) picture.append(svg("text", { x: left - 6, y: y.f(t) + 4, "text-anchor": "end" }, words(t)));
   picture.append(svg("path", { class: "axis", d: `M${left},6V${H - bottom}H${W - 6}` }));
   for (const c of configs) {
     const value = heatOf(c, what);
-    const dot = svg("circle", { cx: x.f(c.values[0]), cy: y.f(c.values[1]), r: 6, fill: value === null ? "none" : paint(tone(value, TONES[what])), stroke: "var(--ink)", "stroke-width": known(c, what) ? 0.6 : 1.4, "stroke-dasharray": known(c, what) ? null : "2 2" });
+    const dot = svg("circle", { cx: x.f(c.values[a]), cy: y.f(c.values[b]), r: 6, "fill-opacity": known(c, what) ? 1 : 0.5, fill: value === null ? "none" : paint(tone(value, TONES[what])), stroke: "var(--ink)", "stroke-width": known(c, what) ? 0.6 : 1.4, "stroke-dasharray": known(c, what) ? null : "2 2" });
     dot.append(svg("title", {}, inWords(c)));
     picture.append(dot);
   }
-  finish(picture, W, H, left);
+  finish(picture, W, H, left, a, b);
 }
 
-function finish(picture, W, H, left) {
+function finish(picture, W, H, left, a, b) {
   const what = $("heat-what").value, tones = TONES[what];
   picture.append(
-    svg("text", { class: "ink", x: (left + W) / 2, y: H - 6, "text-anchor": "middle" }, D.swept[0]),
-    svg("text", { class: "ink", transform: `translate(12,${(H - 44) / 2}) rotate(-90)`, "text-anchor": "middle" }, D.swept[1]),
+    svg("text", { class: "ink", x: (left + W) / 2, y: H - 6, "text-anchor": "middle" }, D.swept[a]),
+    svg("text", { class: "ink", transform: `translate(12,${(H - 44) / 2}) rotate(-90)`, "text-anchor": "middle" }, D.swept[b]),
   );
   $("heat").replaceChildren(picture);
   const rows = [0, 0.25, 0.5, 0.75, 1].map((s) => {
@@ -139,7 +144,14 @@ function startHeat() {
   if (!D.swept.length) return;
   $("heat-section").hidden = false;
   $("heat-choice").hidden = D.swept.length < 2;
-  for (let k = 2; k < D.swept.length; k++) {
+  if (!GRID) {
+    [["across", 0], ["up", 1]].forEach(([name, first]) => {
+      const select = el("select", { id: `heat-${name}` });
+      D.swept.forEach((axis, k) => select.append(el("option", { value: k, selected: k === first ? "" : null }, axis)));
+      $("heat-choice").append(el("label", {}, `${name} `, select));
+    });
+  }
+  for (let k = 2; GRID && k < D.swept.length; k++) {
     const select = el("select", { "data-axis": k });
     axisValues(k, D.configs).forEach((v, j) => select.append(el("option", { value: j }, words(v))));
     $("heat-choice").append(el("label", {}, `${short(D.swept[k])} `, select));
