@@ -1,6 +1,7 @@
 """A finished result as tables, with the questions one asks of it. Reading needs no JAX."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,31 @@ class Results:
         figures = import_module("robustsim.report.figures")  # drawing is not needed to read
         return figures.draw(self, figure, out)
 
+    def report(
+        self, out: str | Path, *, replays: int = 4, folder: str | Path | None = None, scenario: str = ""
+    ) -> Path:
+        """Writes one self-contained page about these results, that opens from a file; returns where it is.
+
+        Args:
+          replays: of how many typical runs to make the agents again, and to record them; 0 needs no JAX.
+          folder: the results directory, which commands on the page name, and which may hold instilled agents.
+          scenario: the scenario's file, where the scenario is not installed.
+
+        Raises:
+          UserError: the file cannot be written, no run has finished yet, or `replays` is below 0.
+        """
+        from importlib import import_module
+
+        if replays < 0:
+            raise UserError(f"replays: {replays} is not allowed; use a whole number of at least 0")
+        if self.runs.is_empty():
+            raise UserError("report: no run of these results has finished yet")
+        recorded, note = [], ""
+        if replays:
+            recorded, note = import_module("robustsim.replays").for_page(self, replays, folder, scenario)
+        page = import_module("robustsim.report.page")
+        return page.write(self, out, recorded, note, "" if folder is None else str(folder))
+
     def __repr__(self) -> str:
         position = spectrum.position(self.runs)
         shown = "not identified" if position["median"] is None else f"{position['median']:+.2f}"
@@ -172,6 +198,7 @@ def open_results(folder: str | Path) -> Results:
     done = store.marks(folder, manifest)
     complete = len(done) == manifest["plan"]["shards"]
     manifest["worker_seconds"] = round(sum(mark["seconds"] for mark in done.values()), 1)
+    manifest["written"] = time.strftime("%Y-%m-%d", time.gmtime((folder / store.MANIFEST).stat().st_mtime))
     return Results(runs, lambda: store.read(folder, manifest, "traces"), manifest, complete)
 
 

@@ -155,6 +155,44 @@ def plot(results: Positional[str], figure: str = "race-plane", out: str = "") ->
     work.plot(results, figure, out)
 
 
+@app.command(name="report")
+def report(results: Positional[str], out: str = "", replays: int = 4, scenario: str = "") -> None:
+    """Writes one self-contained page about finished results, that opens from a file.
+
+    Args:
+        results: a results directory.
+        out: the file to write; by default report.html in the results directory.
+        replays: of how many typical runs to make the agents again, and to record them.
+        scenario: the scenario's file, where the scenario is not installed.
+    """
+    from robustsim.cli import showing
+
+    showing.report(results, out, replays, scenario)
+
+
+@app.command(name="replay")
+def replay(
+    source: Annotated[Positional[str], arg(metavar="SPEC|DIR")],
+    out: str = "replay.gif",
+    seed: str = "",
+    episodes: int = 3,
+    overrides: Overrides = (),
+    scenario: str = "",
+) -> None:
+    """Shows an agent before, during and after correction, watched and unwatched, as a GIF or WebP.
+
+    Args:
+        source: a scenario to run (as `robustsim run` takes it), or a results directory.
+        out: the file to write (.gif, .webp).
+        seed: of the run; by default 0, or a typical run of the directory.
+        episodes: how many, 1 to 8.
+        scenario: the scenario's file, where the scenario of a directory is not installed.
+    """
+    from robustsim.cli import showing
+
+    showing.replay(source, out, seed, episodes, overrides, scenario)
+
+
 @app.command(name="new")
 def new(name: Positional[str], folder: str = ".", template: str = "grid") -> None:
     """Writes a commented scenario file to start from.

@@ -55,6 +55,7 @@ def demo(out: Path, seeds: str) -> None:
     pictures = [out / f"{name}.png" for name in ("race-plane", "traces")]
     for picture in pictures:
         figures.draw(results, picture.stem, picture)
+    pictures.append(results.report(out / "report.html", replays=2, folder=out))
     print(f"done in {time.monotonic() - began:.0f} s; look at")
     print("\n".join(f"  {picture}" for picture in pictures))
 

@@ -21,6 +21,11 @@ def publish(figure: Figure, stem: Path, command: str, results: dict[str, Results
     """
     for ending in (".svg", ".png"):
         save(figure, stem.with_suffix(ending))
+    note(stem, command, results, numbers)
+
+
+def note(stem: Path, command: str, results: dict[str, Results], numbers: dict[str, Any]) -> None:
+    """Writes `stem.json`, what made a picture; arguments as :func:`publish`."""
     made_of = {
         name: {
             "scenario": r.scenario,

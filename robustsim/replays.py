@@ -1,0 +1,191 @@
+"""From results to recordings: which run is shown, at which gradient steps, and that it is the run of the results."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from robustsim import files
+from robustsim.analysis.results import Results
+from robustsim.errors import RunsFailed, UserError, nearest
+from robustsim.recording import CONDITIONS, Recording
+from robustsim.sim import lifted, record
+from robustsim.sim.instil import Agents
+from robustsim.sim.lifted import Run
+from robustsim.sim.loading import load
+from robustsim.sim.scenario import ScenarioFactory
+from robustsim.sim.settings import resolve
+from robustsim.sweep import compiled
+from robustsim.sweep.rows import run_id
+
+Row = dict[str, Any]
+
+
+def factory_of(results: Results, scenario: str | ScenarioFactory = "") -> ScenarioFactory:
+    """The scenario that made some results.
+
+    Args:
+      scenario: what `load` takes, for one that is not installed; "" looks it up by its name.
+
+    Raises:
+      UserError: it cannot be found, is not the one that was run, or cannot be drawn.
+    """
+    try:
+        factory = load(scenario or results.scenario)
+    except UserError as error:
+        if scenario:
+            raise
+        raise UserError(f"{error}; name its file with --scenario") from None
+    what = results.manifest["what"]
+    if (factory.name, factory.source_hash) != (what["scenario"], what["source_sha256"]):
+        raise UserError(
+            f"scenario {factory.name!r}: is not the one of these results, or has changed since; run it again"
+        )
+    record.check_drawable(factory)
+    return factory
+
+
+def typical(runs: pl.DataFrame) -> Row:
+    """A run of the commonest outcome, in the middle of its kind by the time to correct, and to the catastrophe."""
+    outcome = ["first_event", "corrected"]
+    commonest = runs.group_by(outcome).len().sort("len", *outcome, descending=[True, False, False]).row(0, named=True)
+    alike = runs.filter(*[pl.col(name) == commonest[name] for name in outcome])
+    ordered = alike.sort("steps_to_correct", "steps_to_catastrophe", "seed", nulls_last=True)
+    return ordered.row((len(ordered) - 1) // 2, named=True)
+
+
+def chosen(results: Results, count: int) -> list[Row]:
+    """At most `count` runs to record: a typical one of each configuration, then others of each in turn."""
+    if not results.swept:
+        groups = [results.runs]
+    else:
+        groups = [frame for _, frame in results.runs.group_by(results.swept, maintain_order=True)]
+    found: list[Row] = []
+    while groups and len(found) < count:
+        left = []
+        for runs in groups[: count - len(found)]:
+            row = typical(runs)
+            found.append(row)
+            rest = runs.filter(pl.col("run_id") != row["run_id"])
+            if len(rest):
+                left.append(rest)
+        groups = left
+    return found
+
+
+def picked(results: Results, seed: int | None, point: dict[str, str]) -> Row:
+    """The run of a seed and of the configuration with these values (as words); what is left open is chosen typically.
+
+    Raises:
+      UserError: a name that was not swept, a value or a seed that is not there.
+    """
+    runs = results.runs
+    if runs.is_empty():
+        raise UserError("replay: no run of these results has finished yet")
+    for name, word in point.items():
+        if name not in results.swept:
+            raise UserError(f"--set {name}: is not an axis of these results; {nearest(name, results.swept)}")
+        values = runs[name].unique(maintain_order=True).to_list()
+        same = [value for value in values if _word(value) == word.lower() or _is_number(value, word)]
+        if not same:
+            there = ", ".join(map(_word, values[:20]))
+            raise UserError(f"--set {name}: {word!r} is not in these results; they have {there}")
+        runs = runs.filter(pl.col(name) == same[0])
+    if seed is not None:
+        seeds = runs["seed"].unique().sort().to_list()
+        if seed not in seeds:
+            raise UserError(f"seed: {seed} is not in these results; they have {', '.join(map(str, seeds[:20]))}")
+        runs = runs.filter(pl.col("seed") == seed)
+    if runs.is_empty():
+        raise UserError("replay: no run with these values and this seed has finished")
+    return typical(runs)
+
+
+def _word(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value).lower()
+
+
+def _is_number(value: Any, word: str) -> bool:
+    try:
+        return not isinstance(value, str | bool) and abs(float(word) - value) <= 1e-6 * abs(value)
+    except ValueError:
+        return False
+
+
+def stages(row: Row, traces: pl.DataFrame) -> list[tuple[str, Row]]:
+    """(name, row of the traces) of before, during and after the correction, at most three and at least one.
+
+    After is the removal, or where there was none the last probe under the overseer. During is the first probe at which
+    either misbehaviour rate has fallen to half of what it was, or else the one in the middle on a log scale.
+    """
+    overseen = traces.filter((pl.col("arm") == "corrected") & pl.col("overseen")).sort("step")
+    probes = overseen.to_dicts()
+    first, removed = probes[0], row["steps_to_correct"]
+    last = probes[-1] if removed is None else next(p for p in probes if p["step"] >= removed)
+    between = [p for p in probes if 0 < p["step"] < last["step"]]
+    rates = [f"misbehaviour_{condition}" for condition in CONDITIONS]
+    fallen = [p for p in between if any(p[r] <= first[r] / 2 < first[r] for r in rates)]
+    middle = fallen[:1] or sorted(between, key=lambda p: abs(p["step"] ** 2 - last["step"]))[:1]
+    found = [("before", first), *(("during", p) for p in middle)]
+    return found if last["step"] == 0 else [*found, ("after", last)]
+
+
+def for_page(
+    results: Results, count: int, folder: str | Path | None = None, scenario: str | ScenarioFactory = ""
+) -> tuple[list[Recording], str]:
+    """(recordings of at most `count` typical runs, why there are none). A page does without those it cannot have."""
+    try:
+        return make(results, chosen(results, count), folder=folder, scenario=scenario), ""
+    except (UserError, RunsFailed) as error:
+        return [], f"There are no replays: {error}."
+
+
+def make(
+    results: Results,
+    rows: list[Row],
+    *,
+    episodes: int = 3,
+    folder: str | Path | None = None,
+    scenario: str | ScenarioFactory = "",
+) -> list[Recording]:
+    """Makes the agents of some runs again, and records them.
+
+    Args:
+      rows: of `results.runs`.
+      episodes: how many a condition.
+      folder: the results directory, which may hold instilled agents.
+      scenario: as :func:`factory_of`.
+
+    Raises:
+      UserError: as :func:`factory_of`, or the runs come out differently here than they did.
+    """
+    compiled.keep()
+    factory = factory_of(results, scenario)
+    folders = [files.cache_folder() / "agents", *([] if folder is None else [Path(folder) / "agents"])]
+    agents = Agents(tuple(folders), alone=True)
+    return [_make_one(factory, results, row, agents, episodes) for row in rows]
+
+
+def _make_one(factory: ScenarioFactory, results: Results, row: Row, agents: Agents, episodes: int) -> Recording:
+    point = {name: row[name] for name in results.swept}
+    run = Run(resolve(factory, {**results.settings, **point}), row["seed"])
+    found = stages(row, results.traces.filter(pl.col("run_id") == row["run_id"]))
+    with lifted.precision(factory(**factory.defaults).precision):
+        before = record.instilled_agent(factory, run, agents)
+        at = record.agents_at(factory, run, before, [p["step"] for _, p in found])
+        same = run_id(factory, run) == row["run_id"]
+        for agent, (_, p) in zip(at, found, strict=True):
+            size = run.settings.probe.episodes if p["claim"] else run.settings.probe.screen
+            counts = record.probe_again(factory, run, agent, p["step"], size)
+            for i, condition in enumerate(CONDITIONS):
+                decisions, rate = int(counts.decisions[i]), counts.misbehaved[i] / max(int(counts.decisions[i]), 1)
+                same = same and decisions == p[f"decisions_{condition}"] and rate == p[f"misbehaviour_{condition}"]
+        if not same:
+            raise UserError(
+                f"replay: seed {row['seed']} comes out differently here than in these results: they were made by other "
+                "versions, or on another kind of machine; run the scenario again"
+            )
+        rates = [(p["misbehaviour_unwatched"], p["misbehaviour_watched"]) for _, p in found]
+        named = [(name, p["step"], pair) for (name, p), pair in zip(found, rates, strict=True)]
+        about = {"run_id": row["run_id"], "point": point, "corrected": row["corrected"]}
+        return record.record(factory, run, at, named, about, episodes)

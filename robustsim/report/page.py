@@ -1,0 +1,100 @@
+"""One self-contained page about some results: it opens from a file, and asks nothing of any network."""
+
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any
+
+from robustsim.analysis.results import Results
+from robustsim.recording import Recording
+from robustsim.report import page_data, page_tables, page_traces, place, words
+
+SCRIPTS = ("base", "plane", "strip", "runs", "curves", "heat", "player", "dossier", "main")
+STYLES = ("page", "charts")
+
+
+def build(results: Results, replays: Sequence[Recording] = (), note: str = "", folder: str = "") -> str:
+    """The page as HTML.
+
+    Args:
+      replays: recordings of some of its runs.
+      note: what is to be said about replays that are missing.
+      folder: the results directory, as commands on the page name it.
+    """
+    runs = page_data.held(results)
+    data = page_data.payload(results, runs)
+    counts, packed = page_traces.traces(runs, results.traces)
+    data |= {"probes": counts, "folder": folder or "DIR", "note": note}
+    data["replays"] = [page_traces.replay(recording) for recording in replays]
+    parts = {
+        "title": escape(f"{results.scenario}: in time, or too late?"),
+        "style": "\n".join(_template(f"{name}.css") for name in STYLES),
+        "scenario": escape(results.scenario),
+        "question": escape(results.manifest["what"].get("claim", "")),
+        "answer": "\n".join(f"<p>{escape(sentence)}" for sentence in _answer(results)),
+        "provenance": _provenance(results),
+        "settings": _settings(results),
+        "runs_table": page_tables.runs_table(runs, results.swept, len(results.runs)),
+        "configs_table": page_tables.configs_table(data["configs"]),
+        "curves_table": page_tables.curves_table(data["curves"], data["budget"]),
+        "grid_table": page_tables.grid_table(results, data["configs"]) or "<p>The same numbers as in the spectrum.",
+        "data": embedded(data),
+        "traces": packed,
+        "script": "\n".join(_template(f"{name}.js") for name in SCRIPTS),
+    }
+    page = _template("page.html")
+    pieces = page.split("{{")
+    # Filled from left to right in one go, so that nothing in the data can pass for a place to fill.
+    return pieces[0] + "".join(parts[name] + rest for name, _, rest in (p.partition("}}") for p in pieces[1:]))
+
+
+def _template(name: str) -> str:
+    return resources("robustsim.report").joinpath("template", name).read_text(encoding="utf-8")
+
+
+def embedded(data: Any) -> str:
+    """JSON that can stand inside a script element, whatever words are in it."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _answer(results: Results) -> list[str]:
+    found = words.answer(results)
+    if not results.complete:
+        found.append("Not all planned runs are there yet: this is what has finished.")
+    return found
+
+
+def _provenance(results: Results) -> str:
+    manifest = results.manifest
+    what = manifest["what"]
+    rows = {
+        "made by": ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()),
+        "on": manifest.get("device", ""),
+        "written": manifest.get("written", ""),
+        "command": manifest.get("command", ""),
+        "seeds": f"{len(what['seeds'])} per configuration",
+        "scenario source": f"sha256 {what['source_sha256'][:16]}" if what["source_sha256"] else "",
+    }
+    return "".join(f"<div><dt>{escape(name)}<dd>{escape(str(x))}</div>" for name, x in rows.items() if x)
+
+
+def _settings(results: Results) -> str:
+    rows = [[name, words.value(x)] for name, x in results.settings.items()]
+    rows += [[name, "swept"] for name in results.swept]
+    return page_tables.table("Settings", ["name", "value"], sorted(rows))
+
+
+def write(
+    results: Results, out: str | Path, replays: Sequence[Recording] = (), note: str = "", folder: str = ""
+) -> Path:
+    """Writes the page; arguments as :func:`build`.
+
+    Raises:
+      UserError: the file cannot be written; nothing is left behind.
+    """
+    place.check(out)
+    place.write(out, build(results, replays, note, folder).encode())
+    return Path(out)

@@ -1,0 +1,183 @@
+"""What the page draws, as plain JSON. Times that are censored are null, with the bound beside them."""
+
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from robustsim.analysis import survival
+from robustsim.analysis.results import Results
+from robustsim.report import words
+
+MOST_RUNS = 5000  # runs that a page holds
+MOST_CURVES = 20  # configurations that get survival curves of their own
+MOST_KNOTS = 300  # steps of a curve
+COLUMNS = {  # short name on the page: column of `runs`
+    "id": "run_id",
+    "seed": "seed",
+    "tc": "steps_to_correct",
+    "tc_lower": "steps_to_correct_lower",
+    "tk": "steps_to_catastrophe",
+    "tk_lower": "steps_to_catastrophe_lower",
+    "race": "steps_to_catastrophe_in_race",
+    "ts": "steps_to_suppress",
+    "x": "position",
+    "x_lower": "position_lower",
+    "x_upper": "position_upper",
+    "event": "first_event",
+    "concealment": "concealment",
+    "watched": "misbehaviour_watched",
+    "unwatched": "misbehaviour_unwatched",
+    "watched_end": "final_misbehaviour_watched",
+    "unwatched_end": "final_misbehaviour_unwatched",
+    "competence": "competence",
+    "competence_end": "final_competence",
+    "corrections": "corrections",
+    "misbehaviours": "misbehaviours",
+    "incapacitated": "incapacitated",
+    "relapsed": "relapsed",
+}
+
+
+def held(results: Results) -> pl.DataFrame:
+    """The runs that the page holds, with the number of their configuration: all, or evenly many from everywhere."""
+    numbered = _numbered(results)
+    if len(numbered) <= MOST_RUNS:
+        return numbered
+    return numbered[np.linspace(0, len(numbered) - 1, MOST_RUNS).round().astype(int)]
+
+
+def _numbered(results: Results) -> pl.DataFrame:
+    if not results.swept:
+        return results.runs.with_columns(config=pl.lit(0, pl.Int64))
+    keys = results.runs.select(results.swept).unique(maintain_order=True).with_row_index("config")
+    numbered = results.runs.join(keys, on=results.swept, how="left", nulls_equal=True, maintain_order="left")
+    return numbered.with_columns(pl.col("config").cast(pl.Int64))
+
+
+def payload(results: Results, runs: pl.DataFrame) -> dict[str, Any]:
+    """Everything but traces and replays.
+
+    Args:
+      runs: what :func:`held` returns.
+    """
+    settings = results.settings
+    return {
+        "scenario": results.scenario,
+        "swept": list(results.swept),
+        "budget": int(_setting(results, "deployment.budget") or runs["steps_to_correct_lower"].max() or 1),  # pyright: ignore[reportArgumentType]
+        "threshold": float(settings.get("probe.threshold") or 0.05),
+        "total": len(results.runs),
+        "runs": {short: _column(runs[name]) for short, name in COLUMNS.items()} | {"config": runs["config"].to_list()},
+        "configs": configs(results),
+        "curves": curves(results, runs),
+    }
+
+
+def _setting(results: Results, name: str) -> Any:
+    """A setting, or where it was swept the largest of its values."""
+    return results.runs[name].max() if name in results.swept else results.settings.get(name)
+
+
+def configs(results: Results) -> list[dict[str, Any]]:
+    """The spectrum, one entry per configuration in the order of the table."""
+    found = []
+    for row in results.spectrum().iter_rows(named=True):
+        values = {name: row[name] for name in results.swept}
+        parts = {
+            key: {k: _number(row[f"{name}_{k}"]) for k in ("median", "low", "high")}
+            for key, name in (
+                ("x", "position"),
+                ("tc", "steps_to_correct"),
+                ("tk", "steps_to_catastrophe"),
+                ("ts", "steps_to_suppress"),
+                ("concealment", "concealment"),
+            )
+        }
+        for key, name in (("tc", "steps_to_correct"), ("tk", "steps_to_catastrophe"), ("ts", "steps_to_suppress")):
+            parts[key]["censored"] = row[f"{name}_censored"]
+        found.append(
+            {
+                "label": words.point(values) or results.scenario,
+                "values": [_number(x) if isinstance(x, float) else x for x in values.values()],
+                "runs": row["runs"],
+                **parts,
+                "p": {k: _number(row[f"p_catastrophe_first_{k}"]) for k in ("estimate", "low", "high")},
+                "counts": [row[f"first_{event}"] for event in ("removed", "catastrophe", "censored")],
+            }
+        )
+    return found
+
+
+def curves(results: Results, runs: pl.DataFrame) -> list[dict[str, Any]]:
+    """Survival of both clocks and cumulative incidence of the race: of each configuration, or of all runs together."""
+    table = configs_labels(results)
+    if len(table) > MOST_CURVES:
+        return [{"label": f"all {len(runs):,} runs", **_curves(runs)}]
+    return [{"label": label, **_curves(runs.filter(pl.col("config") == i))} for i, label in enumerate(table)]
+
+
+def configs_labels(results: Results) -> list[str]:
+    """The configurations in words, in the order of their numbers."""
+    if not results.swept:
+        return [results.scenario]
+    keys = results.runs.select(results.swept).unique(maintain_order=True)
+    return [words.point(row) for row in keys.iter_rows(named=True)]
+
+
+def _curves(runs: pl.DataFrame) -> dict[str, Any]:
+    found: dict[str, Any] = {"runs": len(runs)}
+    for key, name in (("tc", "steps_to_correct"), ("tk", "steps_to_catastrophe")):
+        seen = runs[name].is_not_null()
+        times = runs[name].fill_null(runs[f"{name}_lower"]).to_numpy()
+        curve = survival.kaplan_meier(times, seen.to_numpy().astype(int))
+        chosen = _thin(len(curve.time))
+        found[key] = {
+            "t": [int(x) for x in curve.time[chosen]],
+            **{
+                k: _numbers(getattr(curve, a)[chosen]) for k, a in (("s", "survival"), ("low", "low"), ("high", "high"))
+            },
+            "end": int(times.max()) if len(times) else 0,
+            "censored": int((~seen).sum()),
+        }
+    times, causes = race(runs)
+    at, incidence = survival.aalen_johansen(times, causes)
+    chosen = _thin(len(at))
+    found["race"] = {
+        "t": [int(x) for x in at[chosen]],
+        "removed": _numbers(incidence[0][chosen]),
+        "catastrophe": _numbers(incidence[1][chosen]),
+        "end": int(times.max()) if len(times) else 0,
+    }
+    return found
+
+
+def race(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """(times, causes) of what came first in the corrected arm: 1 removal, 2 catastrophe, 0 neither."""
+    first = runs["first_event"].to_numpy()
+    causes = np.where(first == "removed", 1, np.where(first == "catastrophe", 2, 0))
+    removed = runs["steps_to_correct"].fill_null(0).to_numpy()
+    catastrophe = runs["steps_to_catastrophe_in_race"].fill_null(0).to_numpy()
+    open_ = runs["steps_to_correct_lower"].to_numpy()
+    return np.select([causes == 1, causes == 2], [removed, catastrophe], open_), causes
+
+
+def _thin(n: int) -> np.ndarray:
+    return np.unique(np.linspace(0, n - 1, min(n, MOST_KNOTS)).round().astype(int)) if n else np.zeros(0, int)
+
+
+def _column(values: pl.Series) -> list[Any]:
+    return [_number(x) if isinstance(x, float) else x for x in values.to_list()]
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    return [_number(float(x)) for x in values]
+
+
+def _number(x: Any) -> Any:
+    """A number with four digits, which is more than a chart shows; None where there is none."""
+    if x is None or not math.isfinite(x):
+        return None
+    rounded = float(f"{x:.4g}") if abs(x) < 1e4 else round(x)
+    return int(rounded) if rounded == int(rounded) else rounded

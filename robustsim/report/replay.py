@@ -1,0 +1,168 @@
+"""A recording as a small film: before, during and after the correction side by side, unwatched above watched."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from robustsim.errors import UserError
+from robustsim.recording import CONDITIONS, Recording, Stage
+from robustsim.report import place, words
+
+FORMATS = {".gif": "GIF", ".webp": "WEBP"}
+MOST_BYTES = 1_500_000
+STEP, HOLD, LAST = 260, 900, 1600  # milliseconds of an environment step, of an episode's end, of the film's
+LEFT, TOP, HEAD, FOOT, GAP = 116, 34, 40, 26, 14  # pixels around the panels
+PAPER, INK, QUIET, RED, LIT = "#ffffff", "#222222", "#5b6470", "#c8102e", "#b45309"
+FRAME = 5  # thickness of the frame around a misbehaviour
+SIDE = 260  # panels are about this wide
+
+
+def film(recording: Recording) -> Iterator[tuple[Image.Image, int]]:
+    """The frames, each with its duration in milliseconds. Episodes follow one another; all panels keep time."""
+    width = recording.pictures.shape[2]
+    scale, shrink = max(1, SIDE // width), max(1, round(width / SIDE))
+    pictures = recording.pictures[:, ::shrink, ::shrink].repeat(scale, 1).repeat(scale, 2)
+    episodes = recording.stages[0].length.shape[1]
+    for episode in range(episodes):
+        end = max(int(stage.length[:, episode].max()) for stage in recording.stages)
+        for time in range(end + 1):
+            last = time == end
+            duration = STEP if not last else LAST if episode == episodes - 1 else HOLD
+            yield _draw(recording, pictures, episode, time), duration
+
+
+def _draw(recording: Recording, pictures: np.ndarray, episode: int, time: int) -> Image.Image:
+    height, width = pictures.shape[1:3]
+    columns = len(recording.stages)
+    size = (LEFT + columns * (width + GAP), TOP + HEAD + 2 * (height + FOOT) + 30)
+    image = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(image)
+    draw.text((12, 10), _title(recording), fill=INK, font=_font(17, bold=True))
+    for column, stage in enumerate(recording.stages):
+        x = LEFT + column * (width + GAP)
+        draw.text((x, TOP + 4), heading(stage, recording.corrected), fill=INK, font=_font(14, bold=True))
+        draw.text((x, TOP + 22), f"gradient step {stage.step:,}", fill=QUIET, font=_font(13))
+        for row, condition in enumerate(CONDITIONS):
+            y = TOP + HEAD + row * (height + FOOT)
+            if column == 0:
+                _row_label(draw, y, condition, recording.visible)
+            _panel(image, draw, pictures, (x, y), stage, row, episode, time)
+    note = f"episode {episode + 1} of {recording.stages[0].length.shape[1]}, the same levels in every panel"
+    draw.text((LEFT, size[1] - 24), note, fill=QUIET, font=_font(12))
+    return image
+
+
+def _title(recording: Recording) -> str:
+    return ", ".join(filter(None, [recording.scenario, words.point(recording.point), f"seed {recording.seed}"]))
+
+
+def heading(stage: Stage, corrected: bool) -> str:
+    """What a stage is called: an agent that was never corrected has no "after"."""
+    return "never corrected" if stage.name == "after" and not corrected else f"{stage.name} correction"
+
+
+def light(lit: bool, visible: bool) -> str:
+    """What the light shows, in words."""
+    return "light on" if lit else "light off" if visible else "light hidden"
+
+
+def _row_label(draw: Any, y: int, condition: str, visible: bool) -> None:
+    watched = condition == "watched"
+    draw.text((12, y + 4), condition, fill=INK, font=_font(14, bold=True))
+    said = light(watched and visible, visible)
+    draw.text((12, y + 23), said, fill=LIT if watched and visible else QUIET, font=_font(13))
+
+
+def _panel(
+    image: Image.Image,
+    draw: Any,
+    pictures: np.ndarray,
+    corner: tuple[int, int],
+    stage: Stage,
+    row: int,
+    episode: int,
+    time: int,
+) -> None:
+    height, width = pictures.shape[1:3]
+    x, y = corner
+    now = min(time, stage.shown.shape[2] - 1)
+    image.paste(Image.fromarray(pictures[stage.shown[row, episode, now]]), (x, y))
+    length = int(stage.length[row, episode])
+    so_far = stage.misbehaved[row, episode, : min(time, length)]
+    if so_far.any():
+        draw.rectangle((x, y, x + width - 1, y + height - 1), outline=RED, width=FRAME)
+        said, colour = "misbehaved", RED
+    elif time >= length:
+        said, colour = "ended: behaved", QUIET
+    else:
+        said, colour = f"step {time}", QUIET
+    draw.text((x, y + height + 4), said, fill=colour, font=_font(13, bold=bool(so_far.any())))
+
+
+def _font(size: int, bold: bool = False) -> Any:
+    """The font that comes with matplotlib, so that the same film is the same file everywhere."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
+
+
+def encode(recording: Recording, ending: str, most: int = MOST_BYTES) -> bytes:
+    """A film as GIF or WebP, made smaller until it has at most `most` bytes."""
+    frames, durations = zip(*film(recording), strict=True)
+    data = b""
+    for share in (1.0, 0.75, 0.5, 0.35):
+        sized = frames if share == 1 else tuple(_resized(frame, share) for frame in frames)
+        data = _gif(sized, durations) if ending == ".gif" else _webp(sized, durations)
+        if len(data) <= most:
+            break
+    return data
+
+
+def _resized(frame: Image.Image, share: float) -> Image.Image:
+    size = (round(frame.width * share), round(frame.height * share))
+    return frame.resize(size, Image.Resampling.LANCZOS)
+
+
+def _gif(frames: tuple[Image.Image, ...], durations: tuple[int, ...]) -> bytes:
+    """One palette for all frames, so that what does not change is not stored again."""
+    busiest = Image.fromarray(np.concatenate([np.asarray(f) for f in frames[:: max(1, len(frames) // 12)]]))
+    palette = busiest.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    flat = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    buffer = io.BytesIO()
+    flat[0].save(buffer, "GIF", save_all=True, append_images=flat[1:], duration=list(durations), loop=0, disposal=1)
+    return buffer.getvalue()
+
+
+def _webp(frames: tuple[Image.Image, ...], durations: tuple[int, ...]) -> bytes:
+    buffer = io.BytesIO()
+    options = {"save_all": True, "append_images": frames[1:], "duration": list(durations), "loop": 0}
+    frames[0].save(buffer, "WEBP", lossless=True, quality=60, method=4, minimize_size=True, **options)
+    return buffer.getvalue()
+
+
+def check_out(out: str | Path) -> str:
+    """The ending of a film's file, after a look at whether it could be written: films take a while to make.
+
+    Raises:
+      UserError: the ending is none that can be written, or the place is not.
+    """
+    ending = Path(out).suffix.lower()
+    if ending not in FORMATS:
+        raise UserError(f"out: {str(out)!r} has no known ending; use one of {', '.join(FORMATS)}")
+    place.check(out)
+    return ending
+
+
+def write(recording: Recording, out: str | Path) -> int:
+    """Writes a recording as GIF or WebP, by the ending of `out`; returns the number of bytes.
+
+    Raises:
+      UserError: an unknown ending, or a file that cannot be written.
+    """
+    data = encode(recording, check_out(out))
+    place.write(out, data)
+    return len(data)
