@@ -135,7 +135,7 @@ class Grid:
     bonus: Callable[[Transition], Array] | None = None
     dynamics: Callable[[Array, GridState, Array, GridState], GridState] | None = None
     done: Callable[[GridState], Array] | None = None
-    takes: Callable[[GridState], Array] | None = None
+    takes: Callable[[GridState], Any] | None = None
     shown: Callable[[GridState], GridState] | None = None
 
     def __post_init__(self) -> None:
@@ -241,7 +241,7 @@ class Grid:
             & (blocked(state) != place(state))
         )
 
-    def cell(self, character: str) -> Callable[[GridState], Array]:
+    def cell(self, character: str) -> Callable[[Any], Array]:
         """The only cell with this map character, int32[], as a function of the state."""
         found = np.flatnonzero(self.level.zone(character))
         if len(found) != 1:
