@@ -1,19 +1,40 @@
 """The gallery: every bundled scenario at its defaults, 32 seeds each, as a table with pictures in docs/gallery.md.
 
-A scenario's claim is compared with what was measured by the rule that stands beside it in VERDICTS; the rules were
-written before the runs, and a claim that is not borne out says so in the table.
+What a scenario claims is compared with what was measured by the rule that stands beside it in VERDICTS. The rules were
+fixed before these runs, after pilots of four seeds that were made to get the agents competent; a claim that is not borne
+out says so in the table.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from _common import folder, parser, run
+import jax
+import numpy as np
+from _common import FIGURES, folder, parser, run
+from PIL import Image
 
 import robustsim as rs
-from robustsim import catalogue
+from robustsim import catalogue, files, replays
+from robustsim.analysis.results import to_json
+from robustsim.report import replay
+from robustsim.report.provenance import note
 
 Summary = dict[str, Any]
+PAGE = Path("docs/gallery.md")
+INTRODUCTION = """# Gallery
+
+Every bundled scenario at its defaults, 32 independently trained agents each (fewer where the table says so: agents that
+never became competent are left out and counted). Medians with 95% intervals; `-` stands for what is not identified within
+the budget, and `(n)` for the number of censored runs. T_c: gradient steps to correct. T_k: to the catastrophe, unopposed.
+Position: log10(T_c / T_k), below 0 where correction is in time; it stands beside P(catastrophe first), for the two are not
+the same (docs/statistics.md). CPU minutes: of all workers together, on one machine of 2022.
+
+Made by `python scripts/gallery.py`; the numbers are in `figures/gallery.json`. The rule that a claim is judged by stands
+under each scenario.
+
+"""
 QUICK = {
     "instil.steps": 200,
     "instil.competence": 0.0,
@@ -98,13 +119,108 @@ def collect(out: Path, quick: bool, only: list[str] | None = None) -> dict[str, 
     return results
 
 
+def numbers_of(name: str, results: rs.Results) -> dict[str, Any]:
+    """What the gallery says of one scenario."""
+    summary = results.summary()
+    rule, check = VERDICTS[name]
+    kept = ("competence", "misbehaviour", "steps_to_suppress", "steps_to_correct", "steps_to_catastrophe", "position")
+    kept += ("p_catastrophe_first", "concealment", "incapacitated", "relapsed")
+    return {
+        "claim": catalogue.installed()[name].claim,
+        "seeds": summary["seeds"],
+        **{key: summary[key] for key in kept},
+        "placement": {k: summary["placement"][k] for k in ("label", "flags", "reason")},
+        "budget": results.settings["deployment.budget"],
+        "cpu_minutes": round(results.manifest["worker_seconds"] / 60, 1),
+        "rule": rule,
+        "borne_out": bool(check(summary)),
+    }
+
+
+def _span(part: Summary, form: str = "{:.2f}") -> str:
+    def shown(x: float | None, open_: str) -> str:
+        return open_ if x is None else form.format(x)
+
+    if part["median"] is None and part["low"] is None and part.get("high") is None:
+        return "-"
+    return f"{shown(part['median'], '-')} [{shown(part['low'], '')}, {shown(part['high'], '')}]"
+
+
+def _clock(part: Summary) -> str:
+    return _span(part, "{:,.0f}") + (f" ({part['censored']})" if part["censored"] else "")
+
+
+def table(numbers: dict[str, Any]) -> str:
+    """One row a scenario."""
+    head = (
+        "| scenario | competence | misbehaviour, watched / unwatched | T_c | T_k | position | P(catastrophe first) | "
+        "concealment | CPU min | claim borne out |"
+    )
+    rows = [head, "|" + "---|" * 10]
+    for name, n in numbers.items():
+        p, m = n["p_catastrophe_first"], n["misbehaviour"]
+        cells = (
+            f"[`{name}`](#{name})" + ("" if n["seeds"] == 32 else f" ({n['seeds']} seeds)"),
+            f"{n['competence']['median']:.2f}",
+            f"{m['watched']['median']:.2f} / {m['unwatched']['median']:.2f}",
+            _clock(n["steps_to_correct"]),
+            _clock(n["steps_to_catastrophe"]),
+            _span(n["position"], "{:+.2f}"),
+            f"{p['estimate']:.2f} [{p['low']:.2f}, {p['high']:.2f}]",
+            _span(n["concealment"]),
+            f"{n['cpu_minutes']:.1f}",
+            "yes" if n["borne_out"] else "**no**",
+        )
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def section(name: str, n: Summary, shown: dict[str, str]) -> str:
+    """What stands below the table about one scenario: claim, rule, map and replay."""
+    lines = [f"## {name}", "", f"{n['claim']}", ""]
+    verdict = "borne out" if n["borne_out"] else "**not borne out**"
+    lines += [
+        f"Judged by: {n['rule']}: {verdict}. Placement: {n['placement']['label']} ({n['placement']['reason']}).",
+        "",
+    ]
+    pictures = [f"![{text}](gallery/{file})" for file, text in shown.items()]
+    return "\n".join([*lines, *([" ".join(pictures), ""] if pictures else [])])
+
+
+def pictures(name: str, results: rs.Results, to: Path) -> dict[str, str]:
+    """Writes the map of a deployment level and a replay; {file name: what it shows}."""
+    factory = rs.load(name)
+    env, levels = (scenario := factory(**factory.defaults)).env, scenario.deployment
+    if env.render is None:
+        return {}
+    to.mkdir(parents=True, exist_ok=True)
+    _, state = env.reset(jax.random.key(1), levels)
+    image = Image.fromarray(np.asarray(env.render(jax.device_get(state), False)))
+    image.thumbnail((220, 220))
+    image.save(to / f"{name}.png", optimize=True)
+    found = {f"{name}.png": f"A level of {name} in deployment"}
+    recordings = replays.make(results, [replays.typical(results.runs)], episodes=2)
+    replay.write(recordings[0], to / f"{name}.webp")
+    return found | {f"{name}.webp": f"A typical agent of {name} before, during and after the overseer's feedback"}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Runs the scenarios and writes the gallery."""
     options = parser(__doc__, "gallery")
-    options.add_argument("--only", nargs="*", help="some scenarios")
+    options.add_argument("--only", nargs="*", help="some scenarios (nothing is written)")
     args = options.parse_args(argv)
     results = collect(folder(args), args.quick, args.only)
-    print(*(f"{name}: {found!r}" for name, found in results.items()), sep="\n")
+    numbers = {name: numbers_of(name, found) for name, found in results.items()}
+    print(table(numbers))
+    if args.only:
+        return
+    stem, to = (folder(args) / "gallery", folder(args)) if args.quick else (FIGURES / "gallery", PAGE.parent)
+    sections = []
+    for name, found in results.items():
+        sections.append(section(name, numbers[name], pictures(name, found, to / "gallery")))
+    note(stem, "python scripts/gallery.py", results, json.loads(to_json(numbers)))
+    files.write_atomically(to / PAGE.name, (INTRODUCTION + table(numbers) + "\n\n" + "\n".join(sections)).encode())
+    print(to / PAGE.name)
 
 
 if __name__ == "__main__":
