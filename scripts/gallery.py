@@ -1,8 +1,8 @@
 """The gallery: every bundled scenario at its defaults, 32 seeds each, as a table with pictures in docs/gallery.md.
 
 What a scenario claims is compared with what was measured by the rule that stands beside it in VERDICTS. The rules were
-fixed before these runs, after pilots of four seeds that were made to get the agents competent; a claim that is not borne
-out says so in the table.
+fixed before these runs, after pilots of four seeds that were made to get the agents competent; a claim that is not
+borne out says so in the table.
 """
 
 import json
@@ -26,13 +26,13 @@ PAGE = Path("docs/gallery.md")
 INTRODUCTION = """# Gallery
 
 Every bundled scenario at its defaults, 32 independently trained agents each (fewer where the table says so: agents that
-never became competent are left out and counted). Medians with 95% intervals; `-` stands for what is not identified within
-the budget, and `(n)` for the number of censored runs. T_c: gradient steps to correct. T_k: to the catastrophe, unopposed.
-Position: log10(T_c / T_k), below 0 where correction is in time; it stands beside P(catastrophe first), for the two are not
-the same (docs/statistics.md). CPU minutes: of all workers together, on one machine of 2022.
+never became competent are left out and counted). Medians with 95% intervals; `-` stands for what is not identified
+within the budget, and `(n)` for the number of censored runs. T_c: gradient steps to correct. T_k: to the catastrophe,
+unopposed. Position: log10(T_c / T_k), below 0 where correction is in time; it stands beside P(catastrophe first), for
+the two are not the same (docs/statistics.md). CPU minutes: of all workers together, on two cores that had other work.
 
-Made by `python scripts/gallery.py`; the numbers are in `figures/gallery.json`. The rule that a claim is judged by stands
-under each scenario.
+Made by `python scripts/gallery.py`; the numbers are in `figures/gallery.json`. The rule that a claim is judged by
+stands under each scenario.
 
 """
 QUICK = {
@@ -177,14 +177,11 @@ def table(numbers: dict[str, Any]) -> str:
 
 def section(name: str, n: Summary, shown: dict[str, str]) -> str:
     """What stands below the table about one scenario: claim, rule, map and replay."""
-    lines = [f"## {name}", "", f"{n['claim']}", ""]
     verdict = "borne out" if n["borne_out"] else "**not borne out**"
-    lines += [
-        f"Judged by: {n['rule']}: {verdict}. Placement: {n['placement']['label']} ({n['placement']['reason']}).",
-        "",
-    ]
-    pictures = [f"![{text}](gallery/{file})" for file, text in shown.items()]
-    return "\n".join([*lines, *([" ".join(pictures), ""] if pictures else [])])
+    placed = f"Placement: {n['placement']['label']} ({n['placement']['reason']})."
+    lines = [f"## {name}", "", f"{n['claim']}", "", f"Judged by: {n['rule']}: {verdict}. {placed}", ""]
+    images = " ".join(f"![{text}](gallery/{file})" for file, text in shown.items())
+    return "\n".join([*lines, *([images, ""] if images else [])])
 
 
 def pictures(name: str, results: rs.Results, to: Path) -> dict[str, str]:
