@@ -1,6 +1,9 @@
 """Figures: they come out for every kind of result, deterministic, and say where nothing is known."""
 
+import importlib
+import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -65,3 +68,34 @@ def test_bad_names_and_endings(small_results: tuple[rs.Results, Path], tmp_path:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         small_results[0].plot(tmp_path / "file" / "figure.svg")
+
+
+# --- the headline figures, whose scripts draw them from tables ---
+
+
+def script(name: str) -> Any:
+    """A module of scripts/, with its folder open for what the scripts share."""
+    folder = Path(__file__).parent.parent / "scripts"
+    sys.path.insert(0, str(folder))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("count", "variant"), [(1, "as it is"), (20, "as it is"), (3, "all censored"), (2, "one seed")]
+)
+def test_the_spectrum_of_scenarios_at_its_extremes(
+    small_results: tuple[rs.Results, Path], count: int, variant: str
+) -> None:
+    results = variants(small_results[0])[variant]
+    figure, numbers = script("spectrum").draw({f"scenario_number_{i}": results for i in range(count)})
+    assert len(numbers) == count
+    assert overlaps(figure) == []
+
+
+def test_published_rows_do_not_lie_on_each_other() -> None:
+    ours = [(f"scenario_number_{i}", float(10 ** (i / 5)), 3000) for i in range(20)] + [("never", None, 3000)]
+    assert overlaps(script("published").draw(ours)) == []
+    assert overlaps(script("published").draw(ours[:1])) == []
