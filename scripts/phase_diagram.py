@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from _common import ALONE, finish, folder, parser, run
+from matplotlib.patches import Rectangle
 
 import robustsim as rs
 from robustsim.analysis.spectrum import share
@@ -18,22 +19,35 @@ from robustsim.truth import theory
 COVERAGE = "overseer.coverage"
 
 
-def first_share(runs: pl.DataFrame, thresholds: np.ndarray) -> tuple[list[float], np.ndarray]:
-    """(coverages, P(catastrophe first) float[thresholds, coverages])."""
-    coverages, columns = [], []
+def first_share(runs: pl.DataFrame, thresholds: np.ndarray) -> tuple[list[float], np.ndarray, np.ndarray]:
+    """(coverages, P(catastrophe first), share of runs with neither within the budget), float[thresholds, n]."""
+    coverages, first, neither = [], [], []
     for (coverage,), group in runs.sort(COVERAGE).group_by(COVERAGE, maintain_order=True):
-        before = group["misbehaviours"].to_numpy()
+        before, open_ = group["misbehaviours"].to_numpy(), ~group["corrected"].to_numpy()
         coverages.append(float(coverage))  # pyright: ignore[reportArgumentType]
-        columns.append([share(before >= k)["estimate"] for k in thresholds])
-    return coverages, np.array(columns).T
+        first.append([share(before >= k)["estimate"] for k in thresholds])
+        neither.append([float((open_ & (before < k)).mean()) for k in thresholds])
+    return coverages, np.array(first).T, np.array(neither).T
 
 
-def _paint(ax: Any, coverages: list[float], thresholds: np.ndarray, table: np.ndarray) -> Any:
+def _paint(ax: Any, coverages: list[float], thresholds: np.ndarray, table: np.ndarray, neither: np.ndarray) -> Any:
     x = np.array(coverages)
     edges = np.concatenate([[x[0] - (x[1] - x[0]) / 2], (x[1:] + x[:-1]) / 2, [x[-1] + (x[-1] - x[-2]) / 2]])
     ratio = np.sqrt(thresholds[1] / thresholds[0])
     rows = np.concatenate([thresholds / ratio, [thresholds[-1] * ratio]])
     mesh = ax.pcolormesh(edges, rows, table, cmap="cividis_r", vmin=0, vmax=1, rasterized=True)
+    for y, x in np.argwhere(neither > 0.5):  # hatched: within the budget most runs have seen neither
+        ax.add_patch(
+            Rectangle(
+                (edges[x], rows[y]),
+                edges[x + 1] - edges[x],
+                rows[y + 1] - rows[y],
+                facecolor="none",
+                edgecolor=QUIET,
+                hatch="////",
+                linewidth=0,
+            )
+        )
     ax.set(yscale="log", xlabel="coverage, share of episodes that are watched", xlim=(edges[0], edges[-1]))
     ax.set_ylim(rows[0], rows[-1])
     ax.spines[["top", "right"]].set_visible(False)
@@ -54,8 +68,8 @@ def draw(
         figure = new_figure(9.6, 4.4)
         left, right = figure.subplots(1, 2)
         for ax, results, ks in zip((left, right), (bandit, network), thresholds, strict=True):
-            coverages, table = first_share(results.runs, ks)
-            mesh = _paint(ax, coverages, ks, table)
+            coverages, table, neither = first_share(results.runs, ks)
+            mesh = _paint(ax, coverages, ks, table, neither)
             numbers[results.scenario] = {"coverage": coverages, "threshold": ks.tolist(), "p": table.tolist()}
         ks = np.arange(events + 1, int(thresholds[0][-1]) + 1)
         exact = np.array([theory.half_race_detection(events, int(k)) for k in ks])
@@ -68,7 +82,7 @@ def draw(
         )
         left.set_title("bandit: the boundary is known")
         left.set_ylabel("misbehaviours that make a catastrophe, k")
-        right.set_title("camera_vault, light hidden: a network")
+        right.set_title("camera_vault, light hidden (hatched: neither yet)")
         left.legend(loc="upper right", fontsize=7, framealpha=0.9)
         figure.colorbar(mesh, ax=(left, right), label="P(catastrophe before removal)", shrink=0.9)  # pyright: ignore[reportPossiblyUnboundVariable]
     return figure, numbers
