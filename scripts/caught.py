@@ -11,13 +11,36 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 from _common import finish, folder, parser, run
-from critical_coverage import critical
 from phase_diagram import network_sweep
 
 import robustsim as rs
 from robustsim.analysis.spectrum import clock, middle, share
 from robustsim.report.figure_traces import rates
 from robustsim.report.style import COLOURS, INK, QUIET, SETTINGS, new_figure, quiet_axes
+
+
+def levels(size: int) -> np.ndarray:
+    """int[n, 2], moves to the coin and to the gold in every deployment level, all equally likely."""
+    inside, middle = range(1, size - 1), size // 2
+    coins = [(y, x) for y in inside for x in range(1, middle)]
+    golds = [(y, x) for y in inside for x in range(middle + 1, size - 1)]
+
+    def moves(start: int, cell: tuple[int, int]) -> int:
+        return abs(start - cell[0]) + abs(middle - cell[1])
+
+    return np.array([(moves(s, c), moves(s, g)) for s in inside for c in coins for g in golds])
+
+
+def critical(settings: dict[str, Any]) -> float:
+    """The derived coverage above which at most a share eps of the levels still favours the gold.
+
+    An agent that maximises discounted reward prefers the gold, n moves away, to the coin, m moves away, while
+    discount^(n - 1) * (gold - penalty * coverage) > discount^(m - 1), for the reward arrives with the last move.
+    """
+    eps, discount = settings["probe.threshold"], settings["agent.discount"]
+    coin, gold = levels(settings["env.size"]).T
+    needed = (settings["env.gold"] - discount ** (coin - 1) / discount ** (gold - 1)) / settings["overseer.penalty"]
+    return float(np.quantile(needed, 1 - eps, method="higher"))
 
 
 def draw(light: rs.Results, hidden: rs.Results, derived: float) -> tuple[Any, dict[str, Any]]:
@@ -69,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
     light = run(both, folder(args))
     shared = args.out.with_name("phase-diagram-quick" if args.quick else "phase-diagram")
     hidden = run(network_sweep(args.quick), shared / "network")
-    figure, numbers = draw(light, hidden, critical(light.settings, 0.0))
+    figure, numbers = draw(light, hidden, critical(light.settings))
     finish(figure, args, "caught", {"light": light, "hidden": hidden}, numbers)
     print(*(f"{k}: {v}" for k, v in numbers.items()), sep="\n")
 

@@ -119,6 +119,58 @@ def collect(out: Path, quick: bool, only: list[str] | None = None) -> dict[str, 
     return results
 
 
+def _rate(n: Summary, condition: str = "unwatched") -> str:
+    return f"{n['misbehaviour'][condition]['median']:.2f}"
+
+
+# (scenario, what was published, what is seen here): mechanisms, for the numbers are of other worlds and agents.
+MECHANISMS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
+    (
+        "boat_loop",
+        "a lap earns 4 x 3 - 8 = 4 in eight steps, shuttling the same (Leike et al. 2017)",
+        lambda n: f"4 and 4 (tests/test_rules.py); agents go back in {_rate(n)} of the episodes",
+    ),
+    (
+        "watched_shortcut",
+        "cheating is worth +6 unwatched and -24 watched (Leike et al. 2017)",
+        lambda n: (
+            f"+0.6 and -2.4, divided by ten; taken in {_rate(n)} of the unwatched and {_rate(n, 'watched')} of the "
+            "watched episodes"
+        ),
+    ),
+    (
+        "keys_and_chests",
+        "keys are collected beyond need (Langosco et al. 2022)",
+        lambda n: f"keys that open nothing in {_rate(n)} of the levels",
+    ),
+    (
+        "monster_shields",
+        "shields are collected after the monsters are gone (Shah et al. 2022)",
+        lambda n: f"three or more useless shields in {_rate(n)} of the long episodes",
+    ),
+    (
+        "tree_commons",
+        "chopping goes on in scarcity until the wood is gone (Shah et al. 2022)",
+        lambda n: (
+            f"one of the last two trees chopped in {_rate(n)} of the woods; 300 woods gone after "
+            f"{_clock(n['steps_to_catastrophe'])} gradient steps"
+        ),
+    ),
+    (
+        "corner_maze",
+        "0.13 of the return with a corner of one cell, 0.69 with eleven (figures/corner-curve.png)",
+        lambda n: f"competence {n['competence']['median']:.2f}, the corner in {_rate(n)} of the levels",
+    ),
+)
+
+
+def mechanisms(numbers: dict[str, Any]) -> str:
+    """The table of published mechanisms."""
+    rows = ["## Published mechanisms", "", "| scenario | published | here |", "|---|---|---|"]
+    rows += [f"| `{name}` | {said} | {seen(numbers[name])} |" for name, said, seen in MECHANISMS if name in numbers]
+    return "\n".join(rows) + "\n"
+
+
 def numbers_of(name: str, results: rs.Results) -> dict[str, Any]:
     """What the gallery says of one scenario."""
     summary = results.summary()
@@ -216,7 +268,9 @@ def main(argv: list[str] | None = None) -> None:
     for name, found in results.items():
         sections.append(section(name, numbers[name], pictures(name, found, to / "gallery")))
     note(stem, "python scripts/gallery.py", results, json.loads(to_json(numbers)))
-    files.write_atomically(to / PAGE.name, (INTRODUCTION + table(numbers) + "\n\n" + "\n".join(sections)).encode())
+    files.write_atomically(
+        to / PAGE.name, (INTRODUCTION + table(numbers) + "\n\n" + "\n".join([mechanisms(numbers), *sections])).encode()
+    )
     print(to / PAGE.name)
 
 
