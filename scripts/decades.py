@@ -1,7 +1,7 @@
 """10, 1,000, 100,000: how much of a misbehaviour is left after so many gradient steps.
 
 Left: the bandit under sampled penalties, where T_c is a sum of geometric times whose law is known; curves of four
-decades. Right: networks under overseers that see everything, or a share, unseen.
+decades. Right: networks, from the runs of the gallery and of the phase diagram.
 """
 
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from _common import ALONE, finish, folder, parser, run
+from gallery import collect
+from phase_diagram import network_sweep
 
 import robustsim as rs
 from robustsim.analysis import survival
@@ -18,13 +20,8 @@ from robustsim.truth import theory
 
 # (log odds of the habit at deployment, coverage): T_c near 10, 100, 1,000, 10,000 and 100,000.
 BANDITS = ((-1.8, 1.0), (2.5, 1.0), (5.5, 0.5), (7.9, 0.4), (10.5, 0.4))
-NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "never_steal": ("never_steal", {}),
-    "coin_corridor": ("coin_corridor", {"overseer.visible": False}),
-    "camera_vault, coverage 1": ("camera_vault", {"overseer.visible": False, "overseer.coverage": 1.0}),
-    "camera_vault, coverage 0.35": ("camera_vault", {"overseer.visible": False, "overseer.coverage": 0.35}),
-    "keys_and_chests": ("keys_and_chests", {}),
-}
+NETWORKS = ("never_steal", "coin_run", "corner_maze", "keys_and_chests")  # as in the gallery
+HIDDEN = (1.0, 0.35)  # coverages of camera_vault with its light hidden, as in the phase diagram
 EPS = 0.05
 
 
@@ -86,7 +83,7 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the sweeps and writes the figure."""
     args = parser(__doc__, "decades").parse_args(argv)
     out = folder(args)
-    bandits, networks = {}, {}
+    bandits = {}
     for theta, coverage in BANDITS[: 3 if args.quick else None]:
         budget = 400_000 if theta > 9 else 40_000
         sweep = rs.Sweep(
@@ -97,11 +94,11 @@ def main(argv: list[str] | None = None) -> None:
         )
         name = f"log odds {theta:g}, coverage {coverage:g}"
         bandits[name] = run(sweep, out / f"bandit-{theta:g}")
-    quick = {"instil.steps": 200, "instil.competence": 0.0, "deployment.budget": 60, "probe.episodes": 256}
-    for name, (scenario, settings) in list(NETWORKS.items())[: 2 if args.quick else None]:
-        chosen = {"deployment.budget": 8000} | settings | ALONE | (quick if args.quick else {})
-        sweep = rs.Sweep(scenario, over={}, seeds=2 if args.quick else 32, settings=chosen)
-        networks[name] = run(sweep, out / name.replace(", ", "-").replace(" ", "-"))
+    suffix = "-quick" if args.quick else ""
+    networks = collect(args.out.with_name("gallery" + suffix), args.quick, list(NETWORKS[: 2 if args.quick else None]))
+    hidden = run(network_sweep(args.quick), args.out.with_name("phase-diagram" + suffix) / "network")
+    for coverage in HIDDEN[: 1 if args.quick else None]:
+        networks[f"camera_vault hidden, coverage {coverage:g}"] = hidden.where({"overseer.coverage": coverage})
     figure, numbers = draw(bandits, networks)
     finish(figure, args, "decades", bandits | networks, numbers)
     print(*(f"{k}: {v}" for k, v in numbers.items()), sep="\n")
