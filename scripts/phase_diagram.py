@@ -39,9 +39,9 @@ def _paint(ax: Any, coverages: list[float], thresholds: np.ndarray, table: np.nd
     for y, x in np.argwhere(neither > 0.5):  # hatched: within the budget most runs have seen neither
         ax.add_patch(
             Rectangle(
-                (edges[x], rows[y]),
-                edges[x + 1] - edges[x],
-                rows[y + 1] - rows[y],
+                (float(edges[x]), float(rows[y])),
+                float(edges[x + 1] - edges[x]),
+                float(rows[y + 1] - rows[y]),
                 facecolor="none",
                 edgecolor=QUIET,
                 hatch="////",

@@ -242,7 +242,7 @@ def test_steps_are_the_family_s_own(family: str) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("family", slowly("craftax"))
+@pytest.mark.parametrize("family", slowly("craftax", "xminigrid", "brax"))
 def test_the_family_resets_at_the_limit_and_ours_does_not(family: str) -> None:
     case, ours, step = prepared(family)
     public = jax.jit(case.public)
@@ -305,7 +305,7 @@ def test_craftax_is_adapted_without_being_compiled() -> None:
     assert [x.dtype for x in jax.tree.leaves(step.state)] == [x.dtype for x in jax.tree.leaves(state)]
 
 
-@pytest.mark.parametrize("family", slowly("craftax", "xminigrid"))
+@pytest.mark.parametrize("family", slowly("craftax", "xminigrid", "jumanji", "navix", "brax"))
 def test_a_scenario_runs_end_to_end_and_twice_the_same(family: str, small: dict) -> None:
     case = CASES[family]()
 

@@ -17,6 +17,14 @@ UP, RIGHT, DOWN, LEFT = range(4)
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_every_scenario_has_the_right_shapes(name: str) -> None:
+    factory = load(name)
+    with precision(factory(**factory.defaults).precision):
+        check.check_shapes(factory, resolve(factory, {}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_every_scenario_is_sound(name: str) -> None:
     factory = load(name)
     report = check.inspect(factory, resolve(factory, {}))
