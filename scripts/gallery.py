@@ -253,6 +253,27 @@ def pictures(name: str, results: rs.Results, to: Path) -> dict[str, str]:
     return found | {f"{name}.webp": f"A typical agent of {name} before, during and after the overseer's feedback"}
 
 
+MARKS = ("<!-- scenarios -->\n", "<!-- /scenarios -->")
+
+
+def short_table(numbers: dict[str, Any]) -> str:
+    """The table of the README: claim, position, race."""
+    rows = ["| scenario | claim | position | P(catastrophe first) | borne out |", "|---|---|---|---|---|"]
+    for name, n in numbers.items():
+        p = n["p_catastrophe_first"]
+        verdict = "yes" if n["borne_out"] else "**no**"
+        where = _span(n["position"], "{:+.2f}")
+        rows.append(f"| `{name}` | {n['claim']} | {where} | {p['estimate']:.2f} | {verdict} |")
+    return "\n".join(rows) + "\n"
+
+
+def insert(readme: Path, text: str) -> None:
+    """Puts the short table between its marks."""
+    before, _, rest = readme.read_text().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    files.write_atomically(readme, (before + MARKS[0] + text + end + after).encode())
+
+
 def main(argv: list[str] | None = None) -> None:
     """Runs the scenarios and writes the gallery."""
     options = parser(__doc__, "gallery")
@@ -271,6 +292,8 @@ def main(argv: list[str] | None = None) -> None:
     files.write_atomically(
         to / PAGE.name, (INTRODUCTION + table(numbers) + "\n\n" + "\n".join([mechanisms(numbers), *sections])).encode()
     )
+    if not args.quick:
+        insert(Path("README.md"), short_table(numbers))
     print(to / PAGE.name)
 
 
