@@ -74,15 +74,22 @@ class How:
 
 def describe(plan: Plan) -> dict[str, Any]:
     """The manifest of a plan's results."""
-    called = "robustsim" in Path(sys.argv[0]).name
     return {
         "what": plan.what(),
         "plan": {"runs": len(plan), "shards": len(plan.shards), "shard_size": plan.size, "groups": len(plan.groups)},
         "code": instil.code_hash(),
         "versions": {"robustsim": robustsim.__version__, "jax": jax.__version__, "polars": pl.__version__},
         "device": jax.default_backend(),
-        "command": shlex.join(["robustsim", *sys.argv[1:]]) if called else "python",
+        "command": _command(),
     }
+
+
+def _command() -> str:
+    """What was called, without the folders of this machine: `robustsim ...`, `python NAME.py ...` or `python`."""
+    name = Path(sys.argv[0]).name
+    if "robustsim" in name:
+        return shlex.join(["robustsim", *sys.argv[1:]])
+    return shlex.join(["python", name, *sys.argv[1:]]) if name.endswith(".py") else "python"
 
 
 # --- in memory ---
