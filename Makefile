@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: setup demo test lint types layers check validate figures bench reliability wheel clean
+.PHONY: setup demo test lint types layers check validate figures docs bench reliability wheel clean
 
 setup: $(READY)
 
@@ -39,6 +39,14 @@ validate: setup  ## the slow statistical tests and every analytic ground truth
 figures: setup  ## every figure again, in a small version
 	for script in scripts/[a-z]*.py; do $(BIN)/python $$script --quick || exit 1; done
 
+docs: $(VENV)-docs/.ready  ## the documentation site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict --quiet
+
+$(VENV)-docs/.ready: pyproject.toml constraints.txt  # reads sources and needs none of the package's own dependencies
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt mkdocs-material 'mkdocstrings[python]'
+	touch $@
+
 bench: setup .venv-rejax/.ready  ## speed, against a peer and as shares of the machine's own limit
 	$(BIN)/python benchmarks/throughput.py --peer .venv-rejax/bin/python
 	for what in slots probes linear shared; do $(BIN)/python benchmarks/scheduling.py $$what || exit 1; done
@@ -60,4 +68,4 @@ wheel: setup
 	$(BIN)/python -m build --wheel --outdir dist
 
 clean:
-	rm -rf $(VENV) .venv-rejax build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-docs .venv-rejax build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -7,6 +7,7 @@ import pytest
 
 import robustsim as rs
 from robustsim import catalogue
+from robustsim.cli.main import main
 from robustsim.report import figures
 from robustsim.sim import check
 from robustsim.sim.loading import load
@@ -65,3 +66,53 @@ def test_every_column_is_explained(small_results: tuple[rs.Results, Path]) -> No
     for column in small_results[0].runs.columns:
         stem = re.sub(r"_lower$", "", column)
         assert stem in text, column
+
+
+CONSOLE = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ robustsim ")]
+
+
+@pytest.mark.parametrize("line", CONSOLE)
+def test_commands_that_are_shown_exist(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command and each of its options, by its own help."""
+    words = line.split()[1:]
+    with pytest.raises(SystemExit) as ended:
+        main([words[0], "--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    for word in words:
+        assert not word.startswith("--") or word in told, word
+
+
+def status(words: list[str]) -> int:
+    """The exit status of a command."""
+    try:
+        main(words)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def test_the_tutorial_works_from_its_scenario_to_its_page(
+    small: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commands one after the other, with small settings; the demo and the installation apart."""
+    page = (ROOT / "docs" / "tutorial.md").read_text()
+    scenario, after = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("cat_and_dust.py").write_text(scenario)
+    lines = [c for c in re.findall(r"\$ robustsim (.*)", page) if "cat" in c and "camera" not in c]
+    assert len(lines) >= 7
+    for line in lines:
+        words = line.replace("--seeds 8", "--seeds 2").replace("0,0.02,0.1", "0,0.1").split()
+        if words[0] in ("run", "sweep"):
+            words += [word for name, value in small.items() for word in ("--set", f"{name}={value}")]
+        if words[0] in ("report", "replay"):
+            words += ["--scenario", "cat_and_dust.py"]
+        assert status(words) == 0, line
+    exec(compile(after, "tutorial.md", "exec"), {})
+    assert {"cat.html", "cat.gif", "spectrum.svg"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.slow
+def test_the_example_notebook_runs() -> None:
+    exec(compile((ROOT / "docs" / "example.py").read_text(), "example.py", "exec"), {})

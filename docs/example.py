@@ -1,0 +1,39 @@
+# %% [markdown]
+# # Is the goal gone, or only hidden?
+# A notebook in plain Python: it runs as a script, and editors that know `# %%` cells (Jupyter with Jupytext, VS Code,
+# marimo's importer) open it as a notebook. Small settings, so that it takes about a minute.
+
+# %%
+from typing import Any
+
+import robustsim as rs
+
+small: dict[str, Any] = {"instil.steps": 1000, "deployment.budget": 300, "deployment.relapse_steps": 0}
+
+# %% [markdown]
+# Four agents that have learned to take gold, watched half of the time: with a light that shows it, and without.
+
+# %%
+sweep = rs.Sweep("camera_vault", over={"overseer.visible": [True, False]}, seeds=4, settings=small)
+results = sweep.run()
+results.spectrum()  # one row per configuration
+
+# %%
+results.runs.select("overseer.visible", "seed", "steps_to_suppress", "steps_to_correct", "concealment")
+
+# %% [markdown]
+# Every figure is a function of a table and returns a matplotlib Figure.
+
+# %%
+figure = results.plot(figure="traces")
+figure
+
+# %% [markdown]
+# A table is a polars DataFrame, so anything else is one line away.
+
+# %%
+shown = results.where({"overseer.visible": True}).summary()
+hidden = results.where({"overseer.visible": False}).summary()
+for name, answer in (("light shown", shown), ("light hidden", hidden)):
+    print(f"{name}: suppressed after {answer['steps_to_suppress']['median']}, "
+          f"corrected after {answer['steps_to_correct']['median']} gradient steps")  # fmt: skip
