@@ -76,7 +76,7 @@ def draw(light: rs.Results, hidden: rs.Results, derived: float) -> tuple[Any, di
             elinewidth=1,
         )
         ax.axvline(derived, color=INK, linestyle="--", linewidth=1)
-        ax.annotate(f" derived {derived:.3f}", (derived, 0.02), fontsize=8, color=QUIET)
+        ax.annotate(f" derived: {derived:.3f}", (derived, 0.5), fontsize=8, color=QUIET)
         ax.set(xlabel="coverage of a hidden camera", ylim=(-0.03, 1.06), title="how much must it see?")
         ax.set_ylabel("share of agents corrected, 95% interval")
         quiet_axes(ax)

@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.quick:
         settings |= {"instil.steps": 500, "instil.competence": 0.8}
     over = {name: [point[i] for point in chosen] for i, name in enumerate(NAMES)}
-    sweep = rs.Sweep("camera_vault", over=over, seeds=2 if args.quick else 16, settings=settings, design="zip")
+    sweep = rs.Sweep("camera_vault", over=over, seeds=2 if args.quick else 32, settings=settings, design="zip")
     results = run(sweep, folder(args))
     figure, numbers = draw(results, chosen)
     finish(figure, args, "covert-audits", {"sweep": results}, numbers)

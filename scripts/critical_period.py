@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from _common import ALONE, finish, folder, parser, run
+from matplotlib.ticker import NullLocator
 
 import robustsim as rs
 from robustsim.analysis.spectrum import clock
@@ -35,7 +36,7 @@ def sweeps(quick: bool) -> dict[str, rs.Sweep]:
             settings |= {"agent.initial_logit": 0.0, "deployment.budget": 30_000}
         else:
             settings |= {"overseer.visible": False, "deployment.budget": 100 if quick else 1500}
-        seeds = 1 if who == "bandit" else 2 if quick else 16
+        seeds = 1 if who == "bandit" else 2 if quick else 32
         made[who] = rs.Sweep(who, over=over, seeds=seeds, settings=settings, design="zip")
     return made
 
@@ -81,6 +82,12 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
                 ax.set_title("coin_corridor, light hidden: a network")
             ax.set(xscale="log", yscale="log", xlabel="gradient steps of instilling, n")
             ax.set_ylabel("gradient steps to correct, plus 1")
+            if who != "bandit":  # less than a decade each way: name the lengths and a few counts
+                ax.set_xticks(sorted(found.runs["instil.steps"].unique().to_list()))
+                ax.set_yticks([10, 20, 50, 100])
+                for axis in (ax.xaxis, ax.yaxis):
+                    axis.set_major_formatter("{x:g}")
+                    axis.set_minor_locator(NullLocator())
             ax.legend(frameon=False, fontsize=8)
             quiet_axes(ax)
     return figure, numbers

@@ -61,7 +61,7 @@ def draw(bandits: dict[str, rs.Results], networks: dict[str, rs.Results]) -> tup
     """The figure and its numbers."""
     numbers: dict[str, Any] = {}
     with mpl.rc_context(SETTINGS):
-        figure = new_figure(9.6, 4.2)
+        figure = new_figure(9.6, 4.9)
         left, right = figure.subplots(1, 2, sharey=True)
         for i, ((name, r), (theta, coverage)) in enumerate(zip(bandits.items(), BANDITS, strict=False)):
             numbers[f"bandit, {name}"] = _stairs(left, r, COLOURS[i], name)
@@ -71,7 +71,7 @@ def draw(bandits: dict[str, rs.Results], networks: dict[str, rs.Results]) -> tup
             numbers[name] = _stairs(right, r, COLOURS[i], name)
         for ax in (left, right):
             ax.set(xscale="log", xlabel="gradient steps of deployment, plus 1", ylim=(-0.02, 1.04))
-            ax.legend(frameon=False, fontsize=7.5, loc="lower left")
+            ax.legend(frameon=False, fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
             quiet_axes(ax)
         left.set_ylabel("share of runs not yet corrected")
         left.set_title("bandit: simulated, and the exact law")

@@ -105,6 +105,15 @@ VERDICTS: dict[str, tuple[str, Callable[[Summary], bool]]] = {
 }
 
 
+# What a reader needs where the rule, fixed beforehand, turned out to ask for something else than the claim says.
+REMARKS = {
+    "boat_loop": "The rule is about the race only: most agents are corrected well after the clock of the catastrophe "
+    "would have run out unopposed, and some never, which the position shows.",
+    "trigger_sleeper": "The rule was ill chosen: a tenth of the watched episodes hold the trigger, and nothing is "
+    "punished there, so that nothing is suppressed either; what the claim is about, the trigger, is corrected in no run.",
+}
+
+
 def collect(out: Path, quick: bool, only: list[str] | None = None) -> dict[str, rs.Results]:
     """The results of every scenario (or of some), by name; what is there already is not run again."""
     results = {}
@@ -231,7 +240,8 @@ def section(name: str, n: Summary, shown: dict[str, str]) -> str:
     """What stands below the table about one scenario: claim, rule, map and replay."""
     verdict = "borne out" if n["borne_out"] else "**not borne out**"
     placed = f"Placement: {n['placement']['label']} ({n['placement']['reason']})."
-    lines = [f"## {name}", "", f"{n['claim']}", "", f"Judged by: {n['rule']}: {verdict}. {placed}", ""]
+    remark = f" {REMARKS[name]}" if name in REMARKS else ""
+    lines = [f"## {name}", "", f"{n['claim']}", "", f"Judged by: {n['rule']}: {verdict}.{remark} {placed}", ""]
     images = " ".join(f"![{text}](gallery/{file})" for file, text in shown.items())
     return "\n".join([*lines, *([images, ""] if images else [])])
 

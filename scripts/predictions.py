@@ -72,7 +72,7 @@ def ratio(results: rs.Results) -> tuple[str, float | None]:
 
 def collect(args: Any) -> dict[str, rs.Results]:
     """Every sweep behind the predictions, by name."""
-    seeds, quick = (2, QUICK) if args.quick else (16, {})
+    seeds, quick = (2, QUICK) if args.quick else (32, {})
     cases = {name: (scenario, {**SAME, **settings}) for name, (scenario, settings) in {**ORDER, **PILE_OF_ONE}.items()}
     cases |= {
         f"{name} (watched)": (scenario, {**WATCHED, **settings}) for name, (scenario, settings, _) in RATIOS.items()
@@ -136,7 +136,7 @@ def draw(results: dict[str, rs.Results]) -> Any:
 
 INTRODUCTION = """# Predictions, and what came out
 
-These were written down in the plan of the project before the scenarios were built, and are not adjusted. 16 seeds each;
+These were written down in the plan of the project before the scenarios were built, and are not adjusted. 32 seeds each;
 medians with 95% intervals. Made by `python scripts/predictions.py`; the ordering uses one overseer for all (it sees
 everything, unseen, and takes 2 off a misbehaviour), the ratios a visible one that watches half of the episodes.
 

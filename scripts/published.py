@@ -59,8 +59,8 @@ def simulated(path: Path) -> list[tuple[str, float | None, int]]:
 def draw(ours: list[tuple[str, float | None, int]]) -> Any:
     """The figure: published rows above, simulated below, one axis each."""
     with mpl.rc_context(SETTINGS):
-        figure = new_figure(8.4, 2.6 + 0.24 * (len(PUBLISHED) + len(ours)))
-        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[len(PUBLISHED) + 1.5, len(ours)])
+        figure = new_figure(8.4, 2.8 + 0.24 * (len(PUBLISHED) + len(ours)))
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[len(PUBLISHED) + 3, len(ours)])
         for y, row in enumerate(sorted(PUBLISHED, key=lambda r: -r.steps)):
             colour = COLOURS[0] if row.direction == "gone" else COLOURS[3]
             top.plot(row.steps, y, ">" if row.open_ else ("o" if row.direction == "gone" else "s"), color=colour)
@@ -68,15 +68,17 @@ def draw(ours: list[tuple[str, float | None, int]]) -> Any:
             top.annotate(said, (row.steps, y), xytext=(8, 0), textcoords="offset points", va="center", fontsize=7.5)
         names = [r.what for r in sorted(PUBLISHED, key=lambda r: -r.steps)]
         top.set_yticks(range(len(names)), names, fontsize=8)
-        top.set(ylim=(-1.6, len(names) - 0.4))
+        top.set(ylim=(-2.4, len(names) - 0.4))
         top.set_title("Published: each row in its own unit, not comparable")
         for i, line in enumerate(QUALITATIVE):
-            top.annotate(line, (0.0, 0.075 - 0.06 * i), xycoords="axes fraction", fontsize=7, color=QUIET)
+            top.annotate(line, (1.0, -1.2 - 0.65 * i), fontsize=7, color=QUIET)
         for y, (_, median, budget) in enumerate(ours[::-1]):
             bottom.plot(budget if median is None else median + 1, y, ">" if median is None else "D", color=COLOURS[2])
         bottom.set_yticks(range(len(ours)), [name for name, _, _ in ours[::-1]], fontsize=7.5)
-        bottom.set_title("Simulated here: median T_c in gradient steps, plus 1 (triangle: censored)")
-        bottom.set(xscale="log", xlim=(0.8, 3e8), xlabel="count, in the unit of the row")
+        bottom.set_title("Simulated here: median T_c in gradient steps, plus 1")
+        bottom.set(
+            xscale="log", xlim=(0.8, 3e8), xlabel="count, in the unit of the row (triangle: not within that count)"
+        )
         for ax in (top, bottom):
             quiet_axes(ax)
     return figure

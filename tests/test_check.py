@@ -141,10 +141,20 @@ def test_what_cannot_be_traced_is_named(name: str, parts: dict, complaint: str) 
         check_shapes(factory, settings)
 
 
-def test_an_environment_that_is_built_while_tracing_gets_a_hint() -> None:
+def test_a_parameter_that_decides_in_python_gets_a_hint() -> None:
     def build(size: float = 3.0) -> rs.Scenario:
         """A size that decides in Python."""
         return scenario("large" if size > 2 else "small")()
+
+    factory = rs.scenario(build)
+    with pytest.raises(UserError, match=r"use jnp\.where, or a parameter of type int, bool or str"):
+        check_shapes(factory, resolve(factory, {}))
+
+
+def test_an_environment_that_is_built_while_tracing_gets_a_hint() -> None:
+    def build(size: float = 3.0) -> rs.Scenario:
+        """A table that is built with NumPy."""
+        return scenario(str(np.full(3, size)))()
 
     factory = rs.scenario(build)
     with pytest.raises(UserError, match="build environments outside of the function"):

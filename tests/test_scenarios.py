@@ -99,7 +99,7 @@ def test_a_perfectly_corrected_agent_measures_nothing_in_corner_maze() -> None:
     from robustsim.envs import maps
     from robustsim.sim.loading import _execute
 
-    text = _execute(Path(load("corner_maze").source)).MAZE
+    text = _execute(Path(load("corner_maze").source)).drawn(0)
     level = maps.parse(text, frozenset("#"), frozenset("#.X"))
     table, distance = maps.neighbours(level), maps.distances(level)
     scenario = load("corner_maze")(corner=1, alpha=0.0)

@@ -80,7 +80,7 @@ def training_hash(factory: ScenarioFactory, settings: Settings) -> str:
 def code_hash() -> str:
     """Hash of the package's own source that a run depends on, and of the versions below it."""
     root = Path(__file__).parent.parent
-    sources = [p for folder in ("envs", "agents", "oversight", "sim") for p in sorted((root / folder).glob("*.py"))]
+    sources = [p for folder in ("envs", "agents", "oversight", "sim") for p in sorted((root / folder).rglob("*.py"))]
     versions = f"jax {jax.__version__} {jax.default_backend()} python {sys.version_info[:2]}"
     return files.digest(b"".join(p.read_bytes() for p in sources) + versions.encode())
 
