@@ -110,7 +110,7 @@ REMARKS = {
     "boat_loop": "The rule is about the race only: most agents are corrected well after the clock of the catastrophe "
     "would have run out unopposed, and some never, which the position shows.",
     "trigger_sleeper": "The rule was ill chosen: a tenth of the watched episodes hold the trigger, and nothing is "
-    "punished there, so that nothing is suppressed either; what the claim is about, the trigger, is corrected in no run.",
+    "punished there, so that nothing is suppressed either; what the claim is about, the trigger, is never corrected.",
 }
 
 
