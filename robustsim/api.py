@@ -1,5 +1,6 @@
 """The way in from Python."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
@@ -8,16 +9,25 @@ from typing import Any
 import numpy as np
 
 from robustsim.analysis.results import Results, open_results
+from robustsim.errors import UserError
+from robustsim.fields import whole
 from robustsim.sim import twins
 from robustsim.sim.loading import load
 from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sweep.axes import Axes, Design
+from robustsim.sweep.axes import MOST, Axes, Design
 from robustsim.sweep.plan import Plan, make_plan
 from robustsim.sweep.run import How, Narrate, quiet, run_here, run_to
 
 
 def geomspace(low: float, high: float, count: int) -> list[float]:
-    """`count` values from `low` to `high`, each the same factor above the last; for the axes of sweeps."""
+    """`count` values from `low` to `high`, each the same factor above the last; for the axes of sweeps.
+
+    Raises:
+      UserError: an end that is not above 0, or no count.
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and low > 0 and high > 0):
+        raise UserError(f"geomspace: from {low!r} to {high!r} is not allowed; use two numbers above 0")
+    whole("geomspace", count, 1, MOST)
     return [float(x) for x in np.geomspace(low, high, count)]
 
 
@@ -60,7 +70,7 @@ def run(
     Raises:
       UserError: bad input, in one line. RunsFailed: some runs failed; the others are in `out`.
     """
-    sweep = Sweep(scenario=scenario, over={}, seeds=seeds, settings=settings or {})
+    sweep = Sweep(scenario=scenario, over={}, seeds=seeds, settings={} if settings is None else settings)
     return sweep.run(out, overwrite=overwrite, how=how, narrate=narrate)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 from typing import Any, NamedTuple
 
 from robustsim.errors import UserError, nearest
@@ -65,6 +66,21 @@ def checked(name: str, value: Any, field: "dataclasses.Field[Any]") -> Any:
     return _number(name, value, meta)
 
 
+def whole(name: str, value: Any, low: int = 0, high: int = 2**31 - 1) -> int:
+    """A whole number of an argument, NumPy's ones included.
+
+    Raises:
+      UserError: it is of another kind, or not in [low, high].
+    """
+    try:
+        number_ = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number_ = None
+    if number_ is None or not low <= number_ <= high:
+        raise UserError(f"{name}: {value!r} is not allowed; use a whole number from {low} to {high:,}")
+    return number_
+
+
 def _boolean(name: str, value: Any) -> bool:
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if isinstance(value, bool) or (isinstance(value, int | float) and value in (0, 1)):
@@ -76,7 +92,7 @@ def _boolean(name: str, value: Any) -> bool:
 
 def _option(name: str, value: Any, options: tuple[Any, ...]) -> Any:
     for option in options:
-        if value == option or str(value).lower() == str(option).lower():
+        if str(value).lower() == str(option).lower():
             return option
     hint = nearest(str(value), map(str, options)) if isinstance(value, str) else ""
     raise UserError(f"{name}: {value!r} is not allowed; use one of {', '.join(map(str, options))} {hint}".rstrip())

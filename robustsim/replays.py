@@ -25,13 +25,15 @@ def factory_of(results: Results, scenario: str | ScenarioFactory = "") -> Scenar
     """The scenario that made some results.
 
     Args:
-      scenario: what `load` takes, for one that is not installed; "" looks it up by its name.
+      scenario: what `load` takes; "" looks where it was when the results were made, or for its name.
 
     Raises:
       UserError: it cannot be found, is not the one that was run, or cannot be drawn.
     """
+    remembered = results.manifest.get("scenario_file", "")
+    known = f"{remembered}@{results.scenario}" if remembered and Path(remembered).is_file() else results.scenario
     try:
-        factory = load(scenario or results.scenario)
+        factory = load(scenario or known)
     except UserError as error:
         if scenario:
             raise

@@ -1,5 +1,6 @@
 """Sweeps: their points, their groups, and that nothing about how they are run changes what comes out."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 
 import robustsim as rs
 from robustsim.errors import RunsFailed, StorageError, UserError
-from robustsim.sweep import axes, progress, store
+from robustsim.sweep import axes, progress, run, store
 from robustsim.sweep.axes import Design, Range
 
 RELIABILITY = Path(__file__).parent.parent / "benchmarks" / "reliability.py"
@@ -187,6 +189,149 @@ def test_overwriting_is_explicit(tmp_path: Path) -> None:
     (tmp_path / "out" / "notes.txt").write_text("mine")
     assert len(sweep(seeds=1).run(tmp_path / "out", overwrite=True).runs) == 4
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
+
+
+def test_what_is_not_ours_in_a_directory_stays(tmp_path: Path) -> None:
+    notes = {"data/.swap.tmp": "x", "progress/notes.md": "n", "stop": "s"}
+    for name, text in notes.items():
+        (tmp_path / "full" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "full" / name).write_text(text)
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=r"holds other things \(data\); name an empty or a new directory"):
+            sweep().run(tmp_path / "full", overwrite=overwrite)
+    assert all((tmp_path / "full" / name).read_text() == text for name, text in notes.items())
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "manifest.json").write_text('{"name": "an app"}')
+    with pytest.raises(UserError, match=r"holds other things \(manifest\.json\)"):
+        sweep().run(tmp_path / "web", overwrite=True)
+    sweep().run(tmp_path / "ours")
+    for part in ("agents", "shards"):
+        (tmp_path / "ours" / part).mkdir(exist_ok=True)
+        (tmp_path / "ours" / part / "mine.py").write_text("mine")
+    sweep(seeds=1).run(tmp_path / "ours", overwrite=True)
+    assert [(tmp_path / "ours" / part / "mine.py").read_text() for part in ("agents", "shards")] == ["mine", "mine"]
+
+
+def test_what_another_sweep_left_behind_does_not_matter(tmp_path: Path) -> None:
+    sweep().run(tmp_path / "out", how=rs.How(executor="inline"))
+    (tmp_path / "out" / "manifest.json").unlink()  # as if killed while overwriting
+    results = sweep(seeds=1).run(tmp_path / "out", how=rs.How(executor="inline"))
+    assert (len(results.runs), results.complete) == (4, True)
+    assert len(rs.open(tmp_path / "out").traces)
+
+
+def test_a_directory_in_which_nothing_was_made_takes_other_settings(tmp_path: Path) -> None:
+    plan = sweep().plan()
+    store.prepare(tmp_path / "out", run.describe(plan), overwrite=False)
+    assert len(sweep(seeds=1).run(tmp_path / "out", how=rs.How(executor="inline")).runs) == 4
+
+
+def test_an_array_of_jobs_does_not_overwrite(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="overwrite: is not allowed with a shard"):
+        sweep().run(tmp_path / "out", overwrite=True, how=rs.How(part=(0, 2)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_value_has_one_spelling() -> None:
+    for values in ([0.5, "0.50"], [1, 1.0], np.array([0.25, 0.25])):
+        with pytest.raises(UserError, match=r"overseer\.coverage: .* each once"):
+            sweep(over={"overseer.coverage": values}).plan()
+    with pytest.raises(UserError, match=r"the configuration overseer\.coverage=1\.0 twice"):
+        sweep(over={"overseer.coverage": [1, 0.5, 1.0]}, design="zip").plan()
+    drawn = sweep(over={"overseer.coverage": [0.5, 1]}, design="random", samples=50).plan()
+    assert len(drawn.points) == 2
+    spelled, listed = (sweep(over={"overseer.coverage": v}).plan().what() for v in (["0.5", "1"], (0.5, np.int64(1))))
+    assert spelled == listed
+
+
+def test_a_whole_number_as_the_default_of_a_float_is_a_float(tmp_path: Path) -> None:
+    @rs.scenario
+    def whole_defaults(bonus: float = 1) -> rs.Scenario:
+        """Defaults that are written without a point."""
+        return dataclasses.replace(rs.load("bandit")(bonus=bonus / 10), overseer=rs.Overseer(penalty=1, coverage=1))
+
+    over = {"overseer.coverage": [0.4, 0.8], "env.bonus": [0.5, 1.5]}
+    results = rs.Sweep(whole_defaults, over, seeds=1, settings={"deployment.budget": 300}).run()
+    assert results.runs["overseer.coverage"].to_list() == [0.4, 0.4, 0.8, 0.8]
+    assert results.runs["env.bonus"].to_list() == [0.5, 1.5, 0.5, 1.5]
+    assert len(results.spectrum()) == 4
+    by_default = rs.run(whole_defaults, seeds=1, settings={"deployment.budget": 9})
+    by_name = rs.run(whole_defaults, seeds=1, settings={"deployment.budget": 9, "env.bonus": 1.0})
+    assert by_default.runs["run_id"].equals(by_name.runs["run_id"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": 2.5}, "seeds: 2.5 is not allowed"),
+        ({"seeds": [True]}, "seeds: True is not allowed"),
+        ({"seeds": "3"}, "seeds: '3' is not allowed"),
+        ({"seeds": 10**12}, "use a whole number from 1 to 1,000,000"),
+        ({"over": {"overseer.coverage": 0.5}}, "overseer.coverage: 0.5 is not allowed; sweep over a list of values"),
+        ({"over": None}, "over: None is not allowed; use a dictionary"),
+        ({"over": [1]}, "over: .* is not allowed; use a dictionary"),
+        ({"settings": "a=b"}, "settings: 'a=b' is not allowed; use a dictionary"),
+        ({"settings": {1: 2}}, "1: is unknown"),
+        ({"settings": {"overseer.feedback": np.zeros(2)}}, "overseer.feedback: .* use one of"),
+        ({"settings": {"env.bonus": 10**400}}, "env.bonus: .* use a finite number"),
+        ({"design": None}, "design: None is not allowed"),
+        ({"design": "random", "samples": "3"}, "samples: '3' is not allowed"),
+        ({"design": "random", "samples": float("nan")}, "samples: nan is not allowed"),
+        ({"design": "random", "samples": 2, "design_seed": -1}, "design_seed: -1 is not allowed"),
+        ({"shard_size": 2.5}, "shard_size: 2.5 is not allowed"),
+        ({"over": {"overseer.coverage": Range("a", "b")}, "design": "random", "samples": 2}, "the end 'a' is not"),  # pyright: ignore[reportArgumentType]
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_one_line(changes: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        sweep(**changes).plan()
+
+
+def test_ways_of_working_are_checked() -> None:
+    for bad in (
+        {"checkpoint": "x"},
+        {"part": "0/2"},
+        {"part": (0,)},
+        {"part": (0.5, 2)},
+        {"executor": "nope"},
+        {"width": 10**9},
+        {"workers": 1.5},
+    ):
+        with pytest.raises(UserError, match="is not allowed"):
+            rs.How(**bad)  # pyright: ignore[reportArgumentType]
+    for function in (rs.load, rs.open):
+        with pytest.raises(UserError, match="None is not allowed"):
+            function(None)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UserError, match="use two numbers above 0"):
+        rs.geomspace(-1, 1, 3)
+
+
+def test_seeds_may_be_numpy_numbers() -> None:
+    assert sweep(seeds=np.int64(3)).plan().seeds == (0, 1, 2)
+    assert sweep(seeds=np.arange(2, 4)).plan().seeds == (2, 3)
+
+
+def test_results_without_a_finished_run_say_so(alone: tuple[rs.Results, Path], tmp_path: Path) -> None:
+    plan = sweep().plan()
+    store.prepare(tmp_path / "out", run.describe(plan), overwrite=False)
+    results = rs.open(tmp_path / "out")
+    assert results.runs.is_empty()
+    assert results.spectrum().columns == ["scenario", "overseer.coverage"]
+    for figure in ("race-plane", "spectrum", "traces"):
+        with pytest.raises(UserError, match="no run of these results has finished yet"):
+            results.plot(None, figure)
+    assert results.placement()["reason"] == "no run has finished"
+    assert "0 runs" in repr(results)
+
+
+def test_a_note_that_makes_no_sense_is_passed_over(alone: tuple[rs.Results, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    store.prepare(out, run.describe(sweep().plan()), overwrite=False)
+    (out / "progress").mkdir()
+    (out / "progress" / "worker-0.json").write_text(
+        json.dumps({"at": "noon", "unit": "x", "done": 1, "rate": 1, "compile_seconds": 0, "steps": 1})
+    )
+    assert progress.status(out).workers == 0
 
 
 def test_a_directory_has_one_writer(alone: tuple[rs.Results, Path]) -> None:

@@ -29,8 +29,11 @@ def place(runs: pl.DataFrame, settings: dict[str, Any], guarded: pl.DataFrame | 
       guarded: the runs of its guarded twin, in which the tampering act is a no-op.
     """
     horizon = settings.get("deployment.budget")
-    label, reason = _leaf(runs, float(settings.get("probe.threshold") or 0.05), guarded)
-    flags = _flags(runs, settings)
+    if runs.is_empty():
+        (label, reason), flags = ("undetermined", "no run has finished"), {}
+    else:
+        label, reason = _leaf(runs, float(settings.get("probe.threshold") or 0.05), guarded)
+        flags = _flags(runs, settings)
     return {
         "label": label,
         "flags": list(flags),

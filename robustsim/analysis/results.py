@@ -1,7 +1,9 @@
 """A finished result as tables, with the questions one asks of it. Reading needs no JAX."""
 
 import json
+import os
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -163,6 +165,8 @@ class Results:
 
         Raises:
           UserError: the file cannot be written, no run has finished yet, or `replays` is below 0.
+
+        Warns where the page has to do without replays, and says why.
         """
         from importlib import import_module
 
@@ -173,6 +177,8 @@ class Results:
         recorded, note = [], ""
         if replays:
             recorded, note = import_module("robustsim.replays").for_page(self, replays, folder, scenario)
+            if note:
+                warnings.warn(note, stacklevel=2)
         page = import_module("robustsim.report.page")
         return page.write(self, out, recorded, note, "" if folder is None else str(folder))
 
@@ -192,9 +198,15 @@ def open_results(folder: str | Path) -> Results:
     Raises:
       UserError: it is not a results directory, is damaged, or is of another version.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise UserError(f"open: {folder!r} is not allowed; name a results directory")
     folder = Path(folder)
     manifest = store.read_manifest(folder)
     runs = store.read(folder, manifest, "runs")
+    if runs.is_empty():
+        runs = runs.with_columns(**{name: pl.lit(None) for name in manifest["what"]["swept"]})
+    if file := manifest.get("scenario_file"):
+        manifest["scenario_file"] = str(folder / file)
     done = store.marks(folder, manifest)
     complete = len(done) == manifest["plan"]["shards"]
     manifest["worker_seconds"] = round(sum(mark["seconds"] for mark in done.values()), 1)

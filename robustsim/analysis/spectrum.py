@@ -163,6 +163,8 @@ def spectrum(runs: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.DataFrame:
         for event in ("removed", "catastrophe", "censored"):
             flat[f"first_{event}"] = int((first[of] == event).sum())
         rows.append(flat)
+    if not rows:
+        return numbered.select(keys)
     ends = ("_median", "_low", "_high", "_estimate")
     kinds = {name: pl.Float64 for row in rows[:1] for name in row if name.endswith(ends)}
     return pl.DataFrame(rows, schema_overrides=kinds, infer_schema_length=None)

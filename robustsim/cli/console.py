@@ -1,5 +1,6 @@
 """Talking to people: progress on stderr, with rich in a terminal and plain lines elsewhere."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from robustsim.errors import UserError
-from robustsim.sweep.axes import Range
-from robustsim.sweep.progress import Status, duration
+from robustsim.sweep.axes import MOST, Range
+from robustsim.sweep.plan import MOST_SEEDS
+from robustsim.sweep.progress import Status, duration, ends
 from robustsim.sweep.run import Narrate, quiet
 
 PLAIN_EVERY = 10.0  # seconds between two plain lines
@@ -35,8 +37,13 @@ def parse_overrides(overrides: tuple[str, ...]) -> dict[str, str]:
 
 def parse_seeds(word: str) -> int:
     """The number of seeds; raises UserError if it is not a whole number of at least 1."""
-    if not word.isdecimal() or int(word) < 1:
-        raise UserError(f"seeds: {word!r} is not allowed; use a whole number of at least 1")
+    return parse_whole("seeds", word, 1, MOST_SEEDS)
+
+
+def parse_whole(name: str, word: str, low: int, high: int = 2**63 - 1) -> int:
+    """A whole number; raises UserError if it is none, or not in [low, high]."""
+    if not word.isdecimal() or len(word) > len(str(high)) or not low <= int(word) <= high:
+        raise UserError(f"{name}: {word[:40]!r} is not allowed; use a whole number from {low} to {high:,}")
     return int(word)
 
 
@@ -70,8 +77,10 @@ def _axis(name: str, values: str) -> Any:
     if not count:
         return Range(low, high, log)
     n = count[0]
-    if len(count) > 1 or n != int(n) or n < 2 or not low < high or (log and low <= 0):
-        raise UserError(f"--over {name}={values}: use LOW < HIGH (above 0 with log) and a COUNT of at least 2")
+    sound = math.isfinite(low) and math.isfinite(high) and low < high and (low > 0 or not log)
+    if len(count) > 1 or not sound or not n.is_integer() or not 2 <= n <= MOST:
+        allowed = f"finite LOW < HIGH (above 0 with log) and a whole COUNT from 2 to {MOST:,}"
+        raise UserError(f"--over {name}={values}: use {allowed}")
     points = np.geomspace(low, high, int(n)) if log else np.linspace(low, high, int(n))
     return [float(x) for x in points]
 
@@ -81,7 +90,7 @@ def parse_part(word: str) -> tuple[int, int] | None:
     if not word:
         return None
     first, slash, count = word.partition("/")
-    if not slash or not first.isdecimal() or not count.isdecimal():
+    if not slash or not first.isdecimal() or not count.isdecimal() or len(word) > 20:
         raise UserError(f"--shard {word!r}: is not allowed; use I/N with 0 <= I < N")
     return int(first), int(count)
 
@@ -110,11 +119,7 @@ def _plain() -> Narrate:
 
 def _line(state: Status) -> str:
     """A status in one line."""
-    if state.training:
-        doing = "instilling"
-    else:
-        ends = f"{state.corrected} corrected, {state.catastrophe_first} catastrophe first, {state.censored} neither"
-        doing = f"{state.done + state.flying} of {state.runs} runs ({ends})"
+    doing = "instilling" if state.training else f"{state.done + state.flying} of {state.runs} runs ({ends(state)})"
     left = "" if state.seconds_left is None else f", {duration(state.seconds_left)} left"
     failed = f", {len(state.failed)} failed" if state.failed else ""
     return f"{doing}{failed}, {state.rate:,.0f} gradient steps/s, compiled {state.compile_seconds:.0f} s{left}"

@@ -261,15 +261,19 @@ def main(argv: list[str] | None = None) -> None:
     except UserError as error:
         print(f"robustsim: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # `robustsim list | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        where = "" if error.filename is None else f"{str(error.filename)[:80]!r}: "
+        print(f"robustsim: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
     except RunsFailed as error:
         print(f"robustsim: {error}", file=sys.stderr)
         sys.exit(3)
     except (KeyboardInterrupt, Stopped) as error:
-        print(f"robustsim: {error or 'stopped'}", file=sys.stderr, flush=True)
+        print(f"robustsim: {str(error) or 'stopped'}", file=sys.stderr, flush=True)
         os._exit(130)  # a thread may still be compiling, and there is nothing left to wait for
-    except BrokenPipeError:  # `robustsim list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
 
 
 if __name__ == "__main__":

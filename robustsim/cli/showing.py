@@ -1,9 +1,11 @@
 """The commands that show: report, replay."""
 
+import sys
+import warnings
 from pathlib import Path
 
 from robustsim.analysis.results import Results, open_results
-from robustsim.cli.console import parse_overrides, progress
+from robustsim.cli.console import parse_overrides, parse_whole, progress
 from robustsim.errors import UserError
 from robustsim.report import place
 
@@ -46,11 +48,7 @@ def _run_one(spec: str, seed: int, changes: dict[str, str]) -> Results:
 
 
 def _parse_seed(word: str) -> int | None:
-    if not word:
-        return None
-    if not word.isdecimal():
-        raise UserError(f"seed: {word!r} is not allowed; use a whole number of at least 0")
-    return int(word)
+    return parse_whole("seed", word, 0) if word else None
 
 
 def report(folder: str, out: str, count: int, scenario: str) -> None:
@@ -58,4 +56,8 @@ def report(folder: str, out: str, count: int, scenario: str) -> None:
     target = out or str(Path(folder) / "report.html")
     results = open_results(folder)
     place.check(target)
-    print(results.report(target, replays=count, folder=folder, scenario=scenario))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        print(results.report(target, replays=count, folder=folder, scenario=scenario))
+    for warning in caught:
+        print(f"robustsim: {warning.message}", file=sys.stderr)

@@ -7,10 +7,12 @@ from typing import Any
 
 import jax
 import numpy as np
+import polars as pl
 
 from robustsim import api
-from robustsim.analysis.results import to_json
+from robustsim.analysis.results import Results, to_json
 from robustsim.cli.console import parse_axes, parse_overrides, parse_part, parse_seeds, progress
+from robustsim.cli.work import clock_in_words, interval_in_words, share_in_words
 from robustsim.errors import UserError
 from robustsim.sim import lifted
 from robustsim.sim.cohort import Cohort, compile_seconds
@@ -22,6 +24,7 @@ from robustsim.sweep.progress import duration, in_words
 from robustsim.sweep.progress import status as read_status
 from robustsim.sweep.run import How
 
+CLOCKS = {"steps_to_correct": "T_c", "steps_to_catastrophe": "T_k"}
 RUN_BYTES, TRACE_BYTES = 700, 90  # of a row on disk, measured
 PROBES_PER_DECADE = 25  # readings of a run, in two arms
 
@@ -54,8 +57,34 @@ def sweep(
         return
     print(in_words(read_status(Path(out))))
     if results.complete:
-        print(results.spectrum())
+        print(_table(results))
     print(f"results: {out}  (robustsim plot {out} --figure race-plane)")
+
+
+MOST_ROWS = 40
+
+
+def _table(results: Results) -> str:
+    """Where each configuration stands, as a table for the terminal; all columns are in `results.spectrum()`."""
+    rows = []
+    for row in results.spectrum().head(MOST_ROWS).to_dicts():
+        clocks = {name: {k: row[f"{name}_{k}"] for k in ("median", "low", "high", "censored")} for name in CLOCKS}
+        place = {k: row[f"position_{k}"] for k in ("median", "low", "high")}
+        first = {k: row[f"p_catastrophe_first_{k}"] for k in ("estimate", "low", "high")}
+        rows.append(
+            {
+                name.split(".")[-1]: f"{row[name]:.4g}" if isinstance(row[name], float) else str(row[name])
+                for name in results.swept
+            }
+            | {"runs": str(row["runs"])}
+            | {CLOCKS[name]: clock_in_words(part, row["runs"], "") for name, part in clocks.items()}
+            | {"position": interval_in_words(place, "-"), "P(catastrophe first)": share_in_words(first)}
+        )
+    look = {"tbl_cols": -1, "tbl_rows": -1, "tbl_width_chars": 200, "fmt_str_lengths": 60}
+    with pl.Config(**look, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
+        table = str(pl.DataFrame(rows))
+    more = len(results.spectrum()) - len(rows)
+    return table + (f"\nand {more:,} more configurations" if more else "")
 
 
 def status(results: str, as_json: bool) -> None:

@@ -126,6 +126,16 @@ def {name}(bonus: float = 0.3) -> rs.Scenario:
     )
 '''
 
+TAKEN = (
+    "rs",
+    "MAP",
+    "jax",
+    "jnp",
+    "gymnax",
+    "dataclasses",
+    "CATCH",
+    "DEFAULTS",
+)  # names in the templates, and in most files
 TEMPLATES = {"grid": GRID, "foreign": FOREIGN, "bandit": BANDIT}
 
 
@@ -139,6 +149,8 @@ def write(name: str, folder: Path, template: str = "grid") -> None:
         raise UserError(f"template: {template!r} is not allowed; {nearest(template, TEMPLATES)}")
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
         raise UserError(f"name: {name!r} is not allowed; use letters, digits and '_', beginning with a letter")
+    if name in TAKEN:
+        raise UserError(f"name: {name!r} is not allowed: scenario files use it for something else")
     path = folder / f"{name}.py"
     if path.exists():
         raise UserError(f"{path} exists already; choose another name")

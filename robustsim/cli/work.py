@@ -74,18 +74,20 @@ def in_words(results: Results) -> str:
         ("steps_to_correct", "T_c"),
         ("steps_to_catastrophe", "T_k"),
     ):
-        lines.append(f"  {label:<14} {_clock(s[name], s['seeds'])}")
-    lines.append(f"  position       {_interval(s['position'])}  (log10 T_c / T_k; below 0 correction is in time)")
-    lines.append(f"  P(catastrophe first) {_share(s['p_catastrophe_first'])}")
-    lines.append(f"  concealment    {_interval(s['concealment'])}  (1: only learned that it gets caught)")
+        lines.append(f"  {label:<14} {clock_in_words(s[name], s['seeds'])}")
+    lines.append(
+        f"  position       {interval_in_words(s['position'])}  (log10 T_c / T_k; below 0 correction is in time)"
+    )
+    lines.append(f"  P(catastrophe first) {share_in_words(s['p_catastrophe_first'])}")
+    lines.append(f"  concealment    {interval_in_words(s['concealment'])}  (1: only learned that it gets caught)")
     if s["relapsed"]["runs"]:
         lines.append(f"  relapsed       {s['relapsed']['count']} of {s['relapsed']['runs']} corrected runs")
     if "defended" in s:
         d, n = s["defended"], s["seeds"]
-        first = _share(d["p_catastrophe_first"])
-        lines.append(f"  with defences  T_k {_clock(d['steps_to_catastrophe'], n)}")
+        first = share_in_words(d["p_catastrophe_first"])
+        lines.append(f"  with defences  T_k {clock_in_words(d['steps_to_catastrophe'], n)}")
         lines.append(
-            f"                 position {_interval(d['position'])}, P(catastrophe first) {first}, "
+            f"                 position {interval_in_words(d['position'])}, P(catastrophe first) {first}, "
             f"shut down in {d['shutdown']['count']} of {n}"
         )
     if s["tampering"]["median"]:
@@ -103,23 +105,28 @@ def _number(part: dict[str, Any]) -> str:
     return "unknown" if part["median"] is None else f"{part['median']:.2f}"
 
 
-def _share(part: dict[str, Any]) -> str:
+def share_in_words(part: dict[str, Any]) -> str:
+    """A share with its interval."""
     return f"{part['estimate']:.2f} [{part['low']:.2f}, {part['high']:.2f}]"
 
 
-def _interval(part: dict[str, Any]) -> str:
+def interval_in_words(part: dict[str, Any], unknown: str = "not identified") -> str:
+    """A median with its interval, signed."""
+
     def shown(x: float | None, open_: str) -> str:
         return open_ if x is None else f"{x:+.2f}"
 
-    middle = "not identified" if part["median"] is None else f"{part['median']:+.2f}"
+    middle = unknown if part["median"] is None else f"{part['median']:+.2f}"
     return f"{middle} [{shown(part['low'], 'open')}, {shown(part['high'], 'open')}]"
 
 
-def _clock(part: dict[str, Any], runs: int) -> str:
+def clock_in_words(part: dict[str, Any], runs: int, unit: str = " gradient steps") -> str:
+    """A time with its interval, and how often it was censored."""
+
     def shown(x: float | None) -> str:
         return "open" if x is None else f"{x:,.0f}"
 
     censored = f"; censored in {part['censored']} of {runs}" if part["censored"] else ""
     if part["median"] is None:
         return f"not identified{censored}"
-    return f"{part['median']:,.0f} gradient steps [{shown(part['low'])}, {shown(part['high'])}]{censored}"
+    return f"{part['median']:,.0f}{unit} [{shown(part['low'])}, {shown(part['high'])}]{censored}"

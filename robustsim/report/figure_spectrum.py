@@ -7,81 +7,115 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from robustsim.analysis.results import Results
-from robustsim.report.style import IN_TIME, INK, QUIET, TOO_LATE, new_figure, quiet_axes
+from robustsim.analysis.spectrum import catastrophe_first, position
+from robustsim.report.style import COLOURS, IN_TIME, INK, QUIET, TOO_LATE, new_figure, quiet_axes
 
-LABELLED = 40  # rows that have room for a label
-OPEN = 0.5  # decades beyond the last number at which an open end is drawn
+LABELLED = 40  # rows that have room for a label, and for their runs
+BEYOND = 0.4  # decades beyond the outermost number at which an open end is drawn
+
+Rows = list[tuple[str, pl.DataFrame]]
+"""(label, runs) of each row, the first at the top."""
 
 
 def draw(results: Results) -> Figure:
-    """One row per configuration, ordered by position: median, interval (an arrow where it is open), colour for P."""
-    table = _rows(results)
-    shown = len(table)
-    labelled = shown <= LABELLED
-    figure = new_figure(7.2, 1.6 + (0.26 * shown if labelled else 5.0))
+    """One row per configuration, from the most in time to the most too late.
+
+    Up to 40 rows show their runs: a point each, or an arrow where only one side of the position is known. The bar is
+    the interval of the median, the diamond the median where it is identified. More rows show bar and median only.
+    """
+    rows = ordered(_rows(results))
+    figure = new_figure(8.2, 1.3 + 0.3 * len(rows) if len(rows) <= LABELLED else 6.6)
     ax = figure.subplots()
-    _draw_rows(ax, table)
-    if labelled:
-        ax.set_yticks(range(shown), _labels(results, table), fontsize=8)
+    if len(rows) <= LABELLED:
+        draw_runs(ax, rows)
     else:
-        ax.set_yticks([])
-        ax.set_ylabel(f"{shown:,} configurations, ordered by position")
-    points = ax.collections[-1]
-    bar = figure.colorbar(points, ax=ax, shrink=0.6 if not labelled else min(1.0, 4 / (0.26 * shown + 1)), pad=0.02)
-    bar.set_label("P(catastrophe first)", fontsize=8)
-    ax.set_xlabel("position: log10(T_c / T_k)")
+        _draw_many(figure, ax, rows)
     ax.set_title(f"{results.scenario}: in time (left) or too late (right)")
     return figure
 
 
-def _rows(results: Results) -> pl.DataFrame:
-    """The configurations in order: by median, or where that is not identified by the middle of what is known."""
-    table = results.spectrum()
-    ends = [pl.col(f"position_{name}") for name in ("median", "low", "high")]
-    known = pl.coalesce(ends[0], (ends[1] + ends[2]) / 2, ends[1] + OPEN, ends[2] - OPEN, pl.lit(0.0))
-    return table.with_columns(shown=known).sort("shown", descending=True, maintain_order=True)
+def ordered(rows: Rows) -> Rows:
+    """Rows from the most in time to the most too late: by the middle of what is known of the median."""
+
+    def key(row: tuple[str, pl.DataFrame]) -> float:
+        lower, upper = (np.clip(b, -9, 9) for b in _bounds(row[1]))
+        return float(np.median((lower + upper) / 2))
+
+    return sorted(rows, key=key)
 
 
-def _draw_rows(ax: Axes, table: pl.DataFrame) -> None:
-    low, high = (table[f"position_{name}"].fill_null(np.nan).to_numpy() for name in ("low", "high"))
-    shown, rows = table["shown"].to_numpy(), np.arange(len(table))
-    known = np.concatenate([shown, low[~np.isnan(low)], high[~np.isnan(high)], [0.0]])
-    left, right = float(known.min()) - OPEN, float(known.max()) + OPEN
-    starts, ends = np.where(np.isnan(low), left, low), np.where(np.isnan(high), right, high)
-    quiet_axes(ax)
-    ax.set(xlim=(left - 0.1, right + 0.1), ylim=(-0.8, len(table) - 0.2))
-    ax.axvspan(left - 0.1, 0, color=IN_TIME, zorder=0, linewidth=0)
-    ax.axvspan(0, right + 0.1, color=TOO_LATE, zorder=0, linewidth=0)
-    ax.axvline(0, color=QUIET, linestyle="--", linewidth=1)
-    lines = [((x, y), (z, y)) for x, z, y in zip(starts, ends, rows, strict=True)]
-    ax.add_collection(LineCollection(lines, colors=QUIET, linewidths=1.1 if len(table) <= LABELLED else 0.4))
-    for open_, at, marker in ((np.isnan(low), left, "<"), (np.isnan(high), right, ">")):
-        ax.plot(np.full(int(open_.sum()), at), rows[open_], marker, color=QUIET, markersize=3.5, linestyle="none")
-    identified = table["position_median"].is_not_null().to_numpy()
-    colour = table["p_catastrophe_first_estimate"].to_numpy()
-    size = 34 if len(table) <= LABELLED else 6
-    hollow = ~identified  # the median is not identified: what is drawn is only the middle of what is known
-    ax.scatter(shown[hollow], rows[hollow], s=size, facecolors="white", edgecolors=INK, linewidths=0.8, zorder=3)
-    ax.scatter(
-        shown[identified],
-        rows[identified],
-        c=colour[identified],
-        s=size,
-        cmap="cividis",
-        vmin=0,
-        vmax=1,
-        edgecolors=INK,
-        linewidths=0.5 if len(table) <= LABELLED else 0.0,
-        zorder=4,
+def draw_runs(ax: Axes, rows: Rows) -> None:
+    """Rows with every run, the median with its interval, and P(catastrophe first) at the right."""
+    bounds = [_bounds(runs) for _, runs in rows]
+    left, right = _backdrop(ax, [end for pair in bounds for end in pair])
+    for y, ((_, runs), (lower, upper)) in enumerate(zip(rows[::-1], bounds[::-1], strict=True)):
+        spread = y + (np.linspace(-0.26, 0.26, len(lower)) if len(lower) > 1 else np.zeros(len(lower)))
+        exact = lower == upper
+        above, below = ~exact & np.isfinite(lower), ~exact & ~np.isfinite(lower) & np.isfinite(upper)
+        ax.scatter(lower[exact], spread[exact], s=7, color=COLOURS[0], alpha=0.55, linewidths=0, zorder=3)
+        for open_, at, marker in ((above, lower, ">"), (below, upper, "<")):
+            ax.scatter(at[open_], spread[open_], s=11, marker=marker, color=COLOURS[3], linewidths=0, zorder=3)
+        told, first = position(runs), catastrophe_first(runs)
+        low, high = (told[k] if told[k] is not None else e for k, e in (("low", left), ("high", right)))
+        ax.plot([low, high], [y, y], color=INK, linewidth=1.6, zorder=4)
+        if told["median"] is not None:
+            ax.plot(told["median"], y, "D", color="white", markeredgecolor=INK, markersize=5.5, zorder=5)
+        said = f"{first['estimate']:.2f} [{first['low']:.2f}, {first['high']:.2f}]"
+        ax.annotate(said, (1.01, y), xycoords=("axes fraction", "data"), fontsize=7.5, va="center", color=INK)
+    ax.annotate(
+        "P(catastrophe first)",
+        (1.01, 1.0),
+        xycoords="axes fraction",
+        xytext=(0, 4),
+        textcoords="offset points",
+        fontsize=7.5,
+        color=QUIET,
     )
+    ax.set_yticks(range(len(rows)), [label for label, _ in rows[::-1]], fontsize=8)
+    ax.set_ylim(-0.7, len(rows) - 0.3)
 
 
-def _labels(results: Results, table: pl.DataFrame) -> list[str]:
+def _bounds(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """(lower, upper) bounds of each run's position; infinite where open."""
+    return runs["position_lower"].fill_null(-np.inf).to_numpy(), runs["position_upper"].fill_null(np.inf).to_numpy()
+
+
+def _backdrop(ax: Axes, ends: list[np.ndarray]) -> tuple[float, float]:
+    """Both sides of 0, in colour, as wide as all that is known; returns where open ends are drawn."""
+    known = np.concatenate([*(end[np.isfinite(end)] for end in ends), [0.0]])
+    left, right = float(known.min()) - BEYOND, float(known.max()) + BEYOND
+    ax.axvspan(left - 1, 0, color=IN_TIME, zorder=0, linewidth=0)
+    ax.axvspan(0, right + 1, color=TOO_LATE, zorder=0, linewidth=0)
+    ax.axvline(0, color=QUIET, linestyle="--", linewidth=1)
+    ax.set(xlim=(left, right), xlabel="position: log10(T_c / T_k)")
+    quiet_axes(ax)
+    return left, right
+
+
+def _draw_many(figure: Figure, ax: Axes, rows: Rows) -> None:
+    """Intervals as thin bars, medians coloured by P(catastrophe first)."""
+    told = [position(runs) for _, runs in rows[::-1]]
+    median, low, high = (np.array([t[k] for t in told], float) for k in ("median", "low", "high"))
+    left, right = _backdrop(ax, [median, low, high])
+    y = np.arange(len(rows))
+    starts, ends = np.where(np.isnan(low), left, low), np.where(np.isnan(high), right, high)
+    lines = [((a, i), (b, i)) for a, b, i in zip(starts, ends, y, strict=True)]
+    ax.add_collection(LineCollection(lines, colors=QUIET, linewidths=0.4))
+    first = np.array([catastrophe_first(runs)["estimate"] for _, runs in rows[::-1]])
+    known = ~np.isnan(median)
+    points = ax.scatter(median[known], y[known], c=first[known], s=6, cmap="cividis", vmin=0, vmax=1, zorder=4)
+    figure.colorbar(points, ax=ax, shrink=0.6, pad=0.02).set_label("P(catastrophe first)", fontsize=8)
+    ax.set_yticks([])
+    ax.set(ylim=(-1, len(rows)), ylabel=f"{len(rows):,} configurations, ordered by position")
+
+
+def _rows(results: Results) -> Rows:
     if not results.swept:
-        return [results.scenario]
+        return [(results.scenario, results.runs)]
     names = [name.split(".")[-1] for name in results.swept]
-    values = table.select(results.swept).iter_rows()
-    return [
-        ", ".join(f"{n} {v:.3g}" if isinstance(v, float) else f"{n} {v}" for n, v in zip(names, row, strict=True))
-        for row in values
-    ]
+    groups = results.runs.group_by(results.swept, maintain_order=True)
+    return [(", ".join(map(_said, names, values)), runs) for values, runs in groups]
+
+
+def _said(name: str, value: object) -> str:
+    return f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"

@@ -16,7 +16,8 @@ MOST_LINES, MOST_COLUMNS = 32, 3
 
 def draw(results: Results) -> Figure:
     """The figure: one column per configuration, of a sweep the first three."""
-    shown = groups(results)[:MOST_COLUMNS]
+    there = groups(results)
+    shown = there[:MOST_COLUMNS]
     width = 5.6 if len(shown) == 1 else 3.9 * len(shown)
     figure = new_figure(width + 1.6, 5.4)
     axes = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1.1])
@@ -29,6 +30,8 @@ def draw(results: Results) -> Figure:
         _competence(bottom, corrected)
         top.set_title(f"{results.scenario}" if len(shown) == 1 else label)
         bottom.set_xlabel("gradient steps of deployment, plus 1")
+    if len(there) > len(shown):
+        figure.suptitle(f"the first {len(shown)} of {len(there)} configurations", fontsize=9, color=QUIET)
     axes[0, 0].set_ylabel("misbehaviour rate")
     axes[1, 0].set_ylabel("competence")
     axes[0, -1].legend(

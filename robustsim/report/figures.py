@@ -34,6 +34,8 @@ def draw(results: Results, name: str, out: str | Path | None = None) -> Figure:
         raise UserError(f"figure: {name!r} is unknown; {nearest(name, names())}")
     if out is not None and Path(out).suffix[1:] not in FORMATS:
         raise UserError(f"out: {str(out)!r} has no known ending; use one of {', '.join('.' + f for f in FORMATS)}")
+    if results.runs.is_empty():
+        raise UserError("figure: no run of these results has finished yet")
     module = importlib.import_module(f"robustsim.report.{PREFIX}{name.replace('-', '_')}")
     function: Callable[[Results], Figure] = module.draw
     with mpl.rc_context(SETTINGS):

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +26,9 @@ def load(spec: "str | ScenarioFactory") -> ScenarioFactory:
     """
     if isinstance(spec, ScenarioFactory):
         return spec
+    if not isinstance(spec, str | os.PathLike):
+        raise UserError(f"scenario: {spec!r} is not allowed; use a name, a file, or what @rs.scenario made")
+    spec = os.fspath(spec)
     path, _, name = spec.partition("@")
     if path.endswith(".py"):
         return _from_file(Path(path), name)
@@ -125,6 +129,6 @@ def _from_module(module_name: str, name: str) -> ScenarioFactory:
         spec = importlib.util.find_spec(module_name)
     except (ImportError, ValueError):
         spec = None
-    if spec is None or spec.origin is None:
-        raise UserError(f"module {module_name!r} cannot be found")
+    if spec is None or not (spec.origin or "").endswith(".py"):
+        raise UserError(f"module {module_name!r} cannot be found, or has no source file")
     return _from_file(Path(spec.origin), name)

@@ -133,8 +133,8 @@ class ScenarioFactory:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """The parameters' default values."""
-        return {name: p.default for name, p in self.parameters.items()}
+        """The parameters' default values, of the declared types: `2` is 2.0 where a float is declared."""
+        return {name: _convert(p.default, kind_of(p)[0]) for name, p in self.parameters.items()}
 
     def value(self, name: str, value: Any) -> Any:
         """`value` as the type that the parameter `env.name` wants; raises UserError where it does not fit."""
@@ -201,7 +201,10 @@ def _convert(value: Any, kind: Any) -> Any:
         value = int(value)
     if isinstance(value, bool) != (kind is bool) or not isinstance(value, KINDS[kind]):
         return None
-    return kind(value)
+    try:
+        return kind(value)
+    except OverflowError:  # a whole number beyond what a float holds
+        return None
 
 
 def scenario(build: Callable[..., Scenario]) -> ScenarioFactory:

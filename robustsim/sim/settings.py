@@ -51,12 +51,33 @@ def env_values(settings: Settings) -> dict[str, Any]:
 
 
 def names(factory: ScenarioFactory) -> dict[str, Any]:
-    """Every dotted name of a scenario with its default value."""
+    """Every dotted name of a scenario with its default value, of its type."""
     scenario = factory(**factory.defaults)
     table = {f"env.{name}": value for name, value in factory.defaults.items()}
     for section, value in _sections(scenario).items():
-        table |= {f"{section}.{f.name}": getattr(value, f.name) for f in dataclasses.fields(value)}
+        for f in dataclasses.fields(value):
+            name = f"{section}.{f.name}"
+            table[name] = checked(name, getattr(value, f.name), f)
     return table
+
+
+def typed(factory: ScenarioFactory, name: str, value: Any, sections: Mapping[str, Any] | None = None) -> Any:
+    """`value` as the type of the dotted name.
+
+    Args:
+      sections: the scenario's settings by section, if they are at hand.
+
+    Raises:
+      UserError: an unknown name (the nearest is offered), or a value of the wrong type or out of range.
+    """
+    section, _, rest = name.partition(".")
+    if section == "env" and rest in factory.parameters:
+        return factory.value(rest, value)
+    known = _sections(factory(**factory.defaults)) if sections is None else sections
+    for f in dataclasses.fields(known[section]) if section in known else ():
+        if f.name == rest:
+            return checked(name, value, f)
+    raise UserError(f"{name}: is unknown; {nearest(name, names(factory))}")
 
 
 def documented(factory: ScenarioFactory) -> dict[str, str]:
@@ -81,21 +102,15 @@ def resolve(factory: ScenarioFactory, changes: Mapping[str, Any]) -> Settings:
     """
     env = dict(factory.defaults)
     for name, value in changes.items():
-        if name.startswith("env.") and "." not in name[4:]:
-            if name[4:] not in env:
-                raise UserError(f"{name}: is unknown; {nearest(name, names(factory))}")
-            env[name[4:]] = factory.value(name[4:], value)
+        if name.startswith("env."):
+            env[name[4:]] = typed(factory, name, value)
     scenario = factory(**env)
     sections = _sections(scenario)
     for name, value in changes.items():
-        section, _, field_name = name.partition(".")
-        if section == "env" and field_name in env:
-            continue
-        fields = {f.name: f for f in dataclasses.fields(sections[section])} if section in sections else {}
-        if field_name not in fields:
-            raise UserError(f"{name}: is unknown; {nearest(name, names(factory))}")
-        new = checked(name, value, fields[field_name])
-        sections[section] = dataclasses.replace(sections[section], **{field_name: new})
+        section, _, rest = name.partition(".")
+        if section != "env":
+            new = typed(factory, name, value, sections)
+            sections[section] = dataclasses.replace(sections[section], **{rest: new})
     sections = {name: check_all(name, value) for name, value in sections.items()}
     for name in ("agent", "overseer"):
         sections[name].__check__(name)

@@ -49,5 +49,5 @@ def twin(factory: ScenarioFactory, name: str) -> dict[str, Any]:
     """
     table = twins(factory)
     if name not in table:
-        raise UserError(f"twin: {name!r} is not allowed for scenario {factory.name!r}; {nearest(name, table)}")
+        raise UserError(f"twin: {name!r} is not allowed for scenario {factory.name!r}; {nearest(str(name), table)}")
     return table[name]

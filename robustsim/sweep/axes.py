@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from robustsim.errors import UserError, nearest
+from robustsim.fields import whole as whole_number
 
 DESIGNS = ("grid", "zip", "random", "sobol")
+MOST = 1_000_000  # configurations of one sweep
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,10 @@ class Design:
 
     def __post_init__(self) -> None:
         if self.kind not in DESIGNS:
-            raise UserError(f"design: {self.kind!r} is not allowed; {nearest(self.kind, DESIGNS)}")
+            raise UserError(f"design: {self.kind!r} is not allowed; {nearest(str(self.kind), DESIGNS)}")
         drawn = self.kind in ("random", "sobol")
-        if drawn and self.samples < 1:
-            raise UserError(f"samples: {self.samples!r} is not allowed; say how many points to draw, at least 1")
+        whole_number("samples", self.samples, 1 if drawn else 0, MOST)
+        whole_number("design_seed", self.seed)
         if not drawn and self.samples:
             raise UserError(f"samples: {self.samples!r} is not allowed: a design of kind {self.kind!r} has no draws")
 
@@ -70,7 +72,7 @@ def points(
       whole: names whose values are whole numbers.
 
     Raises:
-      UserError: a name that is fixed too, or whose values do not fit the design.
+      UserError: a name that is fixed too, whose values do not fit the design, or a configuration that is there twice.
     """
     for name, values in over.items():
         if name in settings:
@@ -79,25 +81,57 @@ def points(
     if not over:
         return [{}]
     if design.kind not in ("grid", "zip"):
-        return _drawn(over, design, whole)
+        found = {tuple(point.values()): point for point in _drawn(over, design, whole)}
+        return list(found.values())  # of a list of values the same point may be drawn again: it is kept once
     listed = {name: list(values) for name, values in over.items() if not isinstance(values, Range)}
     if design.kind == "grid":
         return [dict(zip(listed, values, strict=True)) for values in itertools.product(*listed.values())]
     lengths = {name: len(values) for name, values in listed.items()}
     if len(set(lengths.values())) > 1:
         raise UserError(f"over: a zip needs as many values of each name; there are {lengths}")
-    return [dict(zip(listed, values, strict=True)) for values in zip(*listed.values(), strict=True)]
+    rows = list(zip(*listed.values(), strict=True))
+    if again := next((row for i, row in enumerate(rows) if row in rows[:i]), None):
+        twice = ", ".join(f"{name}={value}" for name, value in zip(listed, again, strict=True))
+        raise UserError(f"over: a zip has the configuration {twice} twice; name each once")
+    return [dict(zip(listed, values, strict=True)) for values in rows]
+
+
+def as_lists(over: Any) -> dict[str, Any]:
+    """Axes with their values as lists.
+
+    Raises:
+      UserError: it is no table from dotted names to lists of values, or ranges.
+    """
+    if not isinstance(over, Mapping):
+        raise UserError(f"over: {over!r} is not allowed; use a dictionary from dotted names to lists of values")
+    table = {}
+    for name, values in over.items():
+        try:
+            if isinstance(values, str | Mapping):
+                raise TypeError
+            table[str(name)] = values if isinstance(values, Range) else [plain_number(value) for value in values]
+        except TypeError:
+            raise UserError(f"{name}: {values!r} is not allowed; sweep over a list of values, or a Range") from None
+    return table
+
+
+def plain_number(value: Any) -> Any:
+    """A NumPy scalar as Python's own; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check(name: str, values: Sequence[Any] | Range, design: Design) -> None:
     if isinstance(values, Range):
+        for end in (values.low, values.high):
+            if isinstance(end, bool) or not isinstance(end, int | float):
+                raise UserError(f"{name}: a range with the end {end!r} is not allowed; use two numbers")
         if design.kind in ("grid", "zip"):
             raise UserError(f"{name}: a range is not allowed in a design of kind {design.kind!r}; list the values")
         finite = math.isfinite(values.low) and math.isfinite(values.high)
         if not finite or not values.low < values.high or (values.log and values.low <= 0):
             least = "0 < low < high" if values.log else "low < high"
             raise UserError(f"{name}: a range from {values.low} to {values.high} is not allowed; use {least}")
-    elif len(values) == 0 or (design.kind != "zip" and len({str(v) for v in values}) != len(values)):
+    elif len(values) == 0 or (design.kind != "zip" and len(set(values)) != len(values)):
         raise UserError(f"{name}: {list(values)!r} is not allowed; sweep over at least one value, each once")
 
 
@@ -138,6 +172,5 @@ def from_plain(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """A setting's value as JSON holds it."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = plain_number(value)
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

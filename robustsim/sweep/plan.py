@@ -13,15 +13,17 @@ import polars as pl
 
 from robustsim import files
 from robustsim.errors import UserError
+from robustsim.fields import whole
 from robustsim.sim import instil, lifted
 from robustsim.sim.lifted import Run
 from robustsim.sim.loading import load
 from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import Settings, flatten, names, resolve
+from robustsim.sim.settings import Settings, flatten, names, resolve, typed
 from robustsim.sweep import axes
 from robustsim.sweep.axes import Design
 
 SHARDS = 16  # a sweep is cut into about this many shards at least, so that several workers finish together
+MOST_SEEDS = 1_000_000  # of one configuration
 NARROW, WIDE = (8, 64), (256, 4096)  # fewest and most runs of a shard, for runs in turn and side by side
 
 
@@ -64,8 +66,8 @@ class Plan:
     def points(self) -> list[dict[str, Any]]:
         """What each configuration sets beyond `settings`."""
         known = names(self.factory)
-        whole = {name for name, value in known.items() if isinstance(value, int) and not isinstance(value, bool)}
-        return axes.points(self.over, self.settings, self.design, whole)
+        counts = {name for name, value in known.items() if isinstance(value, int) and not isinstance(value, bool)}
+        return axes.points(self.over, self.settings, self.design, counts)
 
     @cached_property
     def kinds(self) -> dict[str, Any]:
@@ -206,20 +208,28 @@ def make_plan(
       UserError: bad input.
     """
     factory = load(scenario)
-    if shard_size < 0:
-        raise UserError(f"shard_size: {shard_size!r} is not allowed; use a whole number of at least 1")
+    if not isinstance(settings, Mapping):
+        raise UserError(f"settings: {settings!r} is not allowed; use a dictionary from dotted names to values")
     plan = Plan(
         factory=factory,
         spec=f"{factory.source}@{factory.name}" if factory.source else "",
-        settings=dict(settings),
-        over=dict(over),
+        settings={str(name): axes.plain_number(value) for name, value in settings.items()},
+        over=_typed(factory, axes.as_lists(over)),
         design=design,
         seeds=tuple(seed_list(seeds)),
-        shard_size=shard_size,
+        shard_size=whole("shard_size", shard_size),
     )
     with lifted.precision(plan_precision(plan)):
         assert plan.groups
     return plan
+
+
+def _typed(factory: ScenarioFactory, over: Mapping[str, Any]) -> dict[str, Any]:
+    """Axes with values of their names' types, so that a value has one spelling."""
+    return {
+        name: values if isinstance(values, axes.Range) else [typed(factory, name, value) for value in values]
+        for name, values in over.items()
+    }
 
 
 def plan_precision(plan: Plan) -> str:
@@ -240,7 +250,7 @@ def from_plain(table: Mapping[str, Any]) -> Plan:
         factory=factory,
         spec=table["spec"],
         settings=table["settings"],
-        over=axes.from_plain(table["over"]),
+        over=_typed(factory, axes.from_plain(table["over"])),
         design=Design(**table["design"]),
         seeds=tuple(table["seeds"]),
         shard_size=table["shard_size"],
@@ -253,9 +263,12 @@ def seed_list(seeds: int | Sequence[int]) -> list[int]:
     Raises:
       UserError: none, a negative one, or one named twice.
     """
-    chosen = list(range(seeds)) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
-    if isinstance(chosen, bool) or not chosen or any(not isinstance(s, int) or s < 0 for s in chosen):
+    try:
+        chosen = [whole("seeds", seed, 0, 2**63 - 1) for seed in seeds]  # pyright: ignore[reportGeneralTypeIssues]
+    except TypeError:  # not a list
+        chosen = list(range(whole("seeds", seeds, 1, MOST_SEEDS)))
+    if not chosen or isinstance(seeds, str):
         raise UserError(f"seeds: {seeds!r} is not allowed; use a whole number of at least 1, or a list of seeds")
     if len(set(chosen)) != len(chosen):
         raise UserError(f"seeds: {seeds!r} names a seed twice")
-    return list(chosen)
+    return chosen

@@ -61,11 +61,12 @@ def status(folder: Path) -> Status:
     """
     manifest = store.read_manifest(folder)
     marks = store.marks(folder, manifest)
-    notes = [n for n in _notes(folder) if time.time() - n["at"] < FRESH]
+    done = sum(mark["runs"] for mark in marks.values())
+    finished = done == manifest["plan"]["runs"]
+    notes = [] if finished else [n for n in _notes(folder) if time.time() - n["at"] < FRESH]
     deploying = [n for n in notes if n["unit"].startswith("shard")]
     known = {f"shard-{index:05d}" for index in marks}
     flying = sum(n["done"] for n in deploying if n["unit"] not in known)
-    done = sum(mark["runs"] for mark in marks.values())
     rate = sum(n["rate"] for n in notes)
     steps = sum(mark["steps"] for mark in marks.values())
     left = manifest["plan"]["runs"] - done - flying
@@ -103,7 +104,7 @@ def noting(folder: Path, worker: str) -> Callable[[dict[str, Any]], None]:
         last.update(at=now, steps=news["steps"], unit=news["unit"], seconds=news["seconds"])
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{os.getpid()}.tmp")
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             temporary.write_text(json.dumps({**news, "at": now, "rate": last["rate"], "pid": os.getpid()}))
             temporary.replace(path)
         except OSError:
@@ -117,7 +118,8 @@ def _notes(folder: Path) -> list[dict[str, Any]]:
     for path in sorted((folder / "progress").glob("*.json")):
         try:
             note = json.loads(path.read_text())
-            found.append({k: note[k] for k in ("unit", "done", "at", "rate", "compile_seconds", "steps")})
+            numbers = {k: float(note[k]) for k in ("at", "rate", "compile_seconds", "steps")}
+            found.append({**numbers, "unit": str(note["unit"]), "done": int(note["done"])})
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return found
@@ -125,8 +127,7 @@ def _notes(folder: Path) -> list[dict[str, Any]]:
 
 def in_words(state: Status) -> str:
     """A status in a line or a few."""
-    ends = f"{state.corrected} corrected, {state.catastrophe_first} catastrophe first, {state.censored} neither"
-    lines = [f"{state.done} of {state.runs} runs stored ({ends}), {state.shards_done} of {state.shards} shards"]
+    lines = [f"{state.done} of {state.runs} runs stored ({ends(state)}), {state.shards_done} of {state.shards} shards"]
     if state.failed:
         lines[0] += f"; {len(state.failed)} failed"
     if state.workers:
@@ -141,6 +142,14 @@ def in_words(state: Status) -> str:
     if len(state.failed) > 20:
         lines.append(f"and {len(state.failed) - 20} more")
     return "\n".join(lines)
+
+
+def ends(state: Status) -> str:
+    """How the stored runs ended. A run may be corrected and have had its catastrophe before that."""
+    return (
+        f"{state.catastrophe_first} catastrophe first, {state.censored} neither; "
+        f"{state.corrected} corrected, in time or too late"
+    )
 
 
 def duration(seconds: float) -> str:

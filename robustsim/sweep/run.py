@@ -1,5 +1,6 @@
 """From a plan to results: instil what is missing, take every shard to its end, wherever the work is done."""
 
+import os
 import shlex
 import sys
 import time
@@ -14,15 +15,16 @@ import jax
 import polars as pl
 
 import robustsim
-from robustsim import files
-from robustsim.errors import RunsFailed, Stopped, StorageError, UserError
+from robustsim import catalogue, files
+from robustsim.errors import RunsFailed, Stopped, StorageError, UserError, nearest
+from robustsim.fields import whole
 from robustsim.sim import instil
 from robustsim.sim.instil import Agents
 from robustsim.sweep import compiled, progress, store, unit
-from robustsim.sweep.executors import Executor, Outcome, default_workers, make_executor
+from robustsim.sweep.executors import KINDS, Executor, Outcome, default_workers, make_executor
 from robustsim.sweep.plan import Plan
 from robustsim.sweep.progress import Status
-from robustsim.sweep.worker import STOP
+from robustsim.sweep.store import STOP
 
 Narrate = Callable[[Status], None]
 """Told how far the work is, every second or so."""
@@ -30,6 +32,7 @@ Narrate = Callable[[Status], None]
 DEATHS = 2  # a unit whose worker died so often goes on run by run
 STRIKES = 3  # a run that then kills so often is given up
 HOPELESS = 6  # a unit whose worker dies so often before it comes to any run is given up
+MOST_WORKERS, MOST_SLOTS = 1024, 65_536  # above these, a slip of the finger rather than a wish
 MANY = 32  # runs from which on processes are worth their start
 
 
@@ -62,14 +65,24 @@ class How:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("workers", 0), ("width", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise UserError(f"{name}: {value!r} is not allowed; use a whole number of at least {least}")
-        if not self.checkpoint > 0:
+        whole("workers", self.workers, 0, MOST_WORKERS)
+        whole("width", self.width, 0, MOST_SLOTS)
+        if self.executor and self.executor not in KINDS:
+            raise UserError(f"executor: {self.executor!r} is not allowed; {nearest(str(self.executor), KINDS)}")
+        if not isinstance(self.checkpoint, int | float) or not self.checkpoint > 0:
             raise UserError(f"checkpoint: {self.checkpoint!r} is not allowed; use a number of seconds above 0")
-        if self.part is not None and not 0 <= self.part[0] < self.part[1]:
-            raise UserError(f"shard: {self.part[0]}/{self.part[1]} is not allowed; use I/N with 0 <= I < N")
+        if self.part is None:
+            return
+        if not isinstance(self.part, tuple) or len(self.part) != 2:
+            raise UserError(f"shard: {self.part!r} is not allowed; use (I, N) with 0 <= I < N")
+        first, count = (whole("shard", number) for number in self.part)
+        if first >= count:
+            raise UserError(f"shard: {first}/{count} is not allowed; use I/N with 0 <= I < N")
+        if self.overwrite:
+            raise UserError(
+                "overwrite: is not allowed with a shard, for it would remove what the other jobs have done; remove the "
+                "directory, then start them all"
+            )
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -82,6 +95,15 @@ def describe(plan: Plan) -> dict[str, Any]:
         "device": jax.default_backend(),
         "command": _command(),
     }
+
+
+def _scenario_file(plan: Plan, folder: Path) -> str:
+    """Where the scenario is, from the results directory, for those who come back to it; "" if it has a name or none."""
+    source = plan.factory.source
+    entry = catalogue.installed().get(plan.factory.name)
+    if not source or (entry is not None and Path(entry.path).resolve() == Path(source).resolve()):
+        return ""
+    return os.path.relpath(Path(source).resolve(), folder.resolve())
 
 
 def _command() -> str:
@@ -102,7 +124,7 @@ def run_here(plan: Plan, how: How = How(), narrate: Narrate = quiet) -> tuple[di
       RunsFailed: some runs failed; the message says which and why.
     """
     compiled.keep()
-    manifest = describe(plan)
+    manifest = {**describe(plan), "scenario_file": plan.factory.source}
     began = time.monotonic()
     news: dict[str, Any] = {"unit": "", "done": 0, "steps": 0, "compile_seconds": 0.0, "seconds": 0.0}
     finished: list[dict[str, Any]] = []
@@ -170,17 +192,22 @@ def run_to(plan: Plan, out: str | Path, how: How = How(), narrate: Narrate = qui
     """
     compiled.keep()
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"out: {str(folder)!r} is a file; name a directory")
+    store.check_place(folder)
     part = "" if how.part is None else f"{how.part[0]}-of-{how.part[1]}"
     with store.locked(folder, part) as handle:
-        manifest = store.prepare(folder, describe(plan), how.overwrite)
+        described = {**describe(plan), "scenario_file": _scenario_file(plan, folder)}
+        manifest = store.prepare(folder, described, how.overwrite, alone=how.part is None)
         plan = replace(plan, shard_size=manifest["plan"]["shard_size"])
         wanted = _unfinished(plan, folder, manifest, how)
         if wanted:
-            if how.part is None:
-                _sweep_away(folder)
-            _do_all(plan, folder, manifest, wanted, how, handle, narrate)
+            alone = how.part is None
+            if alone:
+                store.sweep_away(folder)
+            try:
+                _do_all(plan, folder, manifest, wanted, how, handle, narrate)
+            finally:
+                if alone:
+                    store.sweep_away(folder)
     done = store.marks(folder, manifest)
     mine = [mark for index, mark in done.items() if _mine(index, how)]
     _complain(plan, [(i, why) for mark in mine for i, why in mark["failed"]], str(folder))
@@ -196,13 +223,6 @@ def _unfinished(plan: Plan, folder: Path, manifest: dict[str, Any], how: How) ->
     done = store.marks(folder, manifest)
     finished = {i for i, mark in done.items() if store.sound(folder, mark) and not (how.retry and mark["failed"])}
     return [shard.index for shard in plan.shards if shard.index not in finished and _mine(shard.index, how)]
-
-
-def _sweep_away(folder: Path) -> None:
-    """Removes what only concerned processes that are gone."""
-    for path in [folder / STOP, *(folder / "progress").glob("*"), *folder.glob("*/.*.tmp"), *folder.glob(".*.tmp")]:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
 
 
 def _do_all(

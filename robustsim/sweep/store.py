@@ -6,16 +6,18 @@
     inflight/                  checkpoints of work that is not done
     agents/                    instilled agents, if the user's cache cannot be written to
     progress/                  what each worker is doing
+    stop                       asks the workers to save and stop
     lock                       held by the process that writes
 
-Everything is written under another name, flushed and renamed, and nothing that is there is changed.
+Everything is written under another name, flushed and renamed, and nothing that is there is changed. Only files that
+are named like these are ever removed.
 """
 
 import fcntl
 import io
 import json
 import os
-import shutil
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -30,6 +32,13 @@ from robustsim.errors import StorageError, UserError
 
 SCHEMA = 3
 MANIFEST = "manifest.json"
+STOP = "stop"
+LAYOUT = {  # the folders of a results directory, with what the files in them are called
+    "shards": r"\d{5,}\.(json|runs\.parquet|traces\.parquet)",
+    "inflight": r"(train|shard)-\d{5,}\.(checkpoint|active)",
+    "agents": r"[0-9a-f]{64}\.npz",
+    "progress": r"worker.*\.json",
+}
 TABLES = ("runs", "traces")
 ORPHANS = 10.0  # seconds that workers get to notice that their driver is dead
 INDEX = "index"  # of a run in its plan; gives the tables their order, and is not shown
@@ -117,7 +126,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{str(folder)!r} is not a results directory: it has no {MANIFEST}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
         raise StorageError(f"{path}: is damaged ({error})") from None
     try:
         manifest = json.loads(text)
@@ -150,14 +161,48 @@ def identity(manifest: dict[str, Any]) -> str:
     return files.digest(json.dumps([manifest["what"], manifest["plan"]["shard_size"]], sort_keys=True).encode())[:16]
 
 
-def prepare(folder: Path, manifest: dict[str, Any], overwrite: bool) -> dict[str, Any]:
+def check_place(folder: Path) -> None:
+    """Whether results may be written to `folder`: one that is not there, that is empty, or that has results.
+
+    Raises:
+      UserError: it is a file, or a directory that holds something else. StorageError: it cannot be read.
+    """
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        if folder.is_file():
+            raise UserError(f"out: {str(folder)!r} is a file; name a directory") from None
+        return  # below a file: that nothing can be written there is said where it is tried
+    except OSError as error:
+        raise StorageError(f"out: {str(folder)!r} cannot be read: {error.strerror or error}") from None
+    if MANIFEST in names and _is_ours(folder):
+        return
+    foreign = [n for n in names if n not in LAYOUT and n != STOP and not re.fullmatch(r"lock(\..*)?|\..*\.tmp", n)]
+    if foreign:
+        shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise UserError(f"out: {str(folder)!r} holds other things ({shown}); name an empty or a new directory")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a manifest is of results; one that is damaged beyond reading is if there are shards beside it."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return (folder / "shards").is_dir()
+    return isinstance(manifest, dict) and {"schema", "what"} <= set(manifest)
+
+
+def prepare(folder: Path, manifest: dict[str, Any], overwrite: bool, alone: bool = True) -> dict[str, Any]:
     """Makes `folder` ready for results; returns the manifest that holds: the one that is there, or this one.
+
+    Args:
+      alone: whether no other process may be at work on the same results.
 
     Raises:
       UserError: it holds other results and `overwrite` is false. StorageError: it cannot be written to.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"out: {str(folder)!r} is a file; name a directory")
     if overwrite:
         clear(folder)
     if (folder / MANIFEST).exists():
@@ -166,11 +211,13 @@ def prepare(folder: Path, manifest: dict[str, Any], overwrite: bool) -> dict[str
         there = {"what": old["what"], "code": old["code"]}
         if len(marks(folder, old)) == old["plan"]["shards"]:
             del new["code"], there["code"]  # what is finished stays what it is
-        if different := _differences(there, new):
+        different = _differences(there, new)
+        if not different:
+            return old
+        if not alone or any(_own(folder, part) for part in ("shards", "inflight")):
             raise UserError(
                 f"out: {str(folder)!r} holds other results ({different}); name another directory or use --overwrite"
             )
-        return old
     write_manifest(folder, manifest)
     return read_manifest(folder)
 
@@ -179,11 +226,37 @@ def clear(folder: Path) -> None:
     """Removes the results in `folder`, the manifest first, and nothing else."""
     try:
         (folder / MANIFEST).unlink(missing_ok=True)
-        for name in ("shards", "inflight", "agents", "progress"):
-            if (folder / name).is_dir():
-                shutil.rmtree(folder / name)
+        for part in LAYOUT:
+            for path in _own(folder, part):
+                path.unlink(missing_ok=True)
+            with suppress(OSError):  # not there, or with something in it that is not ours
+                (folder / part).rmdir()
     except OSError as error:
         raise StorageError(f"{folder}: cannot be cleared: {error.strerror or error}") from error
+
+
+def sweep_away(folder: Path) -> None:
+    """Removes what only concerned processes that are gone: notes of progress, half-written files, a wish to stop."""
+    half = [path for part in ("", *LAYOUT) for path in (folder / part).glob(".*.tmp") if _is_half_written(path, part)]
+    for path in [folder / STOP, *_own(folder, "progress"), *half]:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _own(folder: Path, part: str) -> list[Path]:
+    """The files of a part of the results that are named as ours are, half-written ones included, in order."""
+    try:
+        paths = sorted((folder / part).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StorageError(f"{folder / part}: cannot be read: {error.strerror or error}") from None
+    return [path for path in paths if re.fullmatch(LAYOUT[part], path.name) or _is_half_written(path, part)]
+
+
+def _is_half_written(path: Path, part: str) -> bool:
+    written = re.fullmatch(r"\.(.+)\.\d+\.tmp", path.name)
+    return written is not None and re.fullmatch(LAYOUT.get(part, re.escape(MANIFEST)), written[1]) is not None
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -239,7 +312,9 @@ def marks(folder: Path, manifest: dict[str, Any], strict: bool = False) -> dict[
       StorageError: if `strict`, where a mark is damaged.
     """
     wanted, table = identity(manifest), {}
-    for path in sorted((folder / "shards").glob("[0-9]*.json")):
+    for path in _own(folder, "shards"):
+        if path.suffix != ".json" or int(path.stem) >= manifest["plan"]["shards"]:
+            continue  # left by results of another cut
         mark = read_sealed(path, wanted)
         if mark is not None and path.name == f"{mark['shard']:05d}.json":
             table[mark["shard"]] = mark
@@ -268,7 +343,8 @@ def shard_bytes(folder: Path, mark: dict[str, Any], name: str) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror or error}") from None
+        again = "give the same command again to make its runs again"
+        raise StorageError(f"{path}: cannot be read: {error.strerror or error}; {again}") from None
     if files.digest(data) != mark["sha256"][name]:
         raise StorageError(f"{path}: is damaged; give the same command again to make its runs again")
     return data

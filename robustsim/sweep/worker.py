@@ -15,8 +15,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-STOP = "stop"  # a file of this name in a results directory asks its workers to save and stop
-
 
 def perform(task: dict[str, Any]) -> dict[str, Any]:
     """Does a task; whatever happens becomes an outcome."""
@@ -38,7 +36,7 @@ def perform(task: dict[str, Any]) -> dict[str, Any]:
 
 def perform_on_cluster(task: dict[str, Any]) -> dict[str, Any]:
     """:func:`perform`, on a worker that others may run beside on other machines."""
-    return perform(task | {"worker": f"{socket.gethostname()}-{os.getpid()}"})
+    return perform(task | {"worker": f"worker-{socket.gethostname()}-{os.getpid()}"})
 
 
 def _perform(task: dict[str, Any]) -> None:
@@ -56,7 +54,7 @@ def _perform(task: dict[str, Any]) -> None:
         checkpoint=options["checkpoint"],
         note=partial(unit.note_active, folder, name) if options["solo"] else None,
         skip={int(i): why for i, why in options["skip"].items()},
-        stop=(folder / STOP).exists,
+        stop=(folder / store.STOP).exists,
         tell=progress.noting(folder, task["worker"]),
     )
     if task["kind"] == "train":
