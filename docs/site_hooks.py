@@ -17,6 +17,8 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Pages name them as they lie in the repository."""
-    del page, config, files
+    """Pages name them as they lie in the repository; the wide table of the gallery gets all the room."""
+    del config, files
+    if page.file.src_uri == "gallery.md":
+        page.meta["hide"] = ["toc"]
     return markdown.replace("](../figures/", "](figures/")
