@@ -28,7 +28,7 @@ INTRODUCTION = """# Gallery
 Every bundled scenario at its defaults, 32 independently trained agents each (fewer where the table says so: agents that
 never became competent are left out and counted). Medians with 95% intervals; `-` stands for what is not identified
 within the budget, and `(n)` for the number of censored runs. T_c: gradient steps to correct. T_k: to the catastrophe,
-unopposed. Position: log10(T_c / T_k), below 0 where correction is in time; it stands beside P(catastrophe first), for
+unopposed. Position: log10(T_c / T_k), below 0 where correction is faster; it stands beside P(catastrophe first), for
 the two are not the same (docs/statistics.md). CPU minutes: of all workers together, on two cores that had other work.
 
 Made by `python scripts/gallery.py`; the numbers are in `figures/gallery.json`. The rule that a claim is judged by

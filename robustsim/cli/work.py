@@ -76,7 +76,7 @@ def in_words(results: Results) -> str:
     ):
         lines.append(f"  {label:<14} {clock_in_words(s[name], s['seeds'])}")
     lines.append(
-        f"  position       {interval_in_words(s['position'])}  (log10 T_c / T_k; below 0 correction is in time)"
+        f"  position       {interval_in_words(s['position'])}  (log10 T_c / T_k; below 0 where correction is faster)"
     )
     lines.append(f"  P(catastrophe first) {share_in_words(s['p_catastrophe_first'])}")
     lines.append(f"  concealment    {interval_in_words(s['concealment'])}  (1: only learned that it gets caught)")
