@@ -128,6 +128,11 @@ def test_a_broken_scenario_file_gets_one_line(
     assert message in complains(capsys, "run", str(path), "--seeds", "1")
 
 
+def test_a_name_that_the_system_refuses_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("run", "x" * 300 + ".py"), ("replay", "x" * 300), ("run", "bandit", "--out", "x" * 300)):
+        assert "File name too long" in complains(capsys, *words)
+
+
 def test_an_unwritable_place_gets_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "is a file; name a directory" in complains(capsys, "run", "bandit", "--out", str(tmp_path / "file"))

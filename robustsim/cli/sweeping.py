@@ -80,8 +80,14 @@ def _table(results: Results) -> str:
             | {CLOCKS[name]: clock_in_words(part, row["runs"], "") for name, part in clocks.items()}
             | {"position": interval_in_words(place, "-"), "P(catastrophe first)": share_in_words(first)}
         )
-    look = {"tbl_cols": -1, "tbl_rows": -1, "tbl_width_chars": 200, "fmt_str_lengths": 60}
-    with pl.Config(**look, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
+    with pl.Config(
+        tbl_cols=-1,
+        tbl_rows=-1,
+        tbl_width_chars=200,
+        fmt_str_lengths=60,
+        tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=True,
+    ):
         table = str(pl.DataFrame(rows))
     more = len(results.spectrum()) - len(rows)
     return table + (f"\nand {more:,} more configurations" if more else "")

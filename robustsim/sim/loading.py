@@ -129,6 +129,6 @@ def _from_module(module_name: str, name: str) -> ScenarioFactory:
         spec = importlib.util.find_spec(module_name)
     except (ImportError, ValueError):
         spec = None
-    if spec is None or not (spec.origin or "").endswith(".py"):
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise UserError(f"module {module_name!r} cannot be found, or has no source file")
     return _from_file(Path(spec.origin), name)
