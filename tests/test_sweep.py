@@ -20,6 +20,7 @@ import robustsim as rs
 from robustsim.errors import RunsFailed, StorageError, UserError
 from robustsim.sweep import axes, progress, run, store
 from robustsim.sweep.axes import Design, Range
+from robustsim.sweep.locking import locked
 
 RELIABILITY = Path(__file__).parent.parent / "benchmarks" / "reliability.py"
 QUICK = {
@@ -336,7 +337,7 @@ def test_a_note_that_makes_no_sense_is_passed_over(alone: tuple[rs.Results, Path
 
 def test_a_directory_has_one_writer(alone: tuple[rs.Results, Path]) -> None:
     _, out = alone
-    with store.locked(out), pytest.raises(UserError, match=rf"is being written by process {os.getpid()} on .* since"):
+    with locked(out), pytest.raises(UserError, match=rf"is being written by process {os.getpid()} on .* since"):
         sweep().run(out)
 
 
@@ -345,20 +346,20 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
 import time
 from itertools import pairwise
 from pathlib import Path
-from robustsim.sweep import store
-with store.locked(Path({str(tmp_path)!r})):
+from robustsim.sweep.locking import locked
+with locked(Path({str(tmp_path)!r})):
     print("held", flush=True)
     time.sleep(60)
 """
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     holder.stdout.readline()
-    with pytest.raises(UserError, match=f"process {holder.pid} on"), store.locked(tmp_path):
+    with pytest.raises(UserError, match=f"process {holder.pid} on"), locked(tmp_path):
         pass
     holder.kill()
     holder.wait()
     holder.stdout.close()
-    with store.locked(tmp_path):
+    with locked(tmp_path):
         pass
 
 
@@ -393,7 +394,7 @@ def test_an_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "same command again" in stderr
     assert list((out / "inflight").glob("*.checkpoint"))
     assert time.monotonic() - began < 30  # a hang, not a speed, is what this catches
-    with store.locked(out):  # nobody is left behind
+    with locked(out):  # nobody is left behind
         pass
 
 

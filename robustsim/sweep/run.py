@@ -20,11 +20,12 @@ from robustsim.errors import RunsFailed, Stopped, StorageError, UserError, neare
 from robustsim.fields import whole
 from robustsim.sim import instil
 from robustsim.sim.instil import Agents
-from robustsim.sweep import compiled, progress, store, unit
+from robustsim.sweep import compiled, layout, progress, store, unit
 from robustsim.sweep.executors import KINDS, Executor, Outcome, default_workers, make_executor
+from robustsim.sweep.layout import STOP
+from robustsim.sweep.locking import locked
 from robustsim.sweep.plan import Plan
 from robustsim.sweep.progress import Status
-from robustsim.sweep.store import STOP
 
 Narrate = Callable[[Status], None]
 """Told how far the work is, every second or so."""
@@ -192,9 +193,9 @@ def run_to(plan: Plan, out: str | Path, how: How = How(), narrate: Narrate = qui
     """
     compiled.keep()
     folder = Path(out)
-    store.check_place(folder)
+    layout.check_place(folder)
     part = "" if how.part is None else f"{how.part[0]}-of-{how.part[1]}"
-    with store.locked(folder, part) as handle:
+    with locked(folder, part) as handle:
         described = {**describe(plan), "scenario_file": _scenario_file(plan, folder)}
         manifest = store.prepare(folder, described, how.overwrite, alone=how.part is None)
         plan = replace(plan, shard_size=manifest["plan"]["shard_size"])
@@ -202,12 +203,12 @@ def run_to(plan: Plan, out: str | Path, how: How = How(), narrate: Narrate = qui
         if wanted:
             alone = how.part is None
             if alone:
-                store.sweep_away(folder)
+                layout.sweep_away(folder)
             try:
                 _do_all(plan, folder, manifest, wanted, how, handle, narrate)
             finally:
                 if alone:
-                    store.sweep_away(folder)
+                    layout.sweep_away(folder)
     done = store.marks(folder, manifest)
     mine = [mark for index, mark in done.items() if _mine(index, how)]
     _complain(plan, [(i, why) for mark in mine for i, why in mark["failed"]], str(folder))

@@ -1,27 +1,10 @@
-"""The results directory. Reading it needs no JAX.
+"""Writing and reading results: the manifest and the shards. Reading needs no JAX.
 
-    manifest.json              what the results are of; written once, before anything runs
-    shards/00003.runs.parquet  one row per run of a shard, and .traces.parquet, one per probe
-    shards/00003.json          says that the shard is done, and vouches for both tables
-    inflight/                  checkpoints of work that is not done
-    agents/                    instilled agents, if the user's cache cannot be written to
-    progress/                  what each worker is doing
-    stop                       asks the workers to save and stop
-    lock                       held by the process that writes
-
-Everything is written under another name, flushed and renamed, and nothing that is there is changed. Only files that
-are named like these are ever removed.
+Everything is written under another name, flushed and renamed, and nothing that is there is changed.
 """
 
-import fcntl
 import io
 import json
-import os
-import re
-import socket
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +12,10 @@ import polars as pl
 
 from robustsim import files
 from robustsim.errors import StorageError, UserError
+from robustsim.sweep.layout import MANIFEST, clear, own
 
 SCHEMA = 3
-MANIFEST = "manifest.json"
-STOP = "stop"
-LAYOUT = {  # the folders of a results directory, with what the files in them are called
-    "shards": r"\d{5,}\.(json|runs\.parquet|traces\.parquet)",
-    "inflight": r"(train|shard)-\d{5,}\.(checkpoint|active)",
-    "agents": r"[0-9a-f]{64}\.npz",
-    "progress": r"worker.*\.json",
-}
 TABLES = ("runs", "traces")
-ORPHANS = 10.0  # seconds that workers get to notice that their driver is dead
 INDEX = "index"  # of a run in its plan; gives the tables their order, and is not shown
 
 RUNS_SCHEMA: dict[str, Any] = {
@@ -161,39 +136,6 @@ def identity(manifest: dict[str, Any]) -> str:
     return files.digest(json.dumps([manifest["what"], manifest["plan"]["shard_size"]], sort_keys=True).encode())[:16]
 
 
-def check_place(folder: Path) -> None:
-    """Whether results may be written to `folder`: one that is not there, that is empty, or that has results.
-
-    Raises:
-      UserError: it is a file, or a directory that holds something else. StorageError: it cannot be read.
-    """
-    try:
-        names = sorted(path.name for path in folder.iterdir())
-    except FileNotFoundError:
-        return
-    except NotADirectoryError:
-        if folder.is_file():
-            raise UserError(f"out: {str(folder)!r} is a file; name a directory") from None
-        return  # below a file: that nothing can be written there is said where it is tried
-    except OSError as error:
-        raise StorageError(f"out: {str(folder)!r} cannot be read: {error.strerror or error}") from None
-    if MANIFEST in names and _is_ours(folder):
-        return
-    foreign = [n for n in names if n not in LAYOUT and n != STOP and not re.fullmatch(r"lock(\..*)?|\..*\.tmp", n)]
-    if foreign:
-        shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
-        raise UserError(f"out: {str(folder)!r} holds other things ({shown}); name an empty or a new directory")
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether a manifest is of results; one that is damaged beyond reading is if there are shards beside it."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return (folder / "shards").is_dir()
-    return isinstance(manifest, dict) and {"schema", "what"} <= set(manifest)
-
-
 def prepare(folder: Path, manifest: dict[str, Any], overwrite: bool, alone: bool = True) -> dict[str, Any]:
     """Makes `folder` ready for results; returns the manifest that holds: the one that is there, or this one.
 
@@ -214,49 +156,12 @@ def prepare(folder: Path, manifest: dict[str, Any], overwrite: bool, alone: bool
         different = _differences(there, new)
         if not different:
             return old
-        if not alone or any(_own(folder, part) for part in ("shards", "inflight")):
+        if not alone or any(own(folder, part) for part in ("shards", "inflight")):
             raise UserError(
                 f"out: {str(folder)!r} holds other results ({different}); name another directory or use --overwrite"
             )
     write_manifest(folder, manifest)
     return read_manifest(folder)
-
-
-def clear(folder: Path) -> None:
-    """Removes the results in `folder`, the manifest first, and nothing else."""
-    try:
-        (folder / MANIFEST).unlink(missing_ok=True)
-        for part in LAYOUT:
-            for path in _own(folder, part):
-                path.unlink(missing_ok=True)
-            with suppress(OSError):  # not there, or with something in it that is not ours
-                (folder / part).rmdir()
-    except OSError as error:
-        raise StorageError(f"{folder}: cannot be cleared: {error.strerror or error}") from error
-
-
-def sweep_away(folder: Path) -> None:
-    """Removes what only concerned processes that are gone: notes of progress, half-written files, a wish to stop."""
-    half = [path for part in ("", *LAYOUT) for path in (folder / part).glob(".*.tmp") if _is_half_written(path, part)]
-    for path in [folder / STOP, *_own(folder, "progress"), *half]:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-
-
-def _own(folder: Path, part: str) -> list[Path]:
-    """The files of a part of the results that are named as ours are, half-written ones included, in order."""
-    try:
-        paths = sorted((folder / part).iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise StorageError(f"{folder / part}: cannot be read: {error.strerror or error}") from None
-    return [path for path in paths if re.fullmatch(LAYOUT[part], path.name) or _is_half_written(path, part)]
-
-
-def _is_half_written(path: Path, part: str) -> bool:
-    written = re.fullmatch(r"\.(.+)\.\d+\.tmp", path.name)
-    return written is not None and re.fullmatch(LAYOUT.get(part, re.escape(MANIFEST)), written[1]) is not None
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -312,7 +217,7 @@ def marks(folder: Path, manifest: dict[str, Any], strict: bool = False) -> dict[
       StorageError: if `strict`, where a mark is damaged.
     """
     wanted, table = identity(manifest), {}
-    for path in _own(folder, "shards"):
+    for path in own(folder, "shards"):
         if path.suffix != ".json" or int(path.stem) >= manifest["plan"]["shards"]:
             continue  # left by results of another cut
         mark = read_sealed(path, wanted)
@@ -382,80 +287,3 @@ def order(frames: list[pl.DataFrame]) -> pl.DataFrame:
     if not frames:
         return pl.DataFrame(schema=RUNS_SCHEMA)
     return pl.concat(frames).sort(INDEX, maintain_order=True)
-
-
-# --- who writes ---
-
-
-@contextmanager
-def locked(folder: Path, part: str = "") -> Iterator[int]:
-    """Holds the directory for as long as this process and its workers live; yields the lock's file descriptor.
-
-    Args:
-      part: for one of several processes that share the work ("2-of-8"); they exclude only their likes.
-
-    Raises:
-      UserError: another process holds it. StorageError: it cannot be written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        names = ["lock", f"lock.{part}"] if part else ["lock"]
-        handles = [os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644) for name in names]
-    except OSError as error:
-        raise StorageError(f"out: {str(folder)!r} cannot be written to: {error.strerror or error}") from None
-    try:
-        for handle, shared in zip(handles, [bool(part), False], strict=False):
-            _seize(folder, handle, shared)
-        _sign(handles[-1])
-        yield handles[0]
-    finally:
-        for handle in handles:
-            os.close(handle)
-
-
-def _seize(folder: Path, handle: int, shared: bool) -> None:
-    """The kernel lets go of a lock when all its holders have died: a driver, and workers that end when it does."""
-    deadline = time.monotonic() + ORPHANS
-    while True:
-        try:
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            holder = _holder(handle)
-            if time.monotonic() > deadline or not _is_dead(holder):
-                who = "process {pid} on {host} since {since}".format(**holder) if holder else "another process"
-                raise UserError(f"out: {str(folder)!r} is being written by {who}; wait for it, or stop it") from None
-            time.sleep(0.05)
-        except OSError as error:
-            raise StorageError(f"out: {str(folder)!r} cannot be locked: {error.strerror or error}") from None
-
-
-def _sign(handle: int) -> None:
-    """Notes who holds a lock."""
-    now = time.strftime("%Y-%m-%d %H:%M:%S")
-    who = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
-    with suppress(OSError):  # for people to read; the lock holds without it
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, who.encode(), 0)
-
-
-def _holder(handle: int) -> dict[str, Any]:
-    """Who noted that they hold a lock; {} if nobody did."""
-    try:
-        note = json.loads(os.pread(handle, 500, 0))
-        return {"pid": int(note["pid"]), "host": str(note["host"]), "since": str(note["since"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _is_dead(holder: dict[str, Any]) -> bool:
-    """Whether a holder is known to be gone; then only its workers can still hold the lock, and they are going."""
-    if not holder or holder["host"] != socket.gethostname():
-        return False
-    try:
-        os.kill(holder["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return holder["pid"] == os.getpid()

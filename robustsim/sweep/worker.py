@@ -40,7 +40,7 @@ def perform_on_cluster(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _perform(task: dict[str, Any]) -> None:
-    from robustsim.sweep import progress, store, unit
+    from robustsim.sweep import layout, progress, store, unit
 
     folder = Path(task["folder"])
     plan = _plan(json.dumps(task["plan"]))
@@ -54,7 +54,7 @@ def _perform(task: dict[str, Any]) -> None:
         checkpoint=options["checkpoint"],
         note=partial(unit.note_active, folder, name) if options["solo"] else None,
         skip={int(i): why for i, why in options["skip"].items()},
-        stop=(folder / store.STOP).exists,
+        stop=(folder / layout.STOP).exists,
         tell=progress.noting(folder, task["worker"]),
     )
     if task["kind"] == "train":

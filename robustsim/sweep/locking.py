@@ -1,0 +1,89 @@
+"""Who writes to a results directory: one process, or the jobs of one array."""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from robustsim.errors import StorageError, UserError
+
+ORPHANS = 10.0  # seconds that workers get to notice that their driver is dead
+
+
+@contextmanager
+def locked(folder: Path, part: str = "") -> Iterator[int]:
+    """Holds the directory for as long as this process and its workers live; yields the lock's file descriptor.
+
+    Args:
+      part: for one of several processes that share the work ("2-of-8"); they exclude only their likes.
+
+    Raises:
+      UserError: another process holds it. StorageError: it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = ["lock", f"lock.{part}"] if part else ["lock"]
+        handles = [os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644) for name in names]
+    except OSError as error:
+        raise StorageError(f"out: {str(folder)!r} cannot be written to: {error.strerror or error}") from None
+    try:
+        for handle, shared in zip(handles, [bool(part), False], strict=False):
+            _seize(folder, handle, shared)
+        _sign(handles[-1])
+        yield handles[0]
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def _seize(folder: Path, handle: int, shared: bool) -> None:
+    """The kernel lets go of a lock when all its holders have died: a driver, and workers that end when it does."""
+    deadline = time.monotonic() + ORPHANS
+    while True:
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            holder = _holder(handle)
+            if time.monotonic() > deadline or not _is_dead(holder):
+                who = "process {pid} on {host} since {since}".format(**holder) if holder else "another process"
+                raise UserError(f"out: {str(folder)!r} is being written by {who}; wait for it, or stop it") from None
+            time.sleep(0.05)
+        except OSError as error:
+            raise StorageError(f"out: {str(folder)!r} cannot be locked: {error.strerror or error}") from None
+
+
+def _sign(handle: int) -> None:
+    """Notes who holds a lock."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    who = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
+    with suppress(OSError):  # for people to read; the lock holds without it
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, who.encode(), 0)
+
+
+def _holder(handle: int) -> dict[str, Any]:
+    """Who noted that they hold a lock; {} if nobody did."""
+    try:
+        note = json.loads(os.pread(handle, 500, 0))
+        return {"pid": int(note["pid"]), "host": str(note["host"]), "since": str(note["since"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _is_dead(holder: dict[str, Any]) -> bool:
+    """Whether a holder is known to be gone; then only its workers can still hold the lock, and they are going."""
+    if not holder or holder["host"] != socket.gethostname():
+        return False
+    try:
+        os.kill(holder["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return holder["pid"] == os.getpid()
