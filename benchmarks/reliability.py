@@ -395,7 +395,7 @@ def poison(executor: str, seeds: int, killings: int, seed: int) -> dict[str, Any
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         killed = 0
         while process.poll() is None:
-            time.sleep(chance.uniform(2.0, 6.0))
+            time.sleep(chance.uniform(0.3, 1.5))
             workers = [c for c in _descendants(process.pid) if not _descendants(c)]
             if killed < killings and workers and list((folder / "shards").glob("*.json")):
                 os.kill(chance.choice(workers), signal.SIGKILL)
@@ -418,7 +418,7 @@ def poison(executor: str, seeds: int, killings: int, seed: int) -> dict[str, Any
             "killed_from_outside": killed,
             "healthy_runs_unchanged": same,
             "complaint": complaint.strip().splitlines()[-1:],
-            "broken": int(not (right and same)),
+            "broken": int(not (right and same and killed)),
         }
 
 

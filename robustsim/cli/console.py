@@ -15,6 +15,7 @@ from robustsim.sweep.plan import MOST_SEEDS
 from robustsim.sweep.progress import Status, duration, ends
 from robustsim.sweep.run import Narrate, quiet
 
+LARGEST = 2**63 - 1  # of a column of whole numbers
 PLAIN_EVERY = 10.0  # seconds between two plain lines
 
 
@@ -40,10 +41,11 @@ def parse_seeds(word: str) -> int:
     return parse_whole("seeds", word, 1, MOST_SEEDS)
 
 
-def parse_whole(name: str, word: str, low: int, high: int = 2**63 - 1) -> int:
+def parse_whole(name: str, word: str, low: int, high: int = LARGEST) -> int:
     """A whole number; raises UserError if it is none, or not in [low, high]."""
     if not word.isdecimal() or len(word) > len(str(high)) or not low <= int(word) <= high:
-        raise UserError(f"{name}: {word[:40]!r} is not allowed; use a whole number from {low} to {high:,}")
+        allowed = f"of at least {low}" if high == LARGEST else f"from {low} to {high:,}"
+        raise UserError(f"{name}: {word[:40]!r} is not allowed; use a whole number {allowed}")
     return int(word)
 
 

@@ -57,7 +57,8 @@ def draw_runs(ax: Axes, rows: Rows) -> None:
             ax.scatter(at[open_], spread[open_], s=11, marker=marker, color=COLOURS[3], linewidths=0, zorder=3)
         told, first = position(runs), catastrophe_first(runs)
         low, high = (told[k] if told[k] is not None else e for k, e in (("low", left), ("high", right)))
-        ax.plot([low, high], [y, y], color=INK, linewidth=1.6, zorder=4)
+        nothing = told["low"] is None and told["high"] is None  # too few runs for an interval
+        ax.plot([low, high], [y, y], color=QUIET if nothing else INK, linewidth=0.6 if nothing else 1.6, zorder=4)
         if told["median"] is not None:
             ax.plot(told["median"], y, "D", color="white", markeredgecolor=INK, markersize=5.5, zorder=5)
         said = f"{first['estimate']:.2f} [{first['low']:.2f}, {first['high']:.2f}]"

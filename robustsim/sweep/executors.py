@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from robustsim.errors import UserError, nearest
@@ -168,7 +169,8 @@ class Processes:
                 child.wait()
                 for pipe in (child.stdin, child.stdout):
                     if pipe is not None:
-                        pipe.close()
+                        with suppress(OSError):  # a task that was being handed over as the interrupt came
+                            pipe.close()
         self._selector.close()
 
 
