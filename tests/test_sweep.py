@@ -424,6 +424,7 @@ def test_failed_runs_are_listed_and_the_others_kept(tmp_path: Path, small: dict)
     assert len(progress.status(tmp_path / "out").failed) == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_kills_its_worker_is_found(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(RELIABILITY), "poison", "--executor", "processes", "--seeds", "1"],

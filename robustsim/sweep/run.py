@@ -33,7 +33,7 @@ Narrate = Callable[[Status], None]
 DEATHS = 2  # a unit whose worker died so often goes on run by run
 STRIKES = 3  # a run that then kills so often is given up
 HOPELESS = 6  # a unit whose worker dies so often before it comes to any run is given up
-MOST_WORKERS, MOST_SLOTS = 1024, 65_536  # above these, a slip of the finger rather than a wish
+WORKERS_ALLOWED, SLOTS_ALLOWED = 1024, 65_536  # above these, a slip of the finger rather than a wish
 MANY = 32  # runs from which on processes are worth their start
 
 
@@ -66,8 +66,8 @@ class How:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        whole("workers", self.workers, 0, MOST_WORKERS)
-        whole("width", self.width, 0, MOST_SLOTS)
+        whole("workers", self.workers, 0, WORKERS_ALLOWED)
+        whole("width", self.width, 0, SLOTS_ALLOWED)
         if self.executor and self.executor not in KINDS:
             raise UserError(f"executor: {self.executor!r} is not allowed; {nearest(str(self.executor), KINDS)}")
         if not isinstance(self.checkpoint, int | float) or not self.checkpoint > 0:
