@@ -54,18 +54,18 @@ def names(factory: ScenarioFactory) -> dict[str, Any]:
     """Every dotted name of a scenario with its default value, of its type."""
     scenario = factory(**factory.defaults)
     table = {f"env.{name}": value for name, value in factory.defaults.items()}
-    for section, value in _sections(scenario).items():
+    for section, value in sections_of(scenario).items():
         for f in dataclasses.fields(value):
             name = f"{section}.{f.name}"
             table[name] = checked(name, getattr(value, f.name), f)
     return table
 
 
-def typed(factory: ScenarioFactory, name: str, value: Any, sections: Mapping[str, Any] | None = None) -> Any:
+def typed(factory: ScenarioFactory, sections: Mapping[str, Any], name: str, value: Any) -> Any:
     """`value` as the type of the dotted name.
 
     Args:
-      sections: the scenario's settings by section, if they are at hand.
+      sections: the scenario's settings, as :func:`sections_of` gives them.
 
     Raises:
       UserError: an unknown name (the nearest is offered), or a value of the wrong type or out of range.
@@ -73,8 +73,7 @@ def typed(factory: ScenarioFactory, name: str, value: Any, sections: Mapping[str
     section, _, rest = name.partition(".")
     if section == "env" and rest in factory.parameters:
         return factory.value(rest, value)
-    known = _sections(factory(**factory.defaults)) if sections is None else sections
-    for f in dataclasses.fields(known[section]) if section in known else ():
+    for f in dataclasses.fields(sections[section]) if section in sections else ():
         if f.name == rest:
             return checked(name, value, f)
     raise UserError(f"{name}: is unknown; {nearest(name, names(factory))}")
@@ -85,12 +84,13 @@ def documented(factory: ScenarioFactory) -> dict[str, str]:
     scenario = factory(**factory.defaults)
     return {
         f"{section}.{f.name}": f.metadata["doc"]
-        for section, value in _sections(scenario).items()
+        for section, value in sections_of(scenario).items()
         for f in dataclasses.fields(value)
     }
 
 
-def _sections(scenario: Scenario) -> dict[str, Any]:
+def sections_of(scenario: Scenario) -> dict[str, Any]:
+    """A scenario's default settings, by the first part of their dotted names."""
     return {name: getattr(scenario, "length" if name == "deployment" else name) for name in SECTIONS}
 
 
@@ -103,13 +103,13 @@ def resolve(factory: ScenarioFactory, changes: Mapping[str, Any]) -> Settings:
     env = dict(factory.defaults)
     for name, value in changes.items():
         if name.startswith("env."):
-            env[name[4:]] = typed(factory, name, value)
+            env[name[4:]] = typed(factory, {}, name, value)
     scenario = factory(**env)
-    sections = _sections(scenario)
+    sections = sections_of(scenario)
     for name, value in changes.items():
         section, _, rest = name.partition(".")
         if section != "env":
-            new = typed(factory, name, value, sections)
+            new = typed(factory, sections, name, value)
             sections[section] = dataclasses.replace(sections[section], **{rest: new})
     sections = {name: check_all(name, value) for name, value in sections.items()}
     for name in ("agent", "overseer"):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,8 +91,8 @@ def points(
     if len(set(lengths.values())) > 1:
         raise UserError(f"over: a zip needs as many values of each name; there are {lengths}")
     rows = list(zip(*listed.values(), strict=True))
-    if again := next((row for i, row in enumerate(rows) if row in rows[:i]), None):
-        twice = ", ".join(f"{name}={value}" for name, value in zip(listed, again, strict=True))
+    if again := [row for row, count in Counter(rows).items() if count > 1]:
+        twice = ", ".join(f"{name}={value}" for name, value in zip(listed, again[0], strict=True))
         raise UserError(f"over: a zip has the configuration {twice} twice; name each once")
     return [dict(zip(listed, values, strict=True)) for values in rows]
 

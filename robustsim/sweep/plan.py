@@ -18,7 +18,7 @@ from robustsim.sim import instil, lifted
 from robustsim.sim.lifted import Run
 from robustsim.sim.loading import load
 from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import Settings, flatten, names, resolve, typed
+from robustsim.sim.settings import Settings, flatten, names, resolve, sections_of, typed
 from robustsim.sweep import axes
 from robustsim.sweep.axes import Design
 
@@ -226,8 +226,9 @@ def make_plan(
 
 def _typed(factory: ScenarioFactory, over: Mapping[str, Any]) -> dict[str, Any]:
     """Axes with values of their names' types, so that a value has one spelling."""
+    sections = sections_of(factory(**factory.defaults))
     return {
-        name: values if isinstance(values, axes.Range) else [typed(factory, name, value) for value in values]
+        name: values if isinstance(values, axes.Range) else [typed(factory, sections, name, v) for v in values]
         for name, values in over.items()
     }
 
