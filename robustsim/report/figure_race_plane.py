@@ -13,6 +13,7 @@ from robustsim.analysis.results import Results
 from robustsim.report.style import COLOURS, IN_TIME, INK, MARKERS, QUIET, TOO_LATE, new_figure, quiet_axes
 
 MOST = 20  # configurations that can be told apart
+KEYED = 5  # configurations that the key has room for; the strip names all of them
 
 
 def groups(results: Results) -> list[tuple[str, pl.DataFrame]]:
@@ -108,6 +109,11 @@ def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results
         Line2D([], [], marker=">", color=QUIET, linestyle="", label="T_c censored"),
         Line2D([], [], marker="^", color=QUIET, linestyle="", label="T_k censored"),
     ]
+    if 1 < len(shown) <= KEYED:
+        handles += [
+            Line2D([], [], marker=MARKERS[i % len(MARKERS)], color=COLOURS[i], linestyle="", label=label)
+            for i, (label, _) in enumerate(shown)
+        ]
     ax.legend(
         handles=handles,
         loc="upper left",
