@@ -169,6 +169,7 @@ def make(
 
 
 def _make_one(factory: ScenarioFactory, results: Results, row: Row, agents: Agents, episodes: int) -> Recording:
+    compiled.make_room()
     point = {name: row[name] for name in results.swept}
     run = Run(resolve(factory, {**results.settings, **point}), row["seed"])
     found = stages(row, results.traces.filter(pl.col("run_id") == row["run_id"]))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import robustsim as rs
 from robustsim.errors import RunsFailed, StorageError, UserError
-from robustsim.sweep import axes, progress, run, store
+from robustsim.sweep import axes, compiled, progress, run, store
 from robustsim.sweep.axes import Design, Range
 from robustsim.sweep.locking import locked
 
@@ -145,6 +145,13 @@ def test_every_executor_gives_the_same_bytes(alone: tuple[rs.Results, Path], tmp
         assert results.complete, way
         for name, data in wanted.items():
             assert store.to_parquet(getattr(results, name)) == data, (way, name)
+
+
+def test_programs_that_are_forgotten_are_made_again(
+    alone: tuple[rs.Results, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "MAPS", 0)
+    assert sweep().run().runs.equals(alone[0].runs)
 
 
 def test_a_part_of_an_array_does_its_shards_only(tmp_path: Path) -> None:

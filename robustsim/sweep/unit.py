@@ -14,7 +14,7 @@ from robustsim.sim.check import check_shapes
 from robustsim.sim.cohort import Cohort, Finished, compile_seconds
 from robustsim.sim.instil import Agents, complaint, instilled, training_settings
 from robustsim.sim.track import CORRECTED, INSTIL, UNOPPOSED, Track
-from robustsim.sweep import checkpoint, rows, store
+from robustsim.sweep import checkpoint, compiled, rows, store
 from robustsim.sweep.checkpoint import Progress
 from robustsim.sweep.plan import Plan, Shard, Training, plan_precision
 
@@ -168,6 +168,7 @@ def _work(
     unfit: Callable[[int], str],
 ) -> Progress:
     """Takes the tracks of all `indices` to their ends, from the last checkpoint on, but for those that are unfit."""
+    compiled.make_room()
     progress = _resume(plan, place, unit)
     for index in indices:
         if index not in progress.done and (why := unfit(index)):
@@ -182,7 +183,7 @@ def _work(
     check_shapes(plan.factory, first)
     cohort = Cohort(plan.factory, first, width)
     before, began, saved = (progress.steps, progress.seconds), time.monotonic(), time.monotonic()
-    compiled = compile_seconds()
+    compiling = compile_seconds()
     while waiting or flying or cohort.busy:
         free = cohort.width - cohort.busy
         returning = [flying.pop() for _ in range(min(free, len(flying)))]
@@ -203,7 +204,7 @@ def _work(
                 "steps": cohort.tally.steps,
                 "seconds": time.monotonic() - began,
                 "unsaved_seconds": time.monotonic() - saved,
-                "compile_seconds": compile_seconds() - compiled,
+                "compile_seconds": compile_seconds() - compiling,
             }
         )
         stopping = place.stop()
