@@ -1,4 +1,4 @@
-"""Compiled programs are kept between commands and shared between workers; a process forgets them before they crash it."""
+"""Compiled programs are kept between commands, and shared by workers; a process forgets them before they crash it."""
 
 import gc
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import jax
 
 from robustsim import files
-
 
 MAPS = 32_000  # memory maps of a process; Linux grants 65,530, and LLVM crashes where it gets no more
 
