@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import robustsim as rs
 from robustsim.errors import RunsFailed, StorageError, UserError
-from robustsim.sweep import axes, compiled, progress, run, store
+from robustsim.sweep import axes, compiled, executors, progress, run, store
 from robustsim.sweep.axes import Design, Range
 from robustsim.sweep.locking import locked
 
@@ -403,6 +403,14 @@ def test_an_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert time.monotonic() - began < 30  # a hang, not a speed, is what this catches
     with locked(out):  # nobody is left behind
         pass
+
+
+def test_workers_that_take_too_long_to_save_are_ended_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "GRACE", 0.05)
+    processes = executors.Processes(1)
+    processes.submit({"plan": {}, "folder": str(tmp_path), "kind": "train", "unit": 0, "options": {}})
+    for _ in range(2):  # once where the interrupt is noticed, and once where all ends
+        processes.close()
 
 
 # --- failures ---

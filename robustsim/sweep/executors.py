@@ -93,6 +93,7 @@ class Processes:
         self._busy: dict[int, dict[str, Any]] = {}
         self._children: list[subprocess.Popen[bytes] | None] = [None] * workers
         self._selector = selectors.DefaultSelector()
+        self._closed = False
 
     def submit(self, task: dict[str, Any]) -> None:
         """Takes a task."""
@@ -112,8 +113,9 @@ class Processes:
             assert child.stdout is not None
             line = child.stdout.readline()
             task = self._busy.pop(slot, None)
-            if line.endswith(b"\n") and task is not None:
-                outcomes.append(Outcome(task, **json.loads(line)))
+            if line.endswith(b"\n"):
+                if task is not None:  # None: an interrupt came while it was handed over
+                    outcomes.append(Outcome(task, **json.loads(line)))
                 continue
             self._selector.unregister(child.stdout)
             code = child.wait()
@@ -158,7 +160,10 @@ class Processes:
         return child
 
     def close(self) -> None:
-        """Gives busy workers time to save, then ends all."""
+        """Gives busy workers time to save, then ends all; a second time it does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         deadline = time.monotonic() + GRACE
         while self._busy and time.monotonic() < deadline:
             self._tasks.clear()
