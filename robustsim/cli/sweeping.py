@@ -66,8 +66,8 @@ MOST_ROWS = 40
 
 def _table(results: Results) -> str:
     """Where each configuration stands, as a table for the terminal; all columns are in `results.spectrum()`."""
-    rows = []
-    for row in results.spectrum().head(MOST_ROWS).to_dicts():
+    spectrum, rows = results.spectrum(), []
+    for row in spectrum.head(MOST_ROWS).to_dicts():
         clocks = {name: {k: row[f"{name}_{k}"] for k in ("median", "low", "high", "censored")} for name in CLOCKS}
         place = {k: row[f"position_{k}"] for k in ("median", "low", "high")}
         first = {k: row[f"p_catastrophe_first_{k}"] for k in ("estimate", "low", "high")}
@@ -89,7 +89,7 @@ def _table(results: Results) -> str:
         tbl_hide_column_data_types=True,
     ):
         table = str(pl.DataFrame(rows))
-    more = len(results.spectrum()) - len(rows)
+    more = len(spectrum) - len(rows)
     return table + (f"\nand {more:,} more configurations" if more else "")
 
 
