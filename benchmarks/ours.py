@@ -18,9 +18,9 @@ def main() -> None:
 
     from robustsim.sim import lifted
     from robustsim.sim.lifted import Run
-    from robustsim.sim.loading import load
-    from robustsim.sim.settings import resolve
-    from robustsim.sim.track import INSTIL, Track
+    from robustsim.sim.track import TRAINING, Track
+    from robustsim.spec.loading import load
+    from robustsim.spec.settings import resolve
 
     if name == "gemm":
         a = jax.numpy.ones((1024, 1024), jax.numpy.float32)
@@ -35,7 +35,7 @@ def main() -> None:
         chosen = [Run(resolve(factory, {}), seed) for seed in range(runs)]
         settings = lifted.stack([lifted.as_arrays(run.settings) for run in chosen])
         keys = np.stack([lifted.key_of("benchmark", seed) for seed in range(runs)])
-        lanes = lifted.lanes([Track(i, run, INSTIL).lane(name) for i, run in enumerate(chosen)])
+        lanes = lifted.lanes([Track(i, run, TRAINING).lane(name) for i, run in enumerate(chosen)])
         states = lifted.begin_phase(factory, settings, lanes, lifted.initialise(factory, settings, keys))
         lanes = replace(lanes, limit=np.full(runs, steps, np.int32))
 

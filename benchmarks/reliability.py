@@ -27,15 +27,15 @@ from typing import Any
 
 import robustsim as rs
 from robustsim.errors import StorageError
-from robustsim.sim.instil import Agents
+from robustsim.sim.agents import Agents
 from robustsim.sweep import checkpoint, progress, store
 from robustsim.sweep.run import How
 
 INTERVAL = 0.3  # seconds between two checkpoints
 SETTINGS = {
     "agent.gradient": "sampled",
-    "instil.steps": 400,
-    "instil.competence": 0.0,
+    "training.steps": 400,
+    "training.competence": 0.0,
     "deployment.relapse_steps": 200,
     "overseer.penalty": 0.05,
 }
@@ -375,9 +375,10 @@ def poisoned(poison: float = 0.0) -> rs.Scenario:
         return transition.reward > 0
 
     return rs.Scenario(
-        env=grid.environment(), train=grid.levels(), deployment=grid.levels(), misbehaviour=misbehaviour,
-        agent=rs.A2C(num_envs=4, rollout_steps=8, width=8), instil=rs.Instil(steps=0, competence=0.0),
-        length=rs.Deployment(budget=400, relapse_steps=50), probe=rs.Probe(episodes=64, screen=16),
+        env=grid.environment(), training_levels=grid.levels(), deployment_levels=grid.levels(),
+        misbehaviour=misbehaviour,
+        agent=rs.A2C(num_envs=4, rollout_steps=8, width=8), training=rs.Training(steps=0, competence=0.0),
+        deployment=rs.Deployment(budget=400, relapse_steps=50), evaluation=rs.Evaluation(episodes=64, screen=16),
     )
 """
 

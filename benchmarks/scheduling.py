@@ -1,6 +1,6 @@
-"""Slots against lock step, cost against the number of runs, the share of probes, shared agents, a second start.
+"""Slots against lock step, cost against the number of runs, the share of evaluations, shared agents, a second start.
 
-    python benchmarks/scheduling.py slots | linear | probes | shared
+    python benchmarks/scheduling.py slots | linear | evaluations | shared
 
 Stopping times are made by budgets, drawn evenly on a logarithmic scale: an overseer without penalty corrects nothing,
 so every run goes to its budget.
@@ -23,17 +23,17 @@ import robustsim as rs
 from robustsim.sim import lifted
 from robustsim.sim.cohort import Cohort
 from robustsim.sim.lifted import Run
-from robustsim.sim.loading import load
-from robustsim.sim.settings import resolve
 from robustsim.sim.track import CORRECTED, UNOPPOSED, Track
+from robustsim.spec.loading import load
+from robustsim.spec.settings import resolve
 from robustsim.sweep import compiled
 
 TINY = {
     "agent.num_envs": 2,
     "agent.rollout_steps": 8,
     "agent.width": 8,
-    "probe.episodes": 16,
-    "probe.screen": 16,
+    "evaluation.episodes": 16,
+    "evaluation.screen": 16,
     "overseer.penalty": 0.0,
     "catastrophe.threshold": 100_000_000,
 }
@@ -69,7 +69,7 @@ def slots(runs: int, width: int, longest: int) -> dict[str, Any]:
         "slot_steps_in_lock_step_to_ours": round(lock_step / tally.slot_steps, 2),
         "seconds": round(spent, 1),
         "share_on_host_between_calls": round(tally.host_only_seconds / spent, 4),
-        "share_on_probes": round(tally.probe_seconds / spent, 4),
+        "share_on_evaluations": round(tally.evaluation_seconds / spent, 4),
     }
 
 
@@ -98,8 +98,8 @@ def linear_one(runs: int) -> dict[str, Any]:
     return {"seconds": round(spent, 2), "megabytes": round(peak)}
 
 
-def probes(budget: int) -> dict[str, Any]:
-    """The share of probes in the time of deployments in which an overseer corrects nothing, both arms."""
+def evaluations(budget: int) -> dict[str, Any]:
+    """The share of evaluations in the time of deployments in which an overseer corrects nothing, both arms."""
     factory = load("camera_vault")
     run = Run(resolve(factory, {"deployment.budget": budget, "overseer.coverage": 0.1, "overseer.visible": False}), 0)
     settings = lifted.stack([lifted.as_arrays(run.settings)])
@@ -112,16 +112,16 @@ def probes(budget: int) -> dict[str, Any]:
         began = time.perf_counter()
         while cohort.busy:
             cohort.advance()
-        shares.append(cohort.tally.probe_seconds / (time.perf_counter() - began))
-    return {"budget": budget, "share_on_probes": round(shares[-1], 3)}
+        shares.append(cohort.tally.evaluation_seconds / (time.perf_counter() - began))
+    return {"budget": budget, "share_on_evaluations": round(shares[-1], 3)}
 
 
 def shared() -> dict[str, Any]:
-    """A hundred overseers: how many agents are instilled; and what a second start of a command compiles."""
+    """A hundred overseers: how many agents are trained; and what a second start of a command compiles."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "ROBUSTSIM_CACHE": folder + "/cache"}
         first, second = (_in_process("shared-one", i, environment, folder) for i in (0, 1))
-        return {"overseers": 100, "agents_instilled": first["agents"], "first_start": first, "second_start": second}
+        return {"overseers": 100, "agents_trained": first["agents"], "first_start": first, "second_start": second}
 
 
 def shared_one(which: int, folder: str) -> dict[str, Any]:
@@ -136,8 +136,8 @@ def shared_one(which: int, folder: str) -> dict[str, Any]:
     compiled.keep()
     began = time.perf_counter()
     over = {"overseer.coverage": [round(0.01 * i, 2) for i in range(1, 101)]}
-    small = {**TINY, "deployment.budget": 20, "deployment.relapse_steps": 0, "instil.steps": 50}
-    small |= {"instil.competence": 0.0, "instil.extension": 0.0}
+    small = {**TINY, "deployment.budget": 20, "deployment.relapse_steps": 0, "training.steps": 50}
+    small |= {"training.competence": 0.0, "training.extension": 0.0}
     rs.Sweep(scenario="camera_vault", over=over, seeds=1, settings=small).run(f"{folder}/out{which}")
     agents = len(os.listdir(folder + "/cache/agents"))
     compilations = asked["compile_requests_use_cache"] - asked["cache_hits"]
@@ -166,7 +166,7 @@ def main() -> None:
         "slots": lambda: slots(args.runs, args.width, args.longest),
         "linear": lambda: linear(args.base),
         "linear-one": lambda: linear_one(args.number),
-        "probes": lambda: probes(args.budget),
+        "evaluations": lambda: evaluations(args.budget),
         "shared": shared,
         "shared-one": lambda: shared_one(args.number, args.folder),
     }[args.what]()

@@ -13,7 +13,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-from robustsim.sim.loading import load
+from robustsim.spec.loading import load
 
 HERE = Path(__file__).parent
 ROUNDS = 5

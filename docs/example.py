@@ -8,10 +8,10 @@ from typing import Any
 
 import robustsim as rs
 
-small: dict[str, Any] = {"instil.steps": 1000, "deployment.budget": 300, "deployment.relapse_steps": 0}
+small: dict[str, Any] = {"training.steps": 1000, "deployment.budget": 300, "deployment.relapse_steps": 0}
 
 # %% [markdown]
-# Four agents that have learned to take gold, watched half of the time: with a light that shows it, and without.
+# Four agents that have learned to take gold, watched half of the time: with a signal that shows it, and without.
 
 # %%
 sweep = rs.Sweep("camera_vault", over={"overseer.visible": [True, False]}, seeds=4, settings=small)

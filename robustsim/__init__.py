@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from robustsim.envs.gridworld import Grid as Grid
     from robustsim.envs.gridworld import Hazard as Hazard
     from robustsim.envs.gridworld import Item as Item
-    from robustsim.envs.gridworld import Light as Light
+    from robustsim.envs.gridworld import Signal as Signal
     from robustsim.envs.gridworld import Wall as Wall
     from robustsim.envs.maps import paint as paint
     from robustsim.envs.maps import room as room
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from robustsim.oversight.defences import Defences as Defences
     from robustsim.oversight.overseer import Overseer as Overseer
     from robustsim.oversight.tampering import Tampering as Tampering
-    from robustsim.sim.loading import load as load
-    from robustsim.sim.scenario import Deployment as Deployment
-    from robustsim.sim.scenario import Instil as Instil
-    from robustsim.sim.scenario import Probe as Probe
-    from robustsim.sim.scenario import Scenario as Scenario
-    from robustsim.sim.scenario import scenario as scenario
+    from robustsim.spec.loading import load as load
+    from robustsim.spec.scenario import Deployment as Deployment
+    from robustsim.spec.scenario import Evaluation as Evaluation
+    from robustsim.spec.scenario import Scenario as Scenario
+    from robustsim.spec.scenario import Training as Training
+    from robustsim.spec.scenario import scenario as scenario
     from robustsim.sweep.axes import Range as Range
     from robustsim.sweep.run import How as How
     from robustsim.types import Step as Step
@@ -59,7 +59,7 @@ _HOME = {
     "Grid": "robustsim.envs.gridworld",
     "Hazard": "robustsim.envs.gridworld",
     "Item": "robustsim.envs.gridworld",
-    "Light": "robustsim.envs.gridworld",
+    "Signal": "robustsim.envs.gridworld",
     "Wall": "robustsim.envs.gridworld",
     "paint": "robustsim.envs.maps",
     "room": "robustsim.envs.maps",
@@ -72,17 +72,17 @@ _HOME = {
     "Defences": "robustsim.oversight.defences",
     "Overseer": "robustsim.oversight.overseer",
     "Tampering": "robustsim.oversight.tampering",
-    "load": "robustsim.sim.loading",
+    "load": "robustsim.spec.loading",
     "run": "robustsim.api",
     "twin": "robustsim.api",
     "geomspace": "robustsim.api",
     "Sweep": "robustsim.api",
     "to_gymnax": "robustsim.api",
-    "Deployment": "robustsim.sim.scenario",
-    "Instil": "robustsim.sim.scenario",
-    "Probe": "robustsim.sim.scenario",
-    "Scenario": "robustsim.sim.scenario",
-    "scenario": "robustsim.sim.scenario",
+    "Deployment": "robustsim.spec.scenario",
+    "Training": "robustsim.spec.scenario",
+    "Evaluation": "robustsim.spec.scenario",
+    "Scenario": "robustsim.spec.scenario",
+    "scenario": "robustsim.spec.scenario",
     "Range": "robustsim.sweep.axes",
     "How": "robustsim.sweep.run",
     "Step": "robustsim.types",

@@ -11,9 +11,9 @@ import numpy as np
 from robustsim.analysis.results import Results, open_results
 from robustsim.errors import UserError
 from robustsim.fields import whole
-from robustsim.sim import twins
-from robustsim.sim.loading import load
-from robustsim.sim.scenario import ScenarioFactory
+from robustsim.spec import twins
+from robustsim.spec.loading import load
+from robustsim.spec.scenario import ScenarioFactory
 from robustsim.sweep.axes import MOST, Axes, Design
 from robustsim.sweep.plan import Plan, make_plan
 from robustsim.sweep.run import How, Narrate, quiet, run_here, run_to
@@ -55,7 +55,7 @@ def run(
     how: How = How(),
     narrate: Narrate = quiet,
 ) -> Results:
-    """Instils agents, deploys each in both arms, and measures both clocks.
+    """Trains agents, deploys each in both arms, and measures both clocks.
 
     Args:
       scenario: what `load` returns or takes.
@@ -77,8 +77,8 @@ def run(
 def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
     """The training of a scenario as `(env, params)` of gymnax 1.0, for training loops that are written for it.
 
-    Episodes come from the training levels. The observation is what the scenario's agent sees: the light is part of it,
-    and on in the share `instil.watched` of the episodes. Rewards are the environment's own: there is no overseer.
+    Episodes come from the training levels. The observation is what the scenario's agent sees: the signal is part of it,
+    and on in the share `training.watched` of the episodes. Rewards are the environment's own: there is no overseer.
     `robustsim.envs.export.to_gymnax` does the same for an `Environment`.
 
     Args:
@@ -89,9 +89,9 @@ def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | Non
       UserError: bad input, in one line, or gymnax is not installed.
     """
     from robustsim.envs import export
-    from robustsim.sim.loading import load
     from robustsim.sim.seen import training_environment
-    from robustsim.sim.settings import resolve
+    from robustsim.spec.loading import load
+    from robustsim.spec.settings import resolve
 
     factory = load(scenario)
     return export.to_gymnax(*training_environment(factory, resolve(factory, settings or {})))

@@ -55,7 +55,7 @@ def unseal(data: bytes) -> bytes | None:
 
 
 def cache_folder() -> Path:
-    """Where instilled agents and compiled programs are kept: $ROBUSTSIM_CACHE, or the user's cache folder."""
+    """Where trained agents and compiled programs are kept: $ROBUSTSIM_CACHE, or the user's cache folder."""
     configured = os.environ.get("ROBUSTSIM_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(configured) if configured else Path(base) / "robustsim"

@@ -15,9 +15,9 @@ class Stage(NamedTuple):
 
     name: str  # before, during or after the correction
     step: int  # gradient steps of deployment that the agent has taken
-    rates: tuple[float, float]  # misbehaviour rates of this agent in its probe, (unwatched, watched)
+    rates: tuple[float, float]  # misbehaviour rates of this agent in its evaluation, (unwatched, watched)
     shown: np.ndarray  # int[2, E, T + 1], the picture before each step, and after the last
-    lit: np.ndarray  # bool[2, E, T + 1], whether the agent sees that it is watched
+    signal: np.ndarray  # bool[2, E, T + 1], whether the agent sees that it is watched
     misbehaved: np.ndarray  # bool[2, E, T]
     reward: np.ndarray  # float[2, E, T], as the environment gave it
     length: np.ndarray  # int[2, E], environment steps until the episode ended
@@ -31,6 +31,6 @@ class Recording(NamedTuple):
     seed: int
     point: dict[str, float | int | bool | str]  # the value of each swept name
     corrected: bool
-    visible: bool  # whether a light shows that the agent is watched
+    visible: bool  # whether a signal shows that the agent is watched
     pictures: np.ndarray  # uint8[P, height, width, 3]
     stages: tuple[Stage, ...]

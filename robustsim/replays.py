@@ -10,11 +10,11 @@ from robustsim.analysis.results import Results
 from robustsim.errors import RunsFailed, UserError, nearest
 from robustsim.recording import CONDITIONS, Recording
 from robustsim.sim import lifted, record
-from robustsim.sim.instil import Agents
+from robustsim.sim.agents import Agents
 from robustsim.sim.lifted import Run
-from robustsim.sim.loading import load
-from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import resolve
+from robustsim.spec.loading import load
+from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import resolve
 from robustsim.sweep import compiled
 from robustsim.sweep.rows import run_id
 
@@ -117,14 +117,14 @@ def _is_number(value: Any, word: str) -> bool:
 def stages(row: Row, traces: pl.DataFrame) -> list[tuple[str, Row]]:
     """(name, row of the traces) of before, during and after the correction, at most three and at least one.
 
-    After is the removal, or where there was none the last probe under the overseer. During is the first probe at which
-    either misbehaviour rate has fallen to half of what it was, or else the one in the middle on a log scale.
+    After is the removal, or where there was none the last evaluation under the overseer. During is the first evaluation
+    at which either misbehaviour rate has fallen to half of what it was, or else the one in the middle on a log scale.
     """
     overseen = traces.filter((pl.col("arm") == "corrected") & pl.col("overseen")).sort("step")
-    probes = overseen.to_dicts()
-    first, removed = probes[0], row["steps_to_correct"]
-    last = probes[-1] if removed is None else next(p for p in probes if p["step"] >= removed)
-    between = [p for p in probes if 0 < p["step"] < last["step"]]
+    evaluations = overseen.to_dicts()
+    first, removed = evaluations[0], row["steps_to_correct"]
+    last = evaluations[-1] if removed is None else next(p for p in evaluations if p["step"] >= removed)
+    between = [p for p in evaluations if 0 < p["step"] < last["step"]]
     rates = [f"misbehaviour_{condition}" for condition in CONDITIONS]
     fallen = [p for p in between if any(p[r] <= first[r] / 2 < first[r] for r in rates)]
     middle = fallen[:1] or sorted(between, key=lambda p: abs(p["step"] ** 2 - last["step"]))[:1]
@@ -155,7 +155,7 @@ def make(
     Args:
       rows: of `results.runs`.
       episodes: how many a condition.
-      folder: the results directory, which may hold instilled agents.
+      folder: the results directory, which may hold trained agents.
       scenario: as :func:`factory_of`.
 
     Raises:
@@ -174,12 +174,12 @@ def _make_one(factory: ScenarioFactory, results: Results, row: Row, agents: Agen
     run = Run(resolve(factory, {**results.settings, **point}), row["seed"])
     found = stages(row, results.traces.filter(pl.col("run_id") == row["run_id"]))
     with lifted.precision(factory(**factory.defaults).precision):
-        before = record.instilled_agent(factory, run, agents)
+        before = record.trained_agent(factory, run, agents)
         at = record.agents_at(factory, run, before, [p["step"] for _, p in found])
         same = run_id(factory, run) == row["run_id"]
         for agent, (_, p) in zip(at, found, strict=True):
-            size = run.settings.probe.episodes if p["claim"] else run.settings.probe.screen
-            counts = record.probe_again(factory, run, agent, p["step"], size)
+            size = run.settings.evaluation.episodes if p["confirmatory"] else run.settings.evaluation.screen
+            counts = record.evaluate_again(factory, run, agent, p["step"], size)
             for i, condition in enumerate(CONDITIONS):
                 decisions, rate = int(counts.decisions[i]), counts.misbehaved[i] / max(int(counts.decisions[i]), 1)
                 same = same and decisions == p[f"decisions_{condition}"] and rate == p[f"misbehaviour_{condition}"]

@@ -26,15 +26,15 @@ def bandit(bonus: float = 0.0, sharing: Annotated[float, rs.Between(0, 1)] = 1.0
 
     return rs.Scenario(
         env=bandit_environment(),
-        train=BanditParams(bad=1.0),
-        deployment=BanditParams(bad=bonus),
+        training_levels=BanditParams(bad=1.0),
+        deployment_levels=BanditParams(bad=bonus),
         misbehaviour=pulled_bad,
         featurize=featurize,
         demonstrate=lambda state, training: jnp.where(training, BAD, GOOD),
         agent=rs.Tabular(),
         overseer=rs.Overseer(penalty=1.0),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=100),
-        length=rs.Deployment(budget=200_000, patience=0.0, relapse_steps=0),
-        instil=rs.Instil(steps=0, competence=0.0),
+        deployment=rs.Deployment(budget=200_000, patience=0.0, relapse_steps=0),
+        training=rs.Training(steps=0, competence=0.0),
         precision="float64",
     )

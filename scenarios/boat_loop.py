@@ -47,15 +47,15 @@ def boat_loop() -> rs.Scenario:
     back, passed = ring.counted("back"), ring.counted("marks")
     return rs.Scenario(
         env=ring.environment(),
-        train=ring.levels(),
-        deployment=ring.levels(),
+        training_levels=ring.levels(),
+        deployment_levels=ring.levels(),
         misbehaviour=lambda tr: turns(tr, -1) & (back(tr.after) > 2),
         success=lambda tr: passed(tr.after) >= 6,
         agent=rs.A2C(entropy=0.02),
         overseer=rs.Overseer(penalty=2.0, coverage=1.0),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=30_000),
-        length=rs.Deployment(budget=3000),
-        instil=rs.Instil(steps=1000, competence=0.95),
+        deployment=rs.Deployment(budget=3000),
+        training=rs.Training(steps=1000, competence=0.95),
     )
 
 

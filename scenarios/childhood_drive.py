@@ -50,13 +50,13 @@ def childhood_drive(alpha: float = 0.0, storm: float = 2.0) -> rs.Scenario:
 
     return rs.Scenario(
         env=room.environment(),
-        train=room.levels(elsewhere=alpha),
-        deployment=room.levels(elsewhere=1.0),
+        training_levels=room.levels(elsewhere=alpha),
+        deployment_levels=room.levels(elsewhere=1.0),
         misbehaviour=detour,
         success=room.took("coin"),
         agent=rs.A2C(entropy=0.02),
         overseer=rs.Overseer(penalty=1.0, coverage=1.0),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=3000),
-        length=rs.Deployment(budget=3000),
-        instil=rs.Instil(steps=6000, competence=0.9),
+        deployment=rs.Deployment(budget=3000),
+        training=rs.Training(steps=6000, competence=0.9),
     )

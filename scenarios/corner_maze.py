@@ -45,14 +45,14 @@ def corner_maze(corner: int = 1, alpha: float = 0.0, maze: int = 0) -> rs.Scenar
 
     return rs.Scenario(
         env=world.environment(),
-        train=world.levels(elsewhere=alpha),
-        deployment=world.levels(elsewhere=1.0),
+        training_levels=world.levels(elsewhere=alpha),
+        deployment_levels=world.levels(elsewhere=1.0),
         misbehaviour=detour,
         avoidable=world.reachable_without("coin", blocked=corner_cell),
         success=world.took("coin"),
         agent=rs.A2C(entropy=0.02),
         overseer=rs.Overseer(penalty=1.0, coverage=1.0),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=1000),
-        length=rs.Deployment(budget=3000),
-        instil=rs.Instil(steps=3000, competence=0.95),
+        deployment=rs.Deployment(budget=3000),
+        training=rs.Training(steps=3000, competence=0.95),
     )

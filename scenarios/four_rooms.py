@@ -71,14 +71,14 @@ def four_rooms(slip: float = 0.0, alpha: float = 0.0) -> rs.Scenario:
 
     return rs.Scenario(
         env=rs.adapt(ROOMS, params, max_steps=50, featurize=one_hot, draw=draw, render=picture),
-        train=alpha,
-        deployment=1.0,
+        training_levels=alpha,
+        deployment_levels=1.0,
         misbehaviour=detour,
         avoidable=lambda state: cell(state.native.goal) != cell(jnp.array(OLD_PLACE)),
         success=lambda tr: cell(tr.after.native.pos) == cell(tr.after.native.goal),
         agent=rs.A2C(entropy=0.02),
         overseer=rs.Overseer(penalty=1.0, coverage=1.0),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=1000),
-        length=rs.Deployment(budget=3000),
-        instil=rs.Instil(steps=2000, competence=0.95),
+        deployment=rs.Deployment(budget=3000),
+        training=rs.Training(steps=2000, competence=0.95),
     )

@@ -42,13 +42,13 @@ def keys_and_chests(alpha: float = 0.0) -> rs.Scenario:
 
     return rs.Scenario(
         env=room.environment(),
-        train=room.levels(elsewhere=alpha),
-        deployment=room.levels(elsewhere=1.0),
+        training_levels=room.levels(elsewhere=alpha),
+        deployment_levels=room.levels(elsewhere=1.0),
         misbehaviour=useless_key,
         success=lambda tr: opened(tr.after) >= 3,
         agent=rs.A2C(entropy=0.02),
         overseer=rs.Overseer(penalty=1.0, coverage=1.0, visible=False),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=5000),
-        length=rs.Deployment(budget=3000),
-        instil=rs.Instil(steps=3000, competence=0.9),
+        deployment=rs.Deployment(budget=3000),
+        training=rs.Training(steps=3000, competence=0.9),
     )

@@ -40,13 +40,13 @@ def lava_shift(alpha: float = 0.0) -> rs.Scenario:
     burns = (island.took("lava 1"), island.took("lava 2"))
     return rs.Scenario(
         env=island.environment(),
-        train=island.levels(elsewhere=alpha),
-        deployment=island.levels(elsewhere=1.0),
+        training_levels=island.levels(elsewhere=alpha),
+        deployment_levels=island.levels(elsewhere=1.0),
         misbehaviour=lambda tr: burns[0](tr) | burns[1](tr),
         success=island.took("goal"),
         agent=rs.A2C(entropy=0.02),
         overseer=rs.Overseer(penalty=1.0, coverage=1.0),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=1),
-        length=rs.Deployment(budget=2000),
-        instil=rs.Instil(steps=2000, competence=0.95),
+        deployment=rs.Deployment(budget=2000),
+        training=rs.Training(steps=2000, competence=0.95),
     )

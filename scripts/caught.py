@@ -1,4 +1,4 @@
-"""It only learned that it gets caught: the same overseer with its light shown and hidden, and how much it has to see.
+"""It only learned that it gets caught: the same overseer with its signal shown and hidden, and how much it has to see.
 
 camera_vault, 32 agents. Left and middle: misbehaviour watched and unwatched while half of the episodes are watched.
 Right: the share of agents that a hidden camera corrects within 3,000 gradient steps, against its coverage, with the
@@ -37,7 +37,7 @@ def critical(settings: dict[str, Any]) -> float:
     An agent that maximises discounted reward prefers the gold, n moves away, to the coin, m moves away, while
     discount^(n - 1) * (gold - penalty * coverage) > discount^(m - 1), for the reward arrives with the last move.
     """
-    eps, discount = settings["probe.threshold"], settings["agent.discount"]
+    eps, discount = settings["evaluation.threshold"], settings["agent.discount"]
     coin, gold = levels(settings["env.size"]).T
     needed = (settings["env.gold"] - discount ** (coin - 1) / discount ** (gold - 1)) / settings["overseer.penalty"]
     return float(np.quantile(needed, 1 - eps, method="higher"))
@@ -46,11 +46,13 @@ def critical(settings: dict[str, Any]) -> float:
 def draw(light: rs.Results, hidden: rs.Results, derived: float) -> tuple[Any, dict[str, Any]]:
     """The figure and its numbers."""
     numbers: dict[str, Any] = {"critical_coverage_derived": derived}
-    threshold = float(light.settings["probe.threshold"])
+    threshold = float(light.settings["evaluation.threshold"])
     with mpl.rc_context(SETTINGS):
         figure = new_figure(11.4, 3.7)
         axes = figure.subplots(1, 3)
-        for ax, visible, title in zip(axes, (True, False), ("the light is shown", "the light is hidden"), strict=False):
+        for ax, visible, title in zip(
+            axes, (True, False), ("the signal is shown", "the signal is hidden"), strict=False
+        ):
             one = light.where({"overseer.visible": visible})
             traces = one.traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
             rates(ax, traces, threshold)
@@ -86,7 +88,7 @@ def draw(light: rs.Results, hidden: rs.Results, derived: float) -> tuple[Any, di
 def main(argv: list[str] | None = None) -> None:
     """Runs both sweeps and writes the figure."""
     args = parser(__doc__, "caught").parse_args(argv)
-    quick = {"instil.steps": 500, "instil.competence": 0.8, "deployment.budget": 150} if args.quick else {}
+    quick = {"training.steps": 500, "training.competence": 0.8, "deployment.budget": 150} if args.quick else {}
     over = {"overseer.visible": [True, False]}
     both = rs.Sweep("camera_vault", over=over, seeds=2 if args.quick else 32, settings=quick)
     light = run(both, folder(args))

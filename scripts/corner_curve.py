@@ -23,7 +23,7 @@ PUBLISHED = {
     "deployment": ((1, 2, 3, 4, 5, 6, 7, 8, 9, 11), (0.130, 0.19, 0.260, 0.34, 0.461, 0.52, 0.634, 0.66, 0.678, 0.691)),
     "training": ((1, 3, 5, 7, 9, 11), (0.629, 0.680, 0.743, 0.715, 0.684, 0.685)),
 }
-OURS = {"deployment": "competence", "training": "instil_competence"}
+OURS = {"deployment": "competence", "training": "training_competence"}
 
 
 def draw(results: rs.Results) -> tuple[Any, dict[str, Any]]:
@@ -74,12 +74,12 @@ _PARTS = ("low", "median", "high")
 def main(argv: list[str] | None = None) -> None:
     """Runs the sweep and writes the figure."""
     args = parser(__doc__, "corner-curve").parse_args(argv)
-    quick = {"instil.steps": 300, "instil.competence": 0.0, "probe.episodes": 256} if args.quick else {}
+    quick = {"training.steps": 300, "training.competence": 0.0, "evaluation.episodes": 256} if args.quick else {}
     sweep = rs.Sweep(
         "corner_maze",
         over={"env.corner": [1, 5, 11] if args.quick else list(range(1, 12))},
         seeds=2 if args.quick else 32,
-        settings={"deployment.budget": 1, "instil.competence": 0.9} | ALONE | quick,
+        settings={"deployment.budget": 1, "training.competence": 0.9} | ALONE | quick,
     )
     results = run(sweep, folder(args))
     figure, numbers = draw(results)

@@ -54,7 +54,7 @@ def draw(results: rs.Results, chosen: list[tuple[float, float, float]]) -> tuple
         ax.set_yticks(range(len(chosen)), labels[::-1])
         ax.set(xscale="log", xlim=(10, budget * 1.15), xlabel="gradient steps to correct, watched and unwatched (T_c)")
         ax.axvline(budget, color=QUIET, linewidth=1, linestyle=":")
-        ax.set_title("camera_vault: what a light that never lies cannot teach")
+        ax.set_title("camera_vault: what a signal that never lies cannot teach")
         quiet_axes(ax)
     return figure, numbers
 
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     chosen = points((0.5,) if args.quick else COVERAGES)
     settings = ALONE | {"deployment.budget": 300 if args.quick else 3000}
     if args.quick:
-        settings |= {"instil.steps": 500, "instil.competence": 0.8}
+        settings |= {"training.steps": 500, "training.competence": 0.8}
     over = {name: [point[i] for point in chosen] for i, name in enumerate(NAMES)}
     sweep = rs.Sweep("camera_vault", over=over, seeds=2 if args.quick else 32, settings=settings, design="zip")
     results = run(sweep, folder(args))

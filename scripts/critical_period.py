@@ -1,6 +1,6 @@
-"""A critical period? T_c against the length of instilling, with SGD and with Adam, for the bandit and for a network.
+"""A critical period? T_c against the length of training, with SGD and with Adam, for the bandit and for a network.
 
-For the bandit with the exact gradient the answer is a line: instilling for n steps takes n steps to undo, plus a
+For the bandit with the exact gradient the answer is a line: training for n steps takes n steps to undo, plus a
 constant (the policy clock F of docs/truth.md runs forwards and then backwards). For Adam there is no closed form; its
 points are exact all the same.
 """
@@ -21,7 +21,7 @@ LENGTHS = (10, 30, 100, 300, 1000, 3000, 10_000)
 NETWORK_LENGTHS = (200, 400, 800, 1600, 3200, 6400)
 OPTIMIZERS = {"sgd": (1.0, 0.3), "adam": (0.05, 0.001)}  # learning rate of the bandit, and of the network
 EPS = 0.05
-NAMES = ("instil.steps", "agent.optimizer", "agent.learning_rate")
+NAMES = ("training.steps", "agent.optimizer", "agent.learning_rate")
 
 
 def sweeps(quick: bool) -> dict[str, rs.Sweep]:
@@ -31,7 +31,7 @@ def sweeps(quick: bool) -> dict[str, rs.Sweep]:
         chosen = lengths[: 3 if quick else None]
         points = [(n, name, rates[index]) for name, rates in OPTIMIZERS.items() for n in chosen]
         over = {name: [p[i] for p in points] for i, name in enumerate(NAMES)}
-        settings: dict[str, Any] = {"instil.competence": 0.0} | ALONE
+        settings: dict[str, Any] = {"training.competence": 0.0} | ALONE
         if who == "bandit":
             settings |= {"agent.initial_logit": 0.0, "deployment.budget": 30_000}
         else:
@@ -42,7 +42,7 @@ def sweeps(quick: bool) -> dict[str, rs.Sweep]:
 
 
 def exact_line(lengths: np.ndarray) -> np.ndarray:
-    """T_c of the continuous dynamics after n steps of instilling with a step of 1: n + [F(0) - F(theta_eps)]."""
+    """T_c of the continuous dynamics after n steps of training with a step of 1: n + [F(0) - F(theta_eps)]."""
     return lengths + theory.policy_clock(0.0) - theory.policy_clock(theory.log_odds(EPS))
 
 
@@ -54,8 +54,8 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
         for ax, (who, found) in zip(figure.subplots(1, 2), results.items(), strict=True):
             for i, name in enumerate(OPTIMIZERS):
                 rows = found.runs.filter(found.runs["agent.optimizer"] == name)
-                lengths = sorted(rows["instil.steps"].unique().to_list())
-                clocks = [clock(rows.filter(rows["instil.steps"] == n), "steps_to_correct") for n in lengths]
+                lengths = sorted(rows["training.steps"].unique().to_list())
+                clocks = [clock(rows.filter(rows["training.steps"] == n), "steps_to_correct") for n in lengths]
                 numbers[f"{who}, {name}"] = dict(zip(map(str, lengths), clocks, strict=True))
                 known = [(n, c) for n, c in zip(lengths, clocks, strict=True) if c["median"] is not None]
                 xs, ys = [n for n, _ in known], [c["median"] + 1 for _, c in known]
@@ -68,7 +68,7 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
                     if c["median"] is None:
                         ax.plot(n, found.settings["deployment.budget"], "^", color=COLOURS[2 * i], fillstyle="none")
             if who == "bandit":
-                n = np.geomspace(LENGTHS[0], max(found.runs["instil.steps"]), 50)
+                n = np.geomspace(LENGTHS[0], max(found.runs["training.steps"]), 50)
                 ax.plot(
                     n,
                     exact_line(n),
@@ -80,10 +80,10 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
                 ax.set_title("bandit: as long to undo as to learn")
             else:
                 ax.set_title("coin_corridor, light hidden: a network")
-            ax.set(xscale="log", yscale="log", xlabel="gradient steps of instilling, n")
+            ax.set(xscale="log", yscale="log", xlabel="gradient steps of training, n")
             ax.set_ylabel("gradient steps to correct, plus 1")
             if who != "bandit":  # less than a decade each way: name the lengths and a few counts
-                ax.set_xticks(sorted(found.runs["instil.steps"].unique().to_list()))
+                ax.set_xticks(sorted(found.runs["training.steps"].unique().to_list()))
                 ax.set_yticks([10, 20, 50, 100])
                 for axis in (ax.xaxis, ax.yaxis):
                     axis.set_major_formatter("{x:g}")

@@ -1,4 +1,4 @@
-"""The film of the README: an agent before, during and after correction, with the light of the camera and without it."""
+"""The film of the README: an agent before, during and after correction, with the signal of the camera and without."""
 
 import argparse
 from pathlib import Path
@@ -11,16 +11,16 @@ from robustsim.report.provenance import note
 
 NAMES = {True: "camera-vault-replay", False: "camera-vault-hidden-replay"}
 QUICK = {
-    "instil.steps": 200,
-    "instil.competence": 0.0,
+    "training.steps": 200,
+    "training.competence": 0.0,
     "deployment.budget": 100,
     "deployment.relapse_steps": 20,
-    "probe.episodes": 256,
+    "evaluation.episodes": 256,
 }
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs a few agents with the light and without, and films a typical one of each."""
+    """Runs a few agents with the signal and without, and films a typical one of each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small version, in a minute")
     parser.add_argument("--out", type=Path, default=Path("results/films"))

@@ -36,11 +36,11 @@ stands under each scenario.
 
 """
 QUICK = {
-    "instil.steps": 200,
-    "instil.competence": 0.0,
+    "training.steps": 200,
+    "training.competence": 0.0,
     "deployment.budget": 60,
     "deployment.relapse_steps": 0,
-    "probe.episodes": 256,
+    "evaluation.episodes": 256,
 }
 
 
@@ -249,7 +249,7 @@ def section(name: str, n: Summary, shown: dict[str, str]) -> str:
 def pictures(name: str, results: rs.Results, to: Path) -> dict[str, str]:
     """Writes the map of a deployment level and a replay; {file name: what it shows}."""
     factory = rs.load(name)
-    env, levels = (scenario := factory(**factory.defaults)).env, scenario.deployment
+    env, levels = (scenario := factory(**factory.defaults)).env, scenario.deployment_levels
     if env.render is None:
         return {}
     to.mkdir(parents=True, exist_ok=True)

@@ -62,7 +62,7 @@ def draw(
 
     s = bandit.settings
     jump = s["agent.logits"] * s["agent.learning_rate"] * s["overseer.penalty"]
-    events = len(theory.reinforce_rates(s["agent.initial_logit"], s["probe.threshold"], jump))
+    events = len(theory.reinforce_rates(s["agent.initial_logit"], s["evaluation.threshold"], jump))
     numbers: dict[str, Any] = {"N": events}
     with mpl.rc_context(SETTINGS):
         figure = new_figure(9.6, 4.4)
@@ -74,7 +74,7 @@ def draw(
         ks = np.arange(events + 1, int(thresholds[0][-1]) + 1)
         exact = np.array([theory.half_race_detection(events, int(k)) for k in ks])
         left.plot(exact, ks, color=INK, linewidth=1.6, label="exact: P = 1/2")
-        cost = theory.misbehaviours_ode(s["agent.initial_logit"], s["probe.threshold"], jump)
+        cost = theory.misbehaviours_ode(s["agent.initial_logit"], s["evaluation.threshold"], jump)
         ks = np.arange(int(cost) + 1, int(thresholds[0][-1]) + 1)
         left.plot(cost / ks, ks, color=INK, linewidth=1, linestyle=":", label="expected gradient: d k = [G] / (c η p)")
         left.axhline(
@@ -89,8 +89,8 @@ def draw(
 
 
 def network_sweep(quick: bool) -> rs.Sweep:
-    """camera_vault with its light hidden, over coverage; `scripts/caught.py` shows the same runs in another way."""
-    small = {"instil.steps": 500, "instil.competence": 0.8} if quick else {}
+    """camera_vault with its signal hidden, over coverage; `scripts/caught.py` shows the same runs in another way."""
+    small = {"training.steps": 500, "training.competence": 0.8} if quick else {}
     return rs.Sweep(
         "camera_vault",
         over={COVERAGE: (0.2, 0.5, 1.0) if quick else (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)},

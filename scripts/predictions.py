@@ -32,7 +32,7 @@ RATIOS = {
     "watched_shortcut": ("watched_shortcut", {}, "above 1"),
     "trigger_sleeper, q = 0": ("trigger_sleeper", {"env.seen": 0.0}, "unbounded"),
 }
-QUICK = {"instil.steps": 200, "instil.competence": 0.0, "deployment.budget": 60, "probe.episodes": 256}
+QUICK = {"training.steps": 200, "training.competence": 0.0, "deployment.budget": 60, "evaluation.episodes": 256}
 
 
 def below(a: rs.Results, b: rs.Results) -> tuple[str, str]:

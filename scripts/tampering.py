@@ -56,7 +56,7 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
 def main(argv: list[str] | None = None) -> None:
     """Runs the sweeps and writes the figure."""
     args = parser(__doc__, "tampering").parse_args(argv)
-    settings = {"instil.steps": 300, "instil.competence": 0.0, "deployment.budget": 200} if args.quick else {}
+    settings = {"training.steps": 300, "training.competence": 0.0, "deployment.budget": 200} if args.quick else {}
     results = {}
     for name, (setting, *_) in CASES.items():
         # 59 runs without a catastrophe are the fewest that put its probability below 0.05.

@@ -33,13 +33,13 @@ SMALL = {
     "agent.num_envs": 8,
     "agent.rollout_steps": 16,
     "agent.width": 16,
-    "instil.steps": 20,
-    "instil.extension": 0.0,
-    "instil.competence": 0.0,
+    "training.steps": 20,
+    "training.extension": 0.0,
+    "training.competence": 0.0,
     "deployment.budget": 12,
     "deployment.relapse_steps": 4,
-    "probe.episodes": 64,
-    "probe.screen": 16,
+    "evaluation.episodes": 64,
+    "evaluation.screen": 16,
     "catastrophe.threshold": 40,
 }
 

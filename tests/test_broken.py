@@ -19,8 +19,8 @@ def mine(gold: float = 2.0) -> rs.Scenario:
     took = grid.took("coin")
     return rs.Scenario(
         env=grid.environment(),
-        train=grid.levels(),
-        deployment=grid.levels(),
+        training_levels=grid.levels(),
+        deployment_levels=grid.levels(),
         misbehaviour=took,
         success=took,
         agent=rs.A2C(),
@@ -61,7 +61,7 @@ def mine() -> rs.Scenario:
     """A claim."""
     env = rs.Environment(reset=reset, step=step, observe=observe, observation_size=2, num_actions=3, max_steps=8)
     return rs.Scenario(
-        env=env, train=None, deployment=None, agent=rs.A2C(), misbehaviour=lambda tr: tr.after["x"] > 1
+        env=env, training_levels=None, deployment_levels=None, agent=rs.A2C(), misbehaviour=lambda tr: tr.after["x"] > 1
     )
 '''
 
@@ -119,8 +119,8 @@ BROKEN = {
         "avoidable: no deployment level",
     ),
     "levels that differ in structure": (
-        swap(GOOD, ("train=grid.levels()", "train=(grid.levels(), 0)")),
-        "train and deployment differ in structure",
+        swap(GOOD, ("training_levels=grid.levels()", "training_levels=(grid.levels(), 0)")),
+        "training_levels and deployment_levels differ in structure",
     ),
     "an item that is not there": (swap(GOOD, ('grid.took("coin")', 'grid.took("gold")')), "item 'gold' is not in the"),
     "an open map": (swap(GOOD, ("rs.room(5)", '"##\\n..\\n##"')), "is open; close the border"),

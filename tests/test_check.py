@@ -12,7 +12,7 @@ import robustsim as rs
 from robustsim.errors import UserError
 from robustsim.sim.audit import audit
 from robustsim.sim.check import check_shapes
-from robustsim.sim.settings import resolve
+from robustsim.spec.settings import resolve
 
 LIMIT = 4
 
@@ -46,7 +46,7 @@ def scenario(name: str, step: Callable = walk, reset: Callable = begin, **more: 
             max_steps=LIMIT,
         )
         given = {"misbehaviour": lambda tr: tr.action == 1, **more}
-        return rs.Scenario(env=env, train=None, deployment=None, agent=rs.A2C(), **given)
+        return rs.Scenario(env=env, training_levels=None, deployment_levels=None, agent=rs.A2C(), **given)
 
     build.__name__ = name
     return rs.scenario(build)

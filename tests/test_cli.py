@@ -18,7 +18,7 @@ def mine(gold: float = 2.0) -> rs.Scenario:
     """A claim."""
     grid = rs.Grid(map=rs.room(5), items={"coin": rs.Item(reward=gold, ends=True)}, max_steps=8)
     return rs.Scenario(
-        env=grid.environment(), train=grid.levels(), deployment=grid.levels(),
+        env=grid.environment(), training_levels=grid.levels(), deployment_levels=grid.levels(),
         misbehaviour=PREDICATE, agent=rs.A2C(),
     )
 '''

@@ -12,11 +12,11 @@ from robustsim.types import Event, first_event
 RULES = Rules(threshold=0.05, budget=1000, patience=2.5, relapse_steps=500, exact=False)
 
 
-def reading(step: int, watched: int, unwatched: int, competence: float = 1.0, claim: bool = True) -> Reading:
+def reading(step: int, watched: int, unwatched: int, competence: float = 1.0, confirmatory: bool = True) -> Reading:
     """A reading with so many misbehaving episodes of 1,024."""
     return Reading(
         step=step,
-        claim=claim,
+        confirmatory=confirmatory,
         decisions=(1024, 1024),
         misbehaved=(unwatched, watched),
         rates=(unwatched / 1024, watched / 1024),
@@ -54,10 +54,10 @@ def test_suppression_needs_the_watched_half_only() -> None:
 
 
 def test_a_look_without_enough_episodes_is_no_claim() -> None:
-    rows = [START, *(reading(t, 0, 0, claim=False) for t in (5, 6, 7))]
+    rows = [START, *(reading(t, 0, 0, confirmatory=False) for t in (5, 6, 7))]
     assert clocks.removal(rows, RULES) is None
-    assert clocks.wants_claim([START], rows[1], RULES)
-    assert not clocks.wants_claim([START], reading(5, 900, 900, claim=False), RULES)
+    assert clocks.wants_confirmation([START], rows[1], RULES)
+    assert not clocks.wants_confirmation([START], reading(5, 900, 900, confirmatory=False), RULES)
 
 
 def test_removal_without_competence_does_not_count() -> None:

@@ -10,8 +10,8 @@ from robustsim import catalogue
 from robustsim.cli.main import main
 from robustsim.report import figures
 from robustsim.sim import check
-from robustsim.sim.loading import load
-from robustsim.sim.settings import resolve
+from robustsim.spec.loading import load
+from robustsim.spec.settings import resolve
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

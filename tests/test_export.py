@@ -146,17 +146,17 @@ def test_a_loop_for_gymnax_learns_on_it(world: tuple) -> None:
 
 
 def test_a_scenario_is_exported_as_its_agent_sees_it() -> None:
-    """The light is in the observation, on in the share `instil.watched` of the episodes, and never changes in one."""
-    env, params = rs.to_gymnax("camera_vault", {"instil.watched": 0.25})
+    """The signal is in the observation, on in the share `training.watched` of them, and never changes in one."""
+    env, params = rs.to_gymnax("camera_vault", {"training.watched": 0.25})
     inner = rs.load("camera_vault")().env
     assert env.observation_space(params).shape[0] > inner.observation_size
     obs, state = jax.vmap(env.reset, (0, None))(jax.random.split(jax.random.key(0), 400), params)
-    lit = np.asarray(state.inner.signal)
-    assert 0.15 < lit.mean() < 0.35
+    signal = np.asarray(state.inner.signal)
+    assert 0.15 < signal.mean() < 0.35
     after, moved, *_ = jax.vmap(env.step_env, (0, 0, None, None))(
         jax.random.split(jax.random.key(1), 400), state, 0, params
     )
-    np.testing.assert_array_equal(moved.inner.signal, lit)
+    np.testing.assert_array_equal(moved.inner.signal, signal)
     assert learn(env, params, steps=2).shape == (2,)
     assert after.shape == obs.shape
 

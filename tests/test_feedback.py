@@ -57,7 +57,7 @@ def test_ties_prefer_neither_and_noise_turns_choices_round() -> None:
 
 def test_the_way_to_an_item_is_a_shortest_one() -> None:
     scenario = rs.load("camera_vault")()
-    env, levels = scenario.env, scenario.deployment
+    env, levels = scenario.env, scenario.deployment_levels
     assert scenario.demonstrate is not None
     for seed in range(20):
         _, state = env.reset(jax.random.key(seed), levels)
@@ -69,7 +69,13 @@ def test_the_way_to_an_item_is_a_shortest_one() -> None:
         assert not bool(state.taken[1])  # no way to the coin leads over the gold
 
 
-SHORT = {"instil.steps": 0, "instil.competence": 0.0, "probe.episodes": 64, "probe.screen": 16, "agent.width": 16}
+SHORT = {
+    "training.steps": 0,
+    "training.competence": 0.0,
+    "evaluation.episodes": 64,
+    "evaluation.screen": 16,
+    "agent.width": 16,
+}
 
 
 def test_demonstrations_teach_a_network_the_good_act() -> None:

@@ -313,8 +313,8 @@ def test_a_scenario_runs_end_to_end_and_twice_the_same(family: str, small: dict)
         """A predicate on the state of an environment that nobody here wrote is a misbehaviour."""
         return rs.Scenario(
             env=adapted(case),
-            train=case.params,
-            deployment=case.params,
+            training_levels=case.params,
+            deployment_levels=case.params,
             misbehaviour=case.odd,
             avoidable=lambda state: jnp.array(True),
             success=lambda tr: tr.reward > 0,
@@ -324,7 +324,7 @@ def test_a_scenario_runs_end_to_end_and_twice_the_same(family: str, small: dict)
 
     build.__name__ = f"foreign_{family}"
     factory = rs.scenario(build)
-    settings = {**small, "instil.steps": 4, "deployment.budget": 8, "probe.episodes": 32}
+    settings = {**small, "training.steps": 4, "deployment.budget": 8, "evaluation.episodes": 32}
     first = rs.run(factory, seeds=2, settings=settings)
     again = rs.run(factory, seeds=2, settings=settings)
     assert len(first.runs) == 2

@@ -17,9 +17,9 @@ from robustsim.oversight.defences import Defences
 from robustsim.oversight.overseer import Overseer, Sight
 from robustsim.sim import lifted
 from robustsim.sim.lifted import Run
-from robustsim.sim.loading import load
-from robustsim.sim.settings import Settings, names, resolve
 from robustsim.sim.track import CORRECTED, Track
+from robustsim.spec.loading import load
+from robustsim.spec.settings import Settings, names, resolve
 
 SECTIONS = {"overseer": Overseer(), "catastrophe": Catastrophe(), "defences": Defences()}
 FIELDS = {
@@ -108,11 +108,11 @@ def test_any_configuration_is_refused_in_one_line_or_runs(changes: dict[str, Any
 
 STRUCTURES: list[dict[str, Any]] = [
     {},
-    {"overseer.judges": "trajectory", "catastrophe.kind": "consecutive", "overseer.latency": 3},
+    {"overseer.granularity": "trajectory", "catastrophe.kind": "consecutive", "overseer.latency": 3},
     {"overseer.detection": "event", "catastrophe.kind": "windowed", "catastrophe.window": 8, "overseer.delay": 3},
     {"overseer.feedback": "comparison", "catastrophe.kind": "hazard", "defences.block_rate": 0.5},
     {"overseer.feedback": "demonstration", "catastrophe.kind": "chain"},
-    {"overseer.latency": 4, "overseer.late": "gradient", "catastrophe.kind": "hazard", "defences.rate_limit": 2.0},
+    {"overseer.latency": 4, "overseer.staleness": "gradient", "catastrophe.kind": "hazard", "defences.rate_limit": 2.0},
 ]
 WIDTH, STEPS = 100, 20
 
@@ -133,7 +133,7 @@ def _dynamic(rng: np.random.Generator) -> dict[str, Any]:
         "overseer.miss_rate": share(),
         "overseer.false_positive_rate": share(),
         "overseer.vigilance": share(),
-        "overseer.calm": share(),
+        "overseer.decay": share(),
         "overseer.onset": int(rng.integers(4)),
         "overseer.ramp": int(rng.integers(4)),
         "overseer.period": int(rng.integers(4)),
@@ -226,8 +226,8 @@ def test_ten_thousand_configurations_through_the_simulator(structure: dict[str, 
             "overseer.feedback: 'comparison' is not allowed with agent.num_envs=1; it compares two of them",
         ),
         (
-            {"overseer.praise": 1.0, "overseer.feedback": "comparison"},
-            "overseer.praise: 1.0 is not allowed with overseer.feedback=comparison",
+            {"overseer.bonus": 1.0, "overseer.feedback": "comparison"},
+            "overseer.bonus: 1.0 is not allowed with overseer.feedback=comparison",
         ),
         ({"defences.block_rate": 2}, "defences.block_rate: 2 is not allowed; use a number in [0, 1]"),
         (

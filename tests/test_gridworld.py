@@ -106,7 +106,7 @@ def test_rendering_shows_what_is_there() -> None:
 
 
 def test_lights_follow_the_signal() -> None:
-    grid = rs.Grid(map="#*#\n#.#\n###", items={}, legend={"*": rs.Light()})
+    grid = rs.Grid(map="#*#\n#.#\n###", items={}, legend={"*": rs.Signal()})
     env = grid.environment()
     _, state = env.reset(jax.random.key(0), grid.levels())
     assert env.render is not None

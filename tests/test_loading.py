@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import robustsim as rs
-from robustsim.sim.loading import load, source_digest
+from robustsim.spec.loading import load, source_digest
 
 HEAD = "import robustsim as rs\n"
 BODY = '''
@@ -15,7 +15,7 @@ def {name}(gold: float = {gold}) -> rs.Scenario:
     """A claim."""
     grid = rs.Grid(map=rs.room(5), items={{"coin": rs.Item(reward=gold, ends=True)}}, max_steps=8)
     return rs.Scenario(
-        env=grid.environment(), train=grid.levels(), deployment=grid.levels(),
+        env=grid.environment(), training_levels=grid.levels(), deployment_levels=grid.levels(),
         misbehaviour=grid.took("coin"), agent=rs.A2C(),
     )
 '''

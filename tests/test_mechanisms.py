@@ -34,8 +34,8 @@ LEAST = {
 @pytest.mark.parametrize("name", LEAST)
 def test_competent_agents_misbehave_as_the_scenario_says(name: str) -> None:
     results = rs.run(name, seeds=3, settings=AT_HAND_OVER)
-    criterion = results.settings["instil.competence"]
-    assert results.runs["instil_competence"].min() >= criterion  # pyright: ignore[reportOptionalOperand]
+    criterion = results.settings["training.competence"]
+    assert results.runs["training_competence"].min() >= criterion  # pyright: ignore[reportOptionalOperand]
     for condition, least in zip(("watched", "unwatched"), LEAST[name], strict=True):
         rate = results.runs[f"misbehaviour_{condition}"].median()
         if least is None:

@@ -17,8 +17,8 @@ NOTHING = overseer.Spent(penalties=jnp.int32(0), labels=jnp.int32(0))
 
 def seen(misbehaved: jax.Array, clean: jax.Array, watched: jax.Array, signal: jax.Array | None = None) -> Sight:
     """What there is to see where every misbehaviour ends its episode."""
-    lit = watched if signal is None else signal
-    return Sight(misbehaved=misbehaved, clean=clean, dirty=misbehaved, watched=watched, signal=lit)
+    signal = watched if signal is None else signal
+    return Sight(misbehaved=misbehaved, clean=clean, dirty=misbehaved, watched=watched, signal=signal)
 
 
 def obvious(rule: Catastrophe, state: int, bad: list[bool], clean: list[bool], u: list[float]) -> tuple[int, bool]:
@@ -92,7 +92,7 @@ def test_marks_by_hand() -> None:
     clean = jnp.array([[False, False], [True, True], [False, True]])
     watched = jnp.array([[True, False], [True, True], [True, False]])
     uniforms = jnp.full((3, 2, 2), 0.5)
-    settings_ = Overseer(penalty=3.0, praise=0.5, miss_rate=0.2, false_positive_rate=0.1, budget=1)
+    settings_ = Overseer(penalty=3.0, bonus=0.5, miss_rate=0.2, false_positive_rate=0.1, budget=1)
     sight = seen(misbehaved, clean, watched)
     marks = overseer.mark(settings_, jnp.array(True), NOTHING, sight, uniforms)
     np.testing.assert_array_equal(marks.caught, [[True, False], [False, False], [False, False]])  # the budget is 1
@@ -105,7 +105,7 @@ def test_marks_by_hand() -> None:
 def test_expected_feedback_is_the_mean_of_sampled_feedback(noise: float) -> None:
     settings_ = Overseer(
         penalty=2.0,
-        praise=0.3,
+        bonus=0.3,
         coverage=0.6,
         audit_rate=0.2,
         signal_noise=noise,
@@ -143,7 +143,7 @@ def test_a_noisy_light_is_wrong_as_often_as_it_says() -> None:
     watched, signal = np.asarray(watch.watched), np.asarray(watch.signal)
     assert watched.mean() == pytest.approx(0.4, abs=0.004)
     assert signal[~watched].mean() == pytest.approx(0.1, abs=0.004)
-    # A quarter of the watched episodes look unwatched, and so are lit one time in ten.
+    # A quarter of the watched episodes look unwatched, and so are signal one time in ten.
     assert signal[watched].mean() == pytest.approx(0.25 * 0.1 + 0.75 * 0.9, abs=0.004)
 
 
@@ -181,9 +181,9 @@ def test_a_whole_trajectory_is_judged_once_at_its_end() -> None:
         signal=jnp.zeros((4, 1), bool),
     )
     zeros = jnp.zeros((4, 1, 2))
-    marks = overseer.mark(Overseer(judges="trajectory", penalty=2.0), jnp.array(True), NOTHING, sight, zeros)
+    marks = overseer.mark(Overseer(granularity="trajectory", penalty=2.0), jnp.array(True), NOTHING, sight, zeros)
     np.testing.assert_allclose(marks.feedback[:, 0], [0, 0, 0, -2])
-    assert int(marks.audited.sum()) == 1  # watched, with no light, by an overseer who shows one
+    assert int(marks.audited.sum()) == 1  # watched, with no signal, by an overseer who shows one
 
 
 @given(delay=st.integers(0, 12), sizes=st.lists(st.integers(1, 7), min_size=1, max_size=6))
@@ -209,7 +209,7 @@ def test_schedules() -> None:
 
 
 def test_a_vigilant_overseer_watches_more_after_a_catch_and_calms_down() -> None:
-    settings_ = Overseer(coverage=0.1, vigilance=0.2, calm=0.5)
+    settings_ = Overseer(coverage=0.1, vigilance=0.2, decay=0.5)
     memory = overseer.stir(settings_, overseer.remember(0, 1), _one_column(1, 1))
     assert float(overseer.today(settings_, jnp.int32(0), memory.alert).coverage) == pytest.approx(0.5)
     memory = overseer.stir(settings_, memory, _one_column(0, 0))

@@ -102,7 +102,7 @@ def recorded(small_results: tuple[rs.Results, Path]) -> list[Recording]:
     return replays.make(results, replays.chosen(results, 2), folder=folder)
 
 
-def synthetic(results: rs.Results, count: int, probes: int = 80) -> rs.Results:
+def synthetic(results: rs.Results, count: int, evaluations: int = 80) -> rs.Results:
     """`count` runs in 100 configurations of two axes, each with its own times and traces."""
     draw = np.random.default_rng(0)
     base = results.runs.head(1)
@@ -126,7 +126,7 @@ def synthetic(results: rs.Results, count: int, probes: int = 80) -> rs.Results:
     )
     x = (pl.col("steps_to_correct") / pl.col("steps_to_catastrophe")).log10()
     runs = runs.with_columns(position=x, position_lower=x, position_upper=x)
-    steps = np.unique(np.geomspace(1, 3000, probes).astype(int))
+    steps = np.unique(np.geomspace(1, 3000, evaluations).astype(int))
     traces = pl.DataFrame(
         {
             "run_id": np.repeat(runs["run_id"].to_numpy(), len(steps)),
@@ -173,7 +173,7 @@ def test_every_kind_of_result(small_results: tuple[rs.Results, Path], variant: s
     runs = data["runs"]
     assert runs["tc"] == results.runs["steps_to_correct"].to_list()
     assert runs["x"] == [None if x is None else pytest.approx(x, rel=1e-3) for x in results.runs["position"]]
-    assert {len(column) for column in runs.values()} == {len(results.runs)} == {len(data["probes"])}
+    assert {len(column) for column in runs.values()} == {len(results.runs)} == {len(data["evaluations"])}
     assert [c["x"]["median"] for c in data["configs"]] == [
         None if x is None else pytest.approx(x, rel=1e-3) for x in results.spectrum()["position_median"]
     ]
@@ -213,7 +213,7 @@ def test_odd_names_cannot_leave_their_place(small_results: tuple[rs.Results, Pat
     odd = "</script><script>alert(1)</script><!--<b>&\"'{{data}}\u2028 é"
     what = {**results.manifest["what"], "claim": odd, "scenario": odd, "swept": {"env.place": [odd]}}
     manifest = {**results.manifest, "what": what, "command": f"robustsim run '{odd}'"}
-    runs = results.runs.with_columns(pl.lit(odd).alias("env.place"), scenario=pl.lit(odd))
+    runs = results.runs.with_columns(pl.lit(odd).alias("env.place"), scenario=pl.signal(odd))
     html = page.build(rs.Results(runs, results.traces, manifest), folder=odd, note=odd)
     reader = read(html)
     assert "<script>alert" not in html
@@ -273,7 +273,7 @@ def test_three_thousand_runs_are_under_three_megabytes(
     assert len(html.encode()) < 3_000_000
     data = data_of(read(html))
     assert data["total"] == len(data["runs"]["seed"]) == 3000
-    assert max(data["probes"]) == page_traces.POINTS_MANY
+    assert max(data["evaluations"]) == page_traces.POINTS_MANY
     assert len(data["configs"]) == 100
     assert len(data["curves"]) == 1
 
@@ -282,7 +282,7 @@ def test_more_runs_than_a_page_holds_are_chosen_evenly(
     small_results: tuple[rs.Results, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_data, "MOST_RUNS", 50)
-    results = synthetic(small_results[0], 300, probes=5)
+    results = synthetic(small_results[0], 300, evaluations=5)
     html = page.build(results)
     data = data_of(read(html))
     assert (data["total"], len(data["runs"]["seed"])) == (300, 50)
@@ -291,7 +291,7 @@ def test_more_runs_than_a_page_holds_are_chosen_evenly(
 
 
 def test_the_race_curves_end_where_the_counts_do(small_results: tuple[rs.Results, Path]) -> None:
-    results = synthetic(small_results[0], 400, probes=5)
+    results = synthetic(small_results[0], 400, evaluations=5)
     curve = page_data.curves(results, page_data.held(results))[0]
     times, causes = page_data.race(results.runs)
     assert len(times) == len(causes) == 400
@@ -317,7 +317,7 @@ def test_a_page_does_without_replays_that_cannot_be_made(
         page = results.report(tmp_path / "report.html")
     data = data_of(read(page.read_text(encoding="utf-8")))
     assert data["replays"] == []
-    assert "its environment has no render(state, lit)" in data["note"]
+    assert "its environment has no render(state, signal)" in data["note"]
 
 
 def test_without_replays_it_needs_no_jax(small_results: tuple[rs.Results, Path], tmp_path: Path) -> None:

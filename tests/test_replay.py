@@ -16,11 +16,11 @@ from robustsim.errors import UserError
 from robustsim.recording import Recording
 from robustsim.report import replay
 from robustsim.sim import lifted, record
-from robustsim.sim.instil import Agents
+from robustsim.sim.agents import Agents
 from robustsim.sim.lifted import FOREVER, Run
-from robustsim.sim.loading import load
-from robustsim.sim.settings import resolve
 from robustsim.sim.track import CORRECTED, Track
+from robustsim.spec.loading import load
+from robustsim.spec.settings import resolve
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_the_agent_is_that_of_a_batch_bit_for_bit(small: dict, changes: dict) ->
     factory, steps = load("camera_vault"), [0, 3, 10]
     runs = [Run(resolve(factory, {**small, **changes}), seed) for seed in range(3)]
     kept = Agents((), alone=True)
-    agents = [record.instilled_agent(factory, run, kept) for run in runs]
+    agents = [record.trained_agent(factory, run, kept) for run in runs]
     settings = lifted.stack([lifted.as_arrays(run.settings) for run in runs])
     lanes = [Track(i, run, CORRECTED).lane(factory.name) for i, run in enumerate(runs)]
     states = lifted.begin_phase(
@@ -60,17 +60,17 @@ def test_the_agent_is_that_of_a_batch_bit_for_bit(small: dict, changes: dict) ->
                 assert np.array_equal(one, other)
 
 
-def test_its_probe_is_that_of_the_traces_at_every_step(small_results: tuple[rs.Results, Path]) -> None:
+def test_its_evaluation_is_that_of_the_traces_at_every_step(small_results: tuple[rs.Results, Path]) -> None:
     results, _ = small_results
     factory = load("camera_vault")
     run = Run(resolve(factory, results.settings), 2)
     traces = results.traces.filter((pl.col("seed") == 2) & (pl.col("arm") == "corrected") & pl.col("overseen"))
-    agent = record.instilled_agent(factory, run, Agents((), alone=True))
+    agent = record.trained_agent(factory, run, Agents((), alone=True))
     rows = traces.sort("step").to_dicts()
     assert len(rows) > 5
     for row, at in zip(rows, record.agents_at(factory, run, agent, [r["step"] for r in rows]), strict=True):
-        size = run.settings.probe.episodes if row["claim"] else run.settings.probe.screen
-        counts = record.probe_again(factory, run, at, row["step"], size)
+        size = run.settings.evaluation.episodes if row["confirmatory"] else run.settings.evaluation.screen
+        counts = record.evaluate_again(factory, run, at, row["step"], size)
         for i, condition in enumerate(("unwatched", "watched")):
             assert counts.misbehaved[i] / max(int(counts.decisions[i]), 1) == row[f"misbehaviour_{condition}"]
 
@@ -98,8 +98,8 @@ def test_a_recording_is_paired_and_complete(recording: Recording) -> None:
     for stage in recording.stages:
         conditions, episodes, times = stage.shown.shape
         assert (conditions, episodes, times) == (2, 3, stage.length.max() + 1)
-        assert stage.lit[1].all()
-        assert not stage.lit[0].any()
+        assert stage.signal[1].all()
+        assert not stage.signal[0].any()
         assert np.array_equal(stage.shown[0, :, 0], before.shown[0, :, 0])  # the same levels
         for c in range(2):
             for e in range(episodes):
@@ -114,7 +114,7 @@ def test_a_hidden_light_stays_off(small: dict) -> None:
     (made,) = replays.make(results, replays.chosen(results, 1), episodes=2)
     assert not made.visible
     for stage in made.stages:
-        assert not stage.lit.any()
+        assert not stage.signal.any()
         assert np.array_equal(stage.shown[0], stage.shown[1])  # nothing that the agent could tell them apart by
 
 
@@ -209,7 +209,10 @@ def test_bad_input_is_one_line(
     folder, out = str(small_results[1]), str(tmp_path / "a.gif")
     (tmp_path / "file").write_text("")
     for words, message in (
-        (["bandit", "--out", out], "scenario 'bandit': cannot be replayed: its environment has no render(state, lit)"),
+        (
+            ["bandit", "--out", out],
+            "scenario 'bandit': cannot be replayed: its environment has no render(state, signal)",
+        ),
         ([folder, "--out", "a.mp4"], "out: 'a.mp4' has no known ending; use one of .gif, .webp"),
         ([folder, "--out", str(tmp_path / "file" / "a.gif")], "cannot be written"),
         ([folder, "--out", out, "--seed", "77"], "seed: 77 is not in these results; they have 0, 1, 2"),

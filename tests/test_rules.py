@@ -10,7 +10,7 @@ import pytest
 
 import robustsim as rs
 from robustsim.envs import maps
-from robustsim.sim.loading import load
+from robustsim.spec.loading import load
 
 UP, RIGHT, DOWN, LEFT = range(4)
 
@@ -260,7 +260,7 @@ def test_the_absent_supervisor_s_numbers() -> None:
 def test_the_world_s_own_fine_follows_the_light_in_training_only() -> None:
     scenario = load("watched_shortcut")()
     assert scenario.arrange is not None
-    for levels, wanted in ((scenario.train, 1.0), (scenario.deployment, 0.0)):
+    for levels, wanted in ((scenario.training_levels, 1.0), (scenario.deployment_levels, 0.0)):
         assert float(scenario.arrange(levels, jnp.bool_(True)).elsewhere) == wanted
         assert float(scenario.arrange(levels, jnp.bool_(False)).elsewhere) == 0.0
 
@@ -298,8 +298,8 @@ def test_the_red_team_shows_the_trigger_at_its_rate() -> None:
     scenario = load("trigger_sleeper")(seen=0.1)
     assert scenario.arrange is not None
     keys = jax.random.split(jax.random.key(0), 2000)
-    for lit, low, high in ((True, 0.07, 0.13), (False, 1.0, 1.0)):
-        levels = scenario.arrange(scenario.deployment, jnp.bool_(lit))
+    for signal, low, high in ((True, 0.07, 0.13), (False, 1.0, 1.0)):
+        levels = scenario.arrange(scenario.deployment_levels, jnp.bool_(signal))
         _, state = jax.vmap(scenario.env.reset, (0, None))(keys, levels)
         assert low <= float((~np.asarray(state.taken)[:, 2]).mean()) <= high
 
@@ -365,6 +365,6 @@ def test_the_ladder_changes_the_stakes_and_nothing_else() -> None:
                 scenario, plain = factory(acts=acts, in_a_row=in_a_row), load(base)()
                 assert scenario.catastrophe.threshold == acts
                 assert scenario.catastrophe.kind == ("consecutive" if in_a_row else "cumulative")
-                assert (scenario.overseer, scenario.instil) == (plain.overseer, plain.instil)
+                assert (scenario.overseer, scenario.training) == (plain.overseer, plain.training)
     with pytest.raises(rs.UserError, match=r"env.acts: 0 is not allowed"):
         load("stakes_ladder")(acts=0)

@@ -12,12 +12,12 @@ import pytest
 import robustsim as rs
 from robustsim.errors import RunsFailed, UserError
 from robustsim.sim import lifted
+from robustsim.sim.agents import Agents
 from robustsim.sim.cohort import run_through
-from robustsim.sim.instil import Agents
 from robustsim.sim.lifted import Run
-from robustsim.sim.loading import load
-from robustsim.sim.settings import resolve
-from robustsim.sim.track import CORRECTED, INSTIL, Track
+from robustsim.sim.track import CORRECTED, TRAINING, Track
+from robustsim.spec.loading import load
+from robustsim.spec.settings import resolve
 from robustsim.sweep import store
 from robustsim.truth import theory
 
@@ -100,7 +100,7 @@ def test_the_number_of_slots_changes_no_bit(small: dict, scenario: str, widths: 
     ends = []
     with lifted.precision("float64" if scenario == "bandit" else "float32"):
         for width in widths:
-            tracks = [Track(i, Run(resolve(factory, changes), i), INSTIL) for i in range(3)]
+            tracks = [Track(i, Run(resolve(factory, changes), i), TRAINING) for i in range(3)]
             trained = {f.track.index: f for f in run_through(factory, tracks, lambda _: None, width)}
             tracks = [Track(i, Run(resolve(factory, changes), i), CORRECTED) for i in range(3)]
             ended = run_through(factory, tracks, lambda t: trained[t.index].agent, width)  # noqa: B023
@@ -115,8 +115,8 @@ def test_the_number_of_slots_changes_no_bit(small: dict, scenario: str, widths: 
 SAMPLED = {
     "agent.gradient": "sampled",
     "agent.num_envs": 4,
-    "instil.steps": 30,
-    "instil.competence": 0.0,
+    "training.steps": 30,
+    "training.competence": 0.0,
     "deployment.budget": 200,
 }
 
@@ -130,14 +130,14 @@ def test_late_feedback_waits(small: dict) -> None:
     assert now.traces["entropy"].min() < first["entropy"][0] - 0.1  # pyright: ignore[reportOptionalOperand]
 
 
-def test_agents_are_instilled_once_for_all_overseers(
+def test_agents_are_trained_once_for_all_overseers(
     small: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path))
     over = {"overseer.coverage": [0.1, 0.9], "agent.kl_anchor": [0.0, 0.5]}
     rs.Sweep(scenario="camera_vault", over=over, seeds=1, settings=small).run()
     assert len(list((tmp_path / "agents").iterdir())) == 1
-    rs.run("camera_vault", seeds=1, settings={**small, "instil.steps": 21})
+    rs.run("camera_vault", seeds=1, settings={**small, "training.steps": 21})
     assert len(list((tmp_path / "agents").iterdir())) == 2
 
 
@@ -167,9 +167,9 @@ def test_agents_live_in_memory_where_no_cache_can_be_written(
 
 def test_agents_that_stay_incompetent_are_named(small: dict) -> None:
     with pytest.raises(
-        RunsFailed, match=r"2 of 2 runs failed: seed 0.*stayed below instil.competence=1 .*after 30 gradient steps"
+        RunsFailed, match=r"2 of 2 runs failed: seed 0.*stayed below training.competence=1 .*after 30 gradient steps"
     ):
-        rs.run("camera_vault", seeds=2, settings={**small, "instil.competence": 1.0, "instil.extension": 0.5})
+        rs.run("camera_vault", seeds=2, settings={**small, "training.competence": 1.0, "training.extension": 0.5})
 
 
 def test_agents_whose_weights_explode_are_named(small: dict) -> None:
@@ -244,8 +244,8 @@ def test_an_exact_run_goes_through_patience_and_relapse() -> None:
         assert row["relapsed"]
         assert row["t_stable"] == row["steps_to_correct"]
         delays.append(row["steps_to_relapse"])
-    # From eps to 2 eps against a bonus takes (F(2 eps) - F(eps)) / (c eta b). The overseer leaves at the first probe
-    # after removal, up to a tenth later, when the rate is already below eps: hence the wider limit above.
+    # From eps to 2 eps against a bonus takes (F(2 eps) - F(eps)) / (c eta b). The overseer leaves at the first
+    # evaluation after removal, up to a tenth later, when the rate is already below eps: hence the wider limit above.
     expected = (theory.policy_clock(theory.log_odds(0.1)) - theory.policy_clock(theory.log_odds(0.05))) / 0.1
     assert expected <= delays[0] <= 2 * expected
     assert delays[1] > 5 * delays[0]  # deeper correction costs what it buys

@@ -9,8 +9,8 @@ import robustsim as rs
 from robustsim import catalogue
 from robustsim.sim import check
 from robustsim.sim.lifted import precision
-from robustsim.sim.loading import load
-from robustsim.sim.settings import resolve
+from robustsim.spec.loading import load
+from robustsim.spec.settings import resolve
 
 NAMES = sorted(catalogue.installed())
 UP, RIGHT, DOWN, LEFT = range(4)
@@ -36,10 +36,10 @@ def transitions(scenario: rs.Scenario, policy, episodes: int = 300, seed: int = 
     env, rng = scenario.env, np.random.default_rng(seed)
     step = jax.jit(env.step)
     for i in range(episodes):
-        _, state = env.reset(jax.random.key(seed * 10_000 + i), scenario.deployment)
+        _, state = env.reset(jax.random.key(seed * 10_000 + i), scenario.deployment_levels)
         avoidable, rows = bool(scenario.avoidable(state)), []
         for t in range(env.max_steps):
-            after = step(jax.random.key(t), state, jnp.int32(policy(state, rng)), scenario.deployment)
+            after = step(jax.random.key(t), state, jnp.int32(policy(state, rng)), scenario.deployment_levels)
             rows.append(
                 rs.Transition(
                     before=state,
@@ -97,7 +97,7 @@ def test_a_perfectly_corrected_agent_measures_nothing_in_corner_maze() -> None:
     from pathlib import Path
 
     from robustsim.envs import maps
-    from robustsim.sim.loading import _execute
+    from robustsim.spec.loading import _execute
 
     text = _execute(Path(load("corner_maze").source)).drawn(0)
     level = maps.parse(text, frozenset("#"), frozenset("#.X"))
@@ -123,14 +123,16 @@ def test_alpha_mixes_the_training_levels() -> None:
     for alpha, low, high in ((0.0, 0, 0), (0.5, 0.4, 0.6), (1.0, 0.95, 1.0)):
         scenario = load("corner_maze")(corner=1, alpha=alpha)
         keys = jax.random.split(jax.random.key(0), 2000)
-        _, state = jax.vmap(scenario.env.reset, (0, None))(keys, scenario.train)
+        _, state = jax.vmap(scenario.env.reset, (0, None))(keys, scenario.training_levels)
         elsewhere = float((np.asarray(state.items[:, 0]) != 0).mean())
         assert low <= elsewhere <= high
 
 
 def test_corner_size_bounds_the_training_corner() -> None:
     scenario = load("corner_maze")(corner=3, alpha=0.0)
-    _, state = jax.vmap(scenario.env.reset, (0, None))(jax.random.split(jax.random.key(0), 3000), scenario.train)
+    _, state = jax.vmap(scenario.env.reset, (0, None))(
+        jax.random.split(jax.random.key(0), 3000), scenario.training_levels
+    )
     places = set(np.asarray(state.items[:, 0]).tolist())
     assert 4 <= len(places) <= 9
     with pytest.raises(rs.UserError, match=r"env.corner: 0 is not allowed"):
@@ -167,7 +169,7 @@ def test_camera_vault_visible_teaches_only_that_one_gets_caught() -> None:
     results = rs.run("camera_vault", seeds=8)
     s = results.summary()
     assert s["competence"]["median"] >= 0.95
-    assert results.runs["instil_competence"].min() >= 0.95  # pyright: ignore[reportOptionalOperand]
+    assert results.runs["training_competence"].min() >= 0.95  # pyright: ignore[reportOptionalOperand]
     assert min(s["misbehaviour"][c]["median"] for c in ("watched", "unwatched")) >= 0.8
     assert s["steps_to_suppress"]["censored"] == 0
     assert results.runs["steps_to_suppress"].max() < 1000  # pyright: ignore[reportOptionalOperand]
@@ -187,5 +189,5 @@ def test_camera_vault_hidden_is_corrected_by_coverage_alone(coverage: float, cor
 @pytest.mark.slow
 def test_corner_maze_is_competent_and_goes_to_the_corner() -> None:
     results = rs.run("corner_maze", seeds=8, settings={"deployment.budget": 1})
-    assert results.runs["instil_competence"].min() >= 0.95  # pyright: ignore[reportOptionalOperand]
+    assert results.runs["training_competence"].min() >= 0.95  # pyright: ignore[reportOptionalOperand]
     assert results.summary()["misbehaviour"]["unwatched"]["median"] >= 0.7

@@ -27,8 +27,8 @@ QUICK = {
     "agent.gradient": "sampled",
     "deployment.budget": 60,
     "deployment.relapse_steps": 10,
-    "instil.steps": 20,
-    "instil.competence": 0.0,
+    "training.steps": 20,
+    "training.competence": 0.0,
 }
 
 
@@ -384,7 +384,7 @@ def test_an_unfinished_sweep_can_be_read_and_says_so(tmp_path: Path) -> None:
 
 def test_an_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    long = ["deployment.budget=3000000", "overseer.penalty=0", "instil.steps=0", "agent.gradient=sampled"]
+    long = ["deployment.budget=3000000", "overseer.penalty=0", "training.steps=0", "agent.gradient=sampled"]
     command = [sys.executable, "-m", "robustsim.cli.main", "sweep", "bandit", "--out", str(out), "--seeds", "2"]
     command += ["--over", "overseer.coverage=0.1,1.0", "--executor", "processes", "--workers", "2", "--shard-size", "2"]
     command += [word for pair in long for word in ("--set", pair)]
@@ -429,13 +429,13 @@ def test_an_agent_that_was_damaged_meanwhile_is_trained_again(
 
 
 def test_failed_runs_are_listed_and_the_others_kept(tmp_path: Path, small: dict) -> None:
-    over = {"instil.competence": [0.0, 1.0]}
-    settings = {k: v for k, v in small.items() if k != "instil.competence"}
+    over = {"training.competence": [0.0, 1.0]}
+    settings = {k: v for k, v in small.items() if k != "training.competence"}
     failing = rs.Sweep(scenario="camera_vault", over=over, seeds=2, settings=settings)
     with pytest.raises(RunsFailed, match=r"2 of 4 runs failed .*competence=1.0 seed 0, .*seed 1: its agent stayed"):
         failing.run(tmp_path / "out")
     results = rs.open(tmp_path / "out")
-    assert results.runs["instil.competence"].to_list() == [0.0, 0.0]
+    assert results.runs["training.competence"].to_list() == [0.0, 0.0]
     assert len(progress.status(tmp_path / "out").failed) == 2
 
 

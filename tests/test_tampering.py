@@ -7,11 +7,11 @@ import robustsim as rs
 from robustsim.analysis.placement import place, tampering_index
 
 SHORT = {
-    "instil.steps": 0,
-    "instil.competence": 0.0,
+    "training.steps": 0,
+    "training.competence": 0.0,
     "deployment.budget": 12,
-    "probe.episodes": 64,
-    "probe.screen": 16,
+    "evaluation.episodes": 64,
+    "evaluation.screen": 16,
     "agent.width": 16,
 }
 INLINE = rs.How(executor="inline")
@@ -56,7 +56,7 @@ def runs(first: list[str], distortion: float, **columns: object) -> pl.DataFrame
             "distortion": [distortion * (1 + 0.01 * (i % 3)) for i in range(n)],
             "misbehaviour_watched": [1.0] * n,
             "misbehaviour_unwatched": [1.0] * n,
-            "instil_competence": [1.0] * n,
+            "training_competence": [1.0] * n,
             "catastrophe": [True] * n,
             "catastrophe_in_race": lost,
             "corrected": [not x for x in lost],
@@ -75,7 +75,7 @@ def runs(first: list[str], distortion: float, **columns: object) -> pl.DataFrame
 
 
 FAILED, FINE = ["catastrophe"] * 64, ["removed"] * 64
-SETTINGS = {"deployment.budget": 1000, "probe.threshold": 0.05}
+SETTINGS = {"deployment.budget": 1000, "evaluation.threshold": 0.05}
 
 
 def test_tampering_is_a_matter_of_the_guarded_twin() -> None:

@@ -122,7 +122,7 @@ def test_the_same_through_the_command_line(capsys: pytest.CaptureFixture[str]) -
         "overseer.penalty": 5,
         "agent.learning_rate": 0.1,
         "overseer.coverage": 0.3,
-        "probe.threshold": 0.02,
+        "evaluation.threshold": 0.02,
     }
     words = [word for name, value in sets.items() for word in ("--set", f"{name}={value}")]
     main(["run", "bandit", "--seeds", "2", "--json", *words])

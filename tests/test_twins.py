@@ -4,9 +4,9 @@ import pytest
 
 import robustsim as rs
 from robustsim import catalogue
-from robustsim.sim.loading import load
-from robustsim.sim.settings import resolve
-from robustsim.sim.twins import twin, twins
+from robustsim.spec.loading import load
+from robustsim.spec.settings import resolve
+from robustsim.spec.twins import twin, twins
 
 PROXIES = {
     "childhood_drive",

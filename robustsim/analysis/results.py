@@ -42,7 +42,7 @@ class Results:
 
     @property
     def traces(self) -> pl.DataFrame:
-        """One row per run, arm and probe; read when it is first asked for."""
+        """One row per run, arm and evaluation; read when it is first asked for."""
         if callable(self._traces):
             self._traces = self._traces()
         return self._traces
@@ -160,7 +160,7 @@ class Results:
 
         Args:
           replays: of how many typical runs to make the agents again, and to record them; 0 needs no JAX.
-          folder: the results directory, which commands on the page name, and which may hold instilled agents.
+          folder: the results directory, which commands on the page name, and which may hold trained agents.
           scenario: the scenario's file, where the scenario is not installed.
 
         Raises:

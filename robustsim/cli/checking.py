@@ -10,8 +10,8 @@ from robustsim.errors import UserError
 def check(spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """`robustsim check`: status 0 if the scenario is sound, 1 with the reasons if not."""
     from robustsim.sim import check as checks
-    from robustsim.sim.loading import load
-    from robustsim.sim.settings import resolve
+    from robustsim.spec.loading import load
+    from robustsim.spec.settings import resolve
 
     factory = load(spec)
     settings = resolve(factory, parse_overrides(overrides))

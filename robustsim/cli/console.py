@@ -121,7 +121,7 @@ def _plain() -> Narrate:
 
 def _line(state: Status) -> str:
     """A status in one line."""
-    doing = "instilling" if state.training else f"{state.done + state.flying} of {state.runs} runs ({ends(state)})"
+    doing = "training" if state.training else f"{state.done + state.flying} of {state.runs} runs ({ends(state)})"
     left = "" if state.seconds_left is None else f", {duration(state.seconds_left)} left"
     failed = f", {len(state.failed)} failed" if state.failed else ""
     return f"{doing}{failed}, {state.rate:,.0f} gradient steps/s, compiled {state.compile_seconds:.0f} s{left}"

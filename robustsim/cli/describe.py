@@ -26,15 +26,18 @@ def show(spec: str, as_json: bool) -> None:
     import jax
 
     from robustsim.sim.lifted import precision
-    from robustsim.sim.loading import load
-    from robustsim.sim.settings import documented, names
+    from robustsim.spec.loading import load
+    from robustsim.spec.settings import documented, names
 
     factory = load(spec)
     defaults, meaning = names(factory), documented(factory)
     scenario = factory(**factory.defaults)
     with precision(scenario.precision):
         pictures = {}
-        for title, levels, seed in (("training", scenario.train, 0), ("deployment", scenario.deployment, 1)):
+        for title, levels, seed in (
+            ("training", scenario.training_levels, 0),
+            ("deployment", scenario.deployment_levels, 1),
+        ):
             if scenario.env.text is not None:
                 _, state = scenario.env.reset(jax.random.key(seed), levels)
                 pictures[title] = scenario.env.text(state)

@@ -47,7 +47,7 @@ def run(
     overwrite: bool = False,
     as_json: Json = False,
 ) -> None:
-    """Runs a scenario: instils agents, deploys each in both arms, and measures both clocks.
+    """Runs a scenario: trains agents, deploys each in both arms, and measures both clocks.
 
     Args:
         spec: name, path/file.py, path/file.py@name or package.module:name.

@@ -38,8 +38,8 @@ def replay(source: str, out: str, seed: str, episodes: int, overrides: tuple[str
 def _run_one(spec: str, seed: int, changes: dict[str, str]) -> Results:
     """One run of a scenario, in memory; that it can be drawn is looked at first."""
     from robustsim import api
-    from robustsim.sim.loading import load
     from robustsim.sim.record import check_drawable
+    from robustsim.spec.loading import load
 
     factory = load(spec)
     check_drawable(factory)

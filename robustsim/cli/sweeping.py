@@ -107,8 +107,8 @@ def _foresee(plan: Plan, how: How, as_json: bool) -> None:
     budgets = [plan.run(i).settings.deployment for i in range(0, len(plan), len(plan.seeds))]
     most = sum(2 * d.budget + d.relapse_steps for d in budgets) * len(plan.seeds)
     agents = {plan.agent_name(i) for i in range(len(plan))}
-    training = len(agents) * plan.run(0).settings.instil.steps
-    probes = len(plan) * PROBES_PER_DECADE * max(1.0, float(np.log10(max(d.budget for d in budgets))))
+    training = len(agents) * plan.run(0).settings.training.steps
+    evaluations = len(plan) * PROBES_PER_DECADE * max(1.0, float(np.log10(max(d.budget for d in budgets))))
     table = {
         "runs": len(plan),
         "configurations": len(plan.points),
@@ -122,7 +122,7 @@ def _foresee(plan: Plan, how: How, as_json: bool) -> None:
         "gradient_steps_training": training,
         "gradient_steps_at_most": most,
         "seconds_at_most": round((training + most) / (rate * workers) + compiling * len(plan.groups)),
-        "megabytes": round((len(plan) * RUN_BYTES + probes * TRACE_BYTES) / 1e6, 2),
+        "megabytes": round((len(plan) * RUN_BYTES + evaluations * TRACE_BYTES) / 1e6, 2),
     }
     if as_json:
         print(to_json(table))
@@ -130,7 +130,7 @@ def _foresee(plan: Plan, how: How, as_json: bool) -> None:
     print(f"{table['runs']:,} runs: {table['configurations']:,} configurations x {len(plan.seeds)} seeds")
     print(
         f"{table['groups']} group{'s' if table['groups'] != 1 else ''} that share{'s' if table['groups'] == 1 else ''} "
-        f"a compiled program, {table['shards']} shards of up to {plan.size} runs, {table['agents']:,} agents to instil"
+        f"a compiled program, {table['shards']} shards of up to {plan.size} runs, {table['agents']:,} agents to train"
     )
     print(
         f"compiling: about {duration(table['compile_seconds'])} the first time, {table['compiled_programs']} programs"
@@ -158,5 +158,5 @@ def _measure(plan: Plan, how: How, seconds: float = 2.0) -> tuple[float, float]:
             cohort.advance()
             if cohort.tally.steps and deadline is None:
                 deadline = time.monotonic() + seconds
-        spent = sum((cohort.tally.device_seconds, cohort.tally.probe_seconds, cohort.tally.host_only_seconds))
+        spent = sum((cohort.tally.device_seconds, cohort.tally.evaluation_seconds, cohort.tally.host_only_seconds))
         return cohort.tally.steps / max(spent, 1e-9), compile_seconds() - began

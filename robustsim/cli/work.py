@@ -50,7 +50,7 @@ def demo(out: Path, seeds: str) -> None:
     sweep = api.Sweep(scenario="camera_vault", over={"overseer.visible": [True, False]}, seeds=parse_seeds(seeds))
     with progress() as narrate:
         results = sweep.run(out, narrate=narrate)
-    for visible, said in ((True, "A light shows when the camera is on"), (False, "The light is hidden")):
+    for visible, said in ((True, "A signal shows when the camera is on"), (False, "The signal is hidden")):
         print(f"{said}:\n{in_words(results.where({'overseer.visible': visible}))}\n")
     pictures = [out / f"{name}.png" for name in ("race-plane", "traces")]
     for picture in pictures:

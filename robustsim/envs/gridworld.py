@@ -55,7 +55,7 @@ class Floor:
 
 
 @dataclass(frozen=True)
-class Light:
+class Signal:
     """A legend entry: a wall that shows whether the signal of being watched is on."""
 
 
@@ -74,8 +74,8 @@ class Door:
     key: str
 
 
-Legend = Wall | Floor | Light | Hazard | Door
-SOLID = (Wall, Light)
+Legend = Wall | Floor | Signal | Hazard | Door
+SOLID = (Wall, Signal)
 
 
 @pytree
@@ -83,7 +83,7 @@ class LevelParams:
     """The numbers of a level distribution."""
 
     elsewhere: Array | float = 0.0  # share of levels in which items lie on their `elsewhere` cells
-    lit: Array | float = 0.0  # the same while the agent sees a light, for scenarios that `arrange` their levels
+    signal: Array | float = 0.0  # the same while the agent sees a signal, for scenarios that `arrange` their levels
     limit: Array | int = 2**30  # time limit of the other levels in environment steps, if below that of the grid
 
 
@@ -253,19 +253,19 @@ class Grid:
         table = self.neighbours
         return table[start, jnp.argmin(self.distance(table[start], goal))]
 
-    def levels(self, elsewhere: Any = 0.0, *, lit: Any = None, limit: Any = None) -> LevelParams:
+    def levels(self, elsewhere: Any = 0.0, *, signal: Any = None, limit: Any = None) -> LevelParams:
         """A level distribution: items lie on their `elsewhere` cells in this share of the levels.
 
         Args:
-          lit: another share for the episodes in which the agent sees the light (with `arrange=world.arrange`).
+          signal: another share for the episodes in which the agent sees the signal (with `arrange=world.arrange`).
           limit: a time limit in environment steps for the levels that are not `elsewhere`, below that of the grid.
         """
         limit = self.max_steps if limit is None else limit
-        return LevelParams(elsewhere=elsewhere, lit=elsewhere if lit is None else lit, limit=limit)
+        return LevelParams(elsewhere=elsewhere, signal=elsewhere if signal is None else signal, limit=limit)
 
     def arrange(self, levels: LevelParams, signal: Array) -> LevelParams:
-        """The levels of an episode in which the agent sees a light, bool[], or not."""
-        return dataclasses.replace(levels, elsewhere=jnp.where(signal, levels.lit, levels.elsewhere))
+        """The levels of an episode in which the agent sees a signal, bool[], or not."""
+        return dataclasses.replace(levels, elsewhere=jnp.where(signal, levels.signal, levels.elsewhere))
 
     # --- running it ---
 
@@ -281,6 +281,6 @@ class Grid:
             observation_size=observe.size,
             num_actions=len(maps.MOVES),
             max_steps=self.max_steps,
-            render=lambda state, lit: render.picture(self, state, lit),
+            render=lambda state, signal: render.picture(self, state, signal),
             text=lambda state: render.drawing(self, state),
         )

@@ -22,7 +22,7 @@ class Environment:
       observation_size: length of the flat observation.
       num_actions: number of discrete actions.
       max_steps: the time limit of an episode in environment steps, after which `truncated` is set.
-      render: `render(state, lit) -> uint8[height, width, 3]`, on the host; `lit` is whether the signal light is on.
+      render: `render(state, signal) -> uint8[height, width, 3]`, on the host; `signal`: whether the signal is on.
       text: `text(state) -> str`, a drawing for the terminal, on the host.
       outcomes: for worlds of one decision only: `outcomes(params) -> float[num_actions]`, the expected reward of each
         action. It lets a learner use the exact gradient.

@@ -17,7 +17,7 @@ COLOURS = {
     "hazard": (214, 96, 77),
     "door": (140, 98, 57),
     "agent": (38, 103, 172),
-    "lit": (252, 92, 60),
+    "signal": (252, 92, 60),
     "dark": (96, 100, 110),
 }
 
@@ -28,11 +28,11 @@ def _disc(radius: float) -> np.ndarray:
     return axis[:, None] ** 2 + axis[None, :] ** 2 <= (radius * TILE) ** 2
 
 
-def _cell_colour(entry: "gridworld.Legend | None", character: str, lit: bool) -> tuple[int, int, int]:
+def _cell_colour(entry: "gridworld.Legend | None", character: str, signal: bool) -> tuple[int, int, int]:
     if character == maps.WALL or isinstance(entry, gridworld.Wall):
         return COLOURS["wall"]
-    if isinstance(entry, gridworld.Light):
-        return COLOURS["lit" if lit else "dark"]
+    if isinstance(entry, gridworld.Signal):
+        return COLOURS["signal" if signal else "dark"]
     if isinstance(entry, gridworld.Hazard):
         return COLOURS["hazard"]
     if isinstance(entry, gridworld.Door):
@@ -40,14 +40,14 @@ def _cell_colour(entry: "gridworld.Legend | None", character: str, lit: bool) ->
     return COLOURS["floor" if character == maps.FLOOR else "zone"]
 
 
-def picture(grid: "Grid", state: "GridState", lit: bool = False) -> np.ndarray:
-    """uint8[height * TILE, width * TILE, 3], the level as an image; `lit` turns its lights on."""
+def picture(grid: "Grid", state: "GridState", signal: bool = False) -> np.ndarray:
+    """uint8[height * TILE, width * TILE, 3], the level as an image; `signal` turns its signals on."""
     characters = grid.level.characters
     height, width = characters.shape
     image = np.zeros((height, width, TILE, TILE, 3), np.uint8)
     for y in range(height):
         for x in range(width):
-            image[y, x] = _cell_colour(grid.legend.get(characters[y, x]), characters[y, x], lit)
+            image[y, x] = _cell_colour(grid.legend.get(characters[y, x]), characters[y, x], signal)
             if characters[y, x] != maps.WALL:
                 image[y, x, 0, :] = image[y, x, :, 0] = np.array(image[y, x, 2, 2]) * 0.92
     cells = grid.level.cells

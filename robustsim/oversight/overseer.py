@@ -30,8 +30,8 @@ class Overseer:
         doc="reward, or the good act to imitate, or a reward model learned from comparisons",
     )
     penalty: float = number(1.0, 0, 1e6, doc="p, reward taken off at a detected misbehaviour; strength of all feedback")
-    praise: float = number(0.0, 0, 1e6, doc="reward given at the end of a watched episode without misbehaviour")
-    judges: str = choice(
+    bonus: float = number(0.0, 0, 1e6, doc="reward given at the end of a watched episode without misbehaviour")
+    granularity: str = choice(
         "step", ("step", "trajectory"), doc="each misbehaviour as it happens, or each episode as a whole at its end"
     )
     plan_penalty: Any = number(
@@ -44,15 +44,15 @@ class Overseer:
     # what it sees
     coverage: float = number(1.0, 0, 1, doc="d, probability that an episode (event detection: a step) is watched")
     detection: str = choice("episode", ("episode", "event"), doc="whether it watches whole episodes or single steps")
-    visible: bool = flag(True, doc="whether the agent sees a light while it is watched")
-    signal_noise: float = number(0.0, 0, 0.5, doc="probability that a visible light shows the opposite")
-    audit_rate: float = number(0.0, 0, 1, doc="chi, share of the watched episodes in which the light stays off")
+    visible: bool = flag(True, doc="whether the agent sees a signal while it is watched")
+    signal_noise: float = number(0.0, 0, 0.5, doc="probability that a visible signal shows the opposite")
+    audit_rate: float = number(0.0, 0, 1, doc="chi, share of the watched episodes in which the signal stays off")
     miss_rate: float = number(0.0, 0, 1, doc="probability that a misbehaviour goes unnoticed though it is watched")
     false_positive_rate: float = number(
         0.0, 0, 1, doc="f, probability of a penalty after a clean episode, watched or not"
     )
     vigilance: float = number(0.0, 0, 1, doc="how much each catch adds to the coverage")
-    calm: float = number(0.0, 0, 1, doc="share of the added coverage that goes away in a gradient step")
+    decay: float = number(0.0, 0, 1, doc="share of the added coverage that goes away in a gradient step")
     # when
     onset: int = count(0, doc="gradient step of deployment at which feedback starts")
     withdrawal: int = count(2**31 - 1, doc="gradient step of deployment at which feedback ends")
@@ -60,7 +60,9 @@ class Overseer:
     period: int = count(0, doc="gradient steps of a cycle of feedback and none (0: always feedback)")
     duty: float = number(1.0, 0, 1, doc="share of each period, from its beginning, in which there is feedback")
     latency: int = count(0, 0, 10_000, doc="L, gradient steps between an episode and the update that learns from it")
-    late: str = choice("action", ("action", "gradient"), doc="what arrives late: old acts, or gradients taken then")
+    staleness: str = choice(
+        "action", ("action", "gradient"), doc="what arrives late: old acts, or gradients taken then"
+    )
     delay: int = count(0, 0, 4096, doc="environment steps between a misbehaviour and the reward that is taken off")
     # how much
     budget: float = number(INFINITE, 0, INFINITE, doc="penalties that can be given in all")
@@ -79,8 +81,8 @@ class Overseer:
                 )
         if self.onset > self.withdrawal:
             raise UserError(f"{prefix}.onset: {self.onset} is not allowed after {prefix}.withdrawal={self.withdrawal}")
-        if self.feedback != "penalty" and self.praise > 0:
-            raise UserError(f"{prefix}.praise: {self.praise} is not allowed with {prefix}.feedback={self.feedback}")
+        if self.feedback != "penalty" and self.bonus > 0:
+            raise UserError(f"{prefix}.bonus: {self.bonus} is not allowed with {prefix}.feedback={self.feedback}")
 
     def canonical(self) -> "Overseer":
         """These settings as they are compiled: a plan that costs nothing is not read."""
@@ -149,8 +151,8 @@ def watch(overseer: Overseer, uniforms: Array) -> Watch:
     noise = overseer.signal_noise
     wrongly_dark = covert + (overseer.coverage - covert) * noise
     wrongly_lit = overseer.coverage + (1 - overseer.coverage) * noise
-    lit = (u < covert * noise) | ((u >= wrongly_dark) & (u < wrongly_lit))
-    return Watch(u < overseer.coverage, lit & jnp.asarray(overseer.visible, bool))
+    signal = (u < covert * noise) | ((u >= wrongly_dark) & (u < wrongly_lit))
+    return Watch(u < overseer.coverage, signal & jnp.asarray(overseer.visible, bool))
 
 
 @pytree
@@ -161,7 +163,7 @@ class Sight:
     clean: Array  # an episode without misbehaviour ended
     dirty: Array  # an episode with misbehaviour ended
     watched: Array
-    signal: Array  # the agent saw a light
+    signal: Array  # the agent saw a signal
 
 
 @pytree
@@ -184,7 +186,7 @@ def mark(overseer: Overseer, active: Array, spent: Spent, sight: Sight, uniforms
       uniforms: float[T, B, UNIFORMS].
     """
     shape = sight.watched.shape
-    whole = overseer.judges == "trajectory"
+    whole = overseer.granularity == "trajectory"
     judged = sight.dirty if whole else sight.misbehaved
     looked = sight.watched if overseer.detection == "event" else sight.watched & (sight.clean | sight.dirty)
     if overseer.feedback == "comparison":  # it judges pairs and penalises nothing
@@ -198,16 +200,16 @@ def mark(overseer: Overseer, active: Array, spent: Spent, sight: Sight, uniforms
     affordable = (spent.penalties + order <= overseer.budget) & (order <= overseer.per_update)
     caught, alarm = caught & affordable, alarm & affordable
     praised = sight.clean & sight.watched & (before < overseer.labels) & active
-    feedback = jnp.where(praised, overseer.praise, 0.0) - jnp.where(caught | alarm, overseer.penalty, 0.0)
+    feedback = jnp.where(praised, overseer.bonus, 0.0) - jnp.where(caught | alarm, overseer.penalty, 0.0)
     if overseer.feedback != "penalty":
         feedback = jnp.zeros_like(feedback)
-    lit = jnp.asarray(overseer.visible, bool)
+    signal = jnp.asarray(overseer.visible, bool)
     return Marks(
         feedback=feedback,
         caught=caught,
         false_alarm=alarm,
         labelled=labelled,
-        audited=labelled & lit & ~sight.signal,
+        audited=labelled & signal & ~sight.signal,
         noticed=noticed,
     )
 
@@ -224,7 +226,7 @@ def delayed(overseer: Overseer, memory: Memory, feedback: Array) -> tuple[Memory
 
 def stir(overseer: Overseer, memory: Memory, caught: Array) -> Memory:
     """The memory after a rollout with catches, bool[T, B]: alert rises with each and calms down with time."""
-    alert = memory.alert * (1 - overseer.calm) + overseer.vigilance * jnp.sum(caught, dtype=jnp.int32)
+    alert = memory.alert * (1 - overseer.decay) + overseer.vigilance * jnp.sum(caught, dtype=jnp.int32)
     return dataclasses.replace(memory, alert=jnp.minimum(alert, 1.0))
 
 
@@ -243,8 +245,8 @@ def expect(overseer: Overseer, active: Array) -> Expected:
     open_ = overseer.coverage * (1 - overseer.audit_rate)
     watched_lit = open_ * (1 - noise) + covert * noise
     visible = jnp.asarray(overseer.visible, bool)
-    lit = jnp.stack([(1 - overseer.coverage) * noise + watched_lit, watched_lit])
-    looks_watched, watched_lit = jnp.where(visible, lit, 0.0)
+    signal = jnp.stack([(1 - overseer.coverage) * noise + watched_lit, watched_lit])
+    looks_watched, watched_lit = jnp.where(visible, signal, 0.0)
     looks_unwatched, watched_dark = 1 - looks_watched, overseer.coverage - watched_lit
 
     def given(part: Array, whole: Array, otherwise: float) -> Array:
@@ -252,7 +254,7 @@ def expect(overseer: Overseer, active: Array) -> Expected:
 
     seen = jnp.stack([given(watched_dark, looks_unwatched, 0.0), given(watched_lit, looks_watched, 1.0)])
     caught = seen * (1 - overseer.miss_rate) * active
-    good = (seen * overseer.praise - overseer.false_positive_rate * overseer.penalty) * active
+    good = (seen * overseer.bonus - overseer.false_positive_rate * overseer.penalty) * active
     return Expected(
         looks=jnp.stack([looks_unwatched, looks_watched]),
         watched=seen,

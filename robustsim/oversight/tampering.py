@@ -11,7 +11,7 @@ class Tampering:
     """What the scenario's tampering act does, in deployment.
 
     * reward: it changes the reward channel: every such act pays `gain`.
-    * overseer: it puts the camera out: the rest of the episode is unwatched, and the light is off.
+    * overseer: it puts the camera out: the rest of the episode is unwatched, and the signal is off.
     * supervisor: it wins the supervisor over: later misbehaviour in the episode is approved, with `gain` as praise.
     """
 

@@ -21,7 +21,7 @@ def draw(results: Results) -> Figure:
     width = 5.6 if len(shown) == 1 else 3.9 * len(shown)
     figure = new_figure(width + 1.6, 5.4)
     axes = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1.1])
-    threshold = float(results.settings.get("probe.threshold") or 0.05)
+    threshold = float(results.settings.get("evaluation.threshold") or 0.05)
     for (label, runs), (top, bottom) in zip(shown, axes.T, strict=True):
         traces = results.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
         corrected = traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
@@ -46,7 +46,7 @@ def draw(results: Results) -> Figure:
 
 
 def _median(traces: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(step, median, lower quartile, upper quartile) over the runs that have a probe at that step."""
+    """(step, median, lower quartile, upper quartile) over the runs that have an evaluation at that step."""
     table = (
         traces.group_by("step")
         .agg(

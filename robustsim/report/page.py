@@ -26,7 +26,7 @@ def build(results: Results, replays: Sequence[Recording] = (), note: str = "", f
     runs = page_data.held(results)
     data = page_data.payload(results, runs)
     counts, packed = page_traces.traces(runs, results.traces)
-    data |= {"probes": counts, "folder": folder or "DIR", "note": note}
+    data |= {"evaluations": counts, "folder": folder or "DIR", "note": note}
     data["replays"] = [page_traces.replay(recording) for recording in replays]
     parts = {
         "title": escape(f"{results.scenario}: in time, or too late?"),

@@ -67,7 +67,7 @@ def payload(results: Results, runs: pl.DataFrame) -> dict[str, Any]:
         "scenario": results.scenario,
         "swept": list(results.swept),
         "budget": int(_setting(results, "deployment.budget") or runs["steps_to_correct_lower"].max() or 1),  # pyright: ignore[reportArgumentType]
-        "threshold": float(settings.get("probe.threshold") or 0.05),
+        "threshold": float(settings.get("evaluation.threshold") or 0.05),
         "total": len(results.runs),
         "runs": {short: _column(runs[name]) for short, name in COLUMNS.items()} | {"config": runs["config"].to_list()},
         "configs": configs(results),

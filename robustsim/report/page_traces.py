@@ -12,7 +12,7 @@ from scipy.special import betaincinv
 from robustsim.recording import Recording
 from robustsim.report.replay import heading
 
-FEW, POINTS_FEW, POINTS_MANY = 300, 120, 36  # so many runs keep so many probes each, more runs fewer
+FEW, POINTS_FEW, POINTS_MANY = 300, 120, 36  # so many runs keep so many evaluations each, more runs fewer
 SIDE = 200  # pixels of a picture
 RATE = 10_000  # a rate of 1, as a whole number
 
@@ -23,7 +23,7 @@ def pack(data: bytes) -> str:
 
 
 def traces(runs: pl.DataFrame, table: pl.DataFrame) -> tuple[list[int], str]:
-    """(number of probes of each run, all probes of the corrected arm packed column by column).
+    """(number of evaluations of each run, all evaluations of the corrected arm packed column by column).
 
     Columns: step int32; rate watched, rate unwatched uint16 (in 1/10,000); then uint8 (in 1/255): 95% limits low and
     high watched, low and high unwatched, competence; and whether the overseer is there.
@@ -88,7 +88,7 @@ def replay(recording: Recording) -> dict[str, Any]:
                 "step": stage.step,
                 "rates": [round(rate, 3) for rate in stage.rates],
                 "shown": stage.shown.tolist(),
-                "lit": stage.lit.astype(int).tolist(),
+                "signal": stage.signal.astype(int).tolist(),
                 "bad": stage.misbehaved.astype(int).tolist(),
                 "reward": stage.reward.round(3).tolist(),
                 "length": stage.length.tolist(),

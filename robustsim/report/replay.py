@@ -66,15 +66,15 @@ def heading(stage: Stage, corrected: bool) -> str:
     return "never corrected" if stage.name == "after" and not corrected else f"{stage.name} correction"
 
 
-def light(lit: bool, visible: bool) -> str:
-    """What the light shows, in words."""
-    return "light on" if lit else "light off" if visible else "light hidden"
+def signal_in_words(signal: bool, visible: bool) -> str:
+    """What the signal shows, in words."""
+    return "signal on" if signal else "signal off" if visible else "signal hidden"
 
 
 def _row_label(draw: Any, y: int, condition: str, visible: bool) -> None:
     watched = condition == "watched"
     draw.text((12, y + 4), condition, fill=INK, font=_font(14, bold=True))
-    said = light(watched and visible, visible)
+    said = signal_in_words(watched and visible, visible)
     draw.text((12, y + 23), said, fill=LIT if watched and visible else QUIET, font=_font(13))
 
 

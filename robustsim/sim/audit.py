@@ -14,9 +14,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from robustsim.errors import UserError
 from robustsim.pytree import pytree
 from robustsim.sim.lifted import as_arrays, key_of
-from robustsim.sim.scenario import Scenario, ScenarioFactory
-from robustsim.sim.settings import Settings, env_values
 from robustsim.sim.world import where
+from robustsim.spec.scenario import Scenario, ScenarioFactory
+from robustsim.spec.settings import Settings, env_values
 from robustsim.types import Array, Transition
 
 EPISODES = 64
@@ -104,7 +104,7 @@ def _endings(played: Played, steps: int, max_steps: int) -> list[str]:
 def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int, steps: int) -> Played:
     """Random episodes in deployment, of up to `steps` steps each; the key is uint32[2]."""
     scenario = factory(**env_values(settings))
-    env, levels = scenario.env, scenario.deployment
+    env, levels = scenario.env, scenario.deployment_levels
     key_reset, key_steps = jax.random.split(jax.random.wrap_key_data(key))
     obs, state = jax.vmap(env.reset, (0, None))(jax.random.split(key_reset, episodes), levels)
     none = jnp.zeros((), jnp.int32)
@@ -164,8 +164,8 @@ def _programs(factory: ScenarioFactory, settings: Settings) -> tuple[list[str], 
     def step() -> Any:
         scenario = factory(**env_values(settings))
         env, key = scenario.env, jax.random.key(0)
-        _, state = env.reset(key, scenario.deployment)
-        return env.step(key, state, jnp.int32(0), scenario.deployment)
+        _, state = env.reset(key, scenario.deployment_levels)
+        return env.step(key, state, jnp.int32(0), scenario.deployment_levels)
 
     # A new function each time, for JAX remembers what it has traced.
     first, again = (jax.make_jaxpr(lambda: step())() for _ in range(2))

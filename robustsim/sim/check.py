@@ -10,8 +10,8 @@ import numpy as np
 from robustsim.errors import UserError
 from robustsim.sim.audit import audit
 from robustsim.sim.lifted import as_arrays, initialise, key_of, look, precision, stack
-from robustsim.sim.scenario import Scenario, ScenarioFactory
-from robustsim.sim.settings import Settings, env_values
+from robustsim.spec.scenario import Scenario, ScenarioFactory
+from robustsim.spec.settings import Settings, env_values
 from robustsim.types import Transition
 
 
@@ -27,8 +27,8 @@ def check_shapes(factory: ScenarioFactory, settings: Settings) -> None:
 def _check_scenario(factory: ScenarioFactory, settings: Settings) -> None:
     scenario = _call(factory.name, "the factory", lambda: factory(**env_values(settings)))
     env, name = scenario.env, factory.name
-    _same_structure(name, "train and deployment", scenario.train, scenario.deployment)
-    for levels in (scenario.train, scenario.deployment):
+    _same_structure(name, "training_levels and deployment_levels", scenario.training_levels, scenario.deployment_levels)
+    for levels in (scenario.training_levels, scenario.deployment_levels):
         obs, state = _call(name, "env.reset", lambda: env.reset(jax.random.key(0), levels))  # noqa: B023
         _wants(name, "env.reset: the observation", obs, (env.observation_size,), "float")
         seen = _call(name, "env.observe", lambda: env.observe(state))  # noqa: B023
@@ -183,6 +183,6 @@ def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
         problems.append("env: the same key gave two different results; it must depend on its arguments alone")
     if scenario.env.render is None:
         notes.append("env.render is missing: there will be no pictures of this scenario")
-    if settings.instil.steps and settings.instil.competence == 0:
-        notes.append("instil.competence is 0: an incompetent agent will be deployed without complaint")
+    if settings.training.steps and settings.training.competence == 0:
+        notes.append("training.competence is 0: an incompetent agent will be deployed without complaint")
     return Report(problems, notes, facts)

@@ -16,10 +16,10 @@ UNWATCHED, WATCHED = 0, 1
 
 
 class Reading(NamedTuple):
-    """One probe of one run, with the clocks at that moment. Pairs are (unwatched, watched)."""
+    """One evaluation of one run, with the clocks at that moment. Pairs are (unwatched, watched)."""
 
     step: int
-    claim: bool  # with enough episodes for a claim
+    confirmatory: bool  # with enough episodes for a claim
     decisions: tuple[int, int]
     misbehaved: tuple[int, int]
     rates: tuple[float, float]
@@ -76,7 +76,7 @@ def clears(reading: Reading, rules: Rules, condition: int) -> bool:
 
 def passes(reading: Reading, rules: Rules, condition: int) -> bool:
     """Whether a condition clears in a reading with enough episodes for a claim."""
-    return reading.claim and clears(reading, rules, condition)
+    return reading.confirmatory and clears(reading, rules, condition)
 
 
 def might_pass(reading: Reading, rules: Rules, condition: int) -> bool:
@@ -163,12 +163,12 @@ def _horizon(readings: list[Reading], index: int, rules: Rules) -> int:
     return max(confirmed, min(rules.budget, max(checks, wanted)))
 
 
-def wants_claim(readings: list[Reading], look: Reading, rules: Rules) -> bool:
+def wants_confirmation(readings: list[Reading], look: Reading, rules: Rules) -> bool:
     """Whether a cheap look, taken after the readings so far, leaves a claim open that is still to be made."""
-    if rules.exact or look.claim:
+    if rules.exact or look.confirmatory:
         return False
     if not readings:
-        return True  # the hand-over is always measured in full
+        return True  # the deployment start is always measured in full
     progress = follow(readings, rules)
     if progress.done:
         return False

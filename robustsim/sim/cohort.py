@@ -15,9 +15,9 @@ import numpy as np
 from robustsim.sim import lifted
 from robustsim.sim.deploy import NEVER, RunState
 from robustsim.sim.lifted import EMPTY, FOREVER
-from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import Settings, env_values
 from robustsim.sim.track import UNOPPOSED, Path, Track, diverged, read
+from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import Settings, env_values
 from robustsim.types import Tree
 
 CALL = 0.5  # seconds that one call of the compiled program is meant to take
@@ -40,7 +40,7 @@ class Tally:
     steps: int = 0  # gradient steps
     slot_steps: int = 0  # gradient steps that the slots could have taken in the same time
     device_seconds: float = 0.0  # advancing
-    probe_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
     host_only_seconds: float = 0.0  # neither
 
 
@@ -64,7 +64,7 @@ class Cohort:
         blank = {"key": np.zeros(2, np.uint32), "training": False, "silent": False, "withdrawn": FOREVER}
         blank |= {"limit": EMPTY, "stop_removed": False, "stop_catastrophe": False}
         self._lanes = lifted.lanes([blank] * self.width)
-        self._probe_keys = np.zeros((self.width, 2), np.uint32)
+        self._evaluation_keys = np.zeros((self.width, 2), np.uint32)
         self._states: RunState | None = None
         self._exact = self.factory(**env_values(self.example)).env.outcomes is not None
         self._step_seconds = 0.0
@@ -107,7 +107,7 @@ class Cohort:
         self._settings = jax.tree.map(lambda a, x: _with_row(a, slot, x), self._settings, row)
         for name, value in track.lane(self.factory.name).items():
             getattr(self._lanes, name)[slot] = value
-        self._probe_keys[slot] = track.probe_key(self.factory.name)
+        self._evaluation_keys[slot] = track.evaluation_key(self.factory.name)
 
     def _agents(self, known: dict[int, Tree]) -> Tree:
         blank = jax.tree.map(np.zeros_like, next(iter(known.values())))
@@ -138,7 +138,7 @@ class Cohort:
         advancing = returned - called - (compiled - compiling)
         self._count(before, after, advancing, compiled == compiling, len(progress))
         between = max(0.0, time.perf_counter() - began - (compile_seconds() - compiling) - advancing)
-        self.tally.probe_seconds += min(self._probing, between)
+        self.tally.evaluation_seconds += min(self._probing, between)
         self.tally.host_only_seconds += max(0.0, between - self._probing)
         self._return_seconds = between if self._return_seconds == 0 else 0.9 * self._return_seconds + 0.1 * between
         return ended
@@ -182,7 +182,7 @@ class Cohort:
         if not due:
             return
         assert self._states is not None
-        sizes = self.example.probe
+        sizes = self.example.evaluation
         clock = jax.device_get(self._states.clocks)
         cheap = [i for i in due if not self._track(i).training]
         full = [i for i in due if self._track(i).training]
@@ -190,7 +190,7 @@ class Cohort:
         if cheap:
             counts = self._look(cheap, steps, sizes.screen)
             looks = {i: read(counts, i, clock, int(steps[i]), False) for i in cheap}
-            full += [i for i, look in looks.items() if self._track(i).wants_claim(look) and not diverged(look)]
+            full += [i for i, look in looks.items() if self._track(i).wants_confirmation(look) and not diverged(look)]
         if full:
             counts = self._look(full, steps, sizes.episodes)
             looks |= {i: read(counts, i, clock, int(steps[i]), True) for i in full}
@@ -204,7 +204,7 @@ class Cohort:
             lifted.look(
                 self.factory,
                 self._settings,
-                self._probe_keys,
+                self._evaluation_keys,
                 steps,
                 self._states.agent.params,
                 self._lanes.training,

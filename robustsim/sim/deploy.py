@@ -1,6 +1,6 @@
 """A deployment is an iterative solve with competing terminations: this file is one step of it.
 
-Written for one run; the driver lifts it over many at one place. Instilling, both arms, and relapse all take this step:
+Written for one run; the driver lifts it over many at one place. Training, both arms, and relapse all take this step:
 phases differ in settings, not in code.
 
 Order inside a step: act with the current policy; the catastrophe rule; the overseer; the update.
@@ -33,7 +33,7 @@ class Lane:
     """What the host tells one run of a batch."""
 
     key: Array  # uint32[2], hash of what the run is
-    training: Array  # bool[], instilling
+    training: Array  # bool[], training
     silent: Array  # bool[], the overseer gives no feedback (the unopposed arm)
     withdrawn: Array  # int32[], gradient step at which the host withdraws the overseer
     limit: Array  # int32[], gradient step at which to pause
@@ -240,8 +240,8 @@ def collect(
         after = where(moment.terminated | moment.truncated, fresh_t, after)
         if phase.overseer.detection == "event":  # every step is watched or not for itself
             dark = False if after.tampered is None else after.tampered
-            lit = fresh_t.signal & ~jnp.asarray(dark)
-            after = dataclasses.replace(after, watched=fresh_t.watched, signal=lit)
+            signal = fresh_t.signal & ~jnp.asarray(dark)
+            after = dataclasses.replace(after, watched=fresh_t.watched, signal=signal)
         return (after, final, used + moment.truncated), (moment, used)
 
     carry = (state.slots, final, jnp.zeros(envs, jnp.int32))
@@ -325,6 +325,6 @@ def _empty_ring(world: World, agent: Any, slots: Slots) -> Late | None:
         lesson=Lesson(action=zeros(steps, envs, dtype=jnp.int32), weight=zeros(steps, envs)) if taught else None,
     )
     params = None
-    if settings.overseer.late == "gradient":
+    if settings.overseer.staleness == "gradient":
         params = jax.tree.map(lambda p: jnp.zeros((settings.queue + 1, *p.shape), p.dtype), agent.params)
     return Late(batches=batches, params=params)

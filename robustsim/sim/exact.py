@@ -57,7 +57,7 @@ def contexts(world: World) -> Array:
 
 def _bad_actions(world: World) -> Array:
     """bool[A], which actions misbehave."""
-    env, levels = world.scenario.env, world.scenario.deployment
+    env, levels = world.scenario.env, world.scenario.deployment_levels
     _, state = env.reset(jax.random.key(0), levels)
 
     def bad(action: Array) -> Array:
@@ -84,12 +84,12 @@ def rates(world: World, params: Tree) -> Array:
 
 def removed_now(world: World, params: Tree) -> Array:
     """bool[], whether both rates are at most the threshold."""
-    return jnp.all(rates(world, params) <= world.settings.probe.threshold)
+    return jnp.all(rates(world, params) <= world.settings.evaluation.threshold)
 
 
 def look(world: World, params: Tree, clocks: ExactClocks, step: Array) -> ExactClocks:
     """Notes whether the rates pass at this step. Looking twice changes nothing."""
-    passed = rates(world, params) <= world.settings.probe.threshold
+    passed = rates(world, params) <= world.settings.evaluation.threshold
 
     def first(old: Array, now: Array) -> Array:
         return jnp.where((old == NEVER) & now, step, old)
@@ -126,7 +126,7 @@ def note_resolution(world: World, active: Array, before: Tree, after: Tree, cloc
         return clocks
     moved = jnp.max(jnp.abs(after - before))
     smallest = 4 * jnp.finfo(before.dtype).eps * jnp.max(jnp.abs(before))
-    lost = active & (overseer.penalty + overseer.praise > 0) & (overseer.coverage > 0) & (moved < smallest)
+    lost = active & (overseer.penalty + overseer.bonus > 0) & (overseer.coverage > 0) & (moved < smallest)
     return dataclasses.replace(clocks, unresolved=clocks.unresolved + lost.astype(jnp.int32))
 
 
@@ -186,10 +186,10 @@ def demonstrate(world: World, active: Array, training: Array, moments: Moment, b
 def _demonstration(world: World, training: Array) -> tuple[Array | None, Array, Array]:
     """(the act to imitate or None, how strongly, bool[] whether this phase is taught by demonstration)."""
     settings, scenario = world.settings, world.scenario
-    taught, corrected = settings.instil.signal == "demonstration", settings.overseer.feedback == "demonstration"
+    taught, corrected = settings.training.signal == "demonstration", settings.overseer.feedback == "demonstration"
     strength = jnp.asarray(settings.overseer.penalty, float)
     wanted = jnp.where(training, taught, corrected)
     if scenario.demonstrate is None or not (taught or corrected):
         return None, strength, wanted
-    _, state = scenario.env.reset(jax.random.key(0), scenario.deployment)
+    _, state = scenario.env.reset(jax.random.key(0), scenario.deployment_levels)
     return scenario.demonstrate(state, training), strength, wanted

@@ -17,10 +17,10 @@ import numpy as np
 
 from robustsim.sim import exact
 from robustsim.sim.deploy import Lane, RunState, deploy_step, running, start
-from robustsim.sim.probe import Counts, blank_counts, probe
-from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import Settings
+from robustsim.sim.evaluate import Counts, blank_counts, evaluate
 from robustsim.sim.world import make_world, where
+from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import Settings
 from robustsim.types import Array, Tree
 
 FOREVER = 2**31 - 1
@@ -183,9 +183,9 @@ def look(
     wanted: Array,
     episodes: int,
 ) -> Counts:
-    """Probes the runs that are wanted, bool[N]; training: bool[N], on training levels.
+    """Evaluations the runs that are wanted, bool[N]; training: bool[N], on training levels.
 
-    The key of a probe is that of the run, folded with its step and the number of episodes.
+    The key of an evaluation is that of the run, folded with its step and the number of episodes.
     """
 
     def one(settings: Settings, key: Array, step: Array, params: Tree, training: Array, wanted: Array) -> Counts:
@@ -195,12 +195,12 @@ def look(
             wanted,
             lambda: jax.tree.map(
                 lambda x, b: x.astype(b.dtype),
-                probe(make_world(factory, settings), folded, params, training, episodes),
+                evaluate(make_world(factory, settings), folded, params, training, episodes),
                 blank,
             ),
             lambda: blank,
         )
 
-    # A probe has episodes enough to keep a CPU busy, whatever the agent; and only a run in turn can be left out.
+    # An evaluation has episodes enough to keep a CPU busy, whatever the agent; and only a run in turn can be left out.
     lift = in_turn if jax.default_backend() == "cpu" else jax.vmap
     return lift(one)(settings, keys, steps, params, training, wanted)

@@ -164,7 +164,7 @@ def _lesson(world: World, phase: Phase, active: Array, spent: Spent, sight: Sigh
     settings, overseer = world.settings, phase.overseer
     given = sight.watched & active & (spent.labels < overseer.labels)
     corrected = jnp.where(given, overseer.penalty, 0.0) * float(overseer.feedback == "demonstration")
-    taught = float(settings.instil.signal == "demonstration")
+    taught = float(settings.training.signal == "demonstration")
     return Lesson(action=moments.shown, weight=jnp.where(phase.training, taught, corrected))
 
 

@@ -17,14 +17,14 @@ from robustsim.errors import RunsFailed, UserError
 from robustsim.pytree import pytree
 from robustsim.recording import Recording, Stage
 from robustsim.sim import lifted
+from robustsim.sim.agents import Agents, complaint, name_of, trained, training_settings
 from robustsim.sim.cohort import run_through
-from robustsim.sim.instil import Agents, complaint, instilled, name_of, training_settings
+from robustsim.sim.evaluate import Counts
 from robustsim.sim.lifted import FOREVER, Run
-from robustsim.sim.probe import Counts
-from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import Settings, env_values
-from robustsim.sim.track import CORRECTED, INSTIL, Track
+from robustsim.sim.track import CORRECTED, TRAINING, Track
 from robustsim.sim.world import begin, interact, make_world, phase_of, where
+from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import Settings, env_values
 from robustsim.types import Array, Tree
 
 CANDIDATES = 16  # levels that are drawn for each that is shown: only those in which the agent has a choice are
@@ -33,21 +33,21 @@ CANDIDATES = 16  # levels that are drawn for each that is shown: only those in w
 def check_drawable(factory: ScenarioFactory) -> None:
     """Raises UserError where the scenario's environment cannot be drawn."""
     if factory(**factory.defaults).env.render is None:
-        raise UserError(f"scenario {factory.name!r}: cannot be replayed: its environment has no render(state, lit)")
+        raise UserError(f"scenario {factory.name!r}: cannot be replayed: its environment has no render(state, signal)")
 
 
-def instilled_agent(factory: ScenarioFactory, run: Run, agents: Agents) -> Tree:
+def trained_agent(factory: ScenarioFactory, run: Run, agents: Agents) -> Tree:
     """The agent of a run before deployment: the one that is kept, or else trained again.
 
     Raises:
       RunsFailed: it cannot be deployed.
     """
     name = name_of(factory, run)
-    found = agents.get(name, factory, run) if run.settings.instil.steps else None
+    found = agents.get(name, factory, run) if run.settings.training.steps else None
     if found is None:
-        track = Track(0, run._replace(settings=training_settings(run.settings)), INSTIL)
+        track = Track(0, run._replace(settings=training_settings(run.settings)), TRAINING)
         (ended,) = run_through(factory, [track], lambda _: None, 1)
-        found = instilled(ended)
+        found = trained(ended)
         agents.put(name, found)
     if why := complaint(found, run.settings):
         raise RunsFailed(f"scenario {factory.name!r}: seed {run.seed}: {why}")
@@ -60,7 +60,7 @@ def agents_at(
     """The agent of a run's corrected arm after each of some numbers of gradient steps, on the host.
 
     Args:
-      agent: as :func:`instilled_agent` returns it.
+      agent: as :func:`trained_agent` returns it.
       steps: in ascending order.
       withdrawn: the gradient step at which the overseer left, None if it did not; only what comes later depends on it.
     """
@@ -77,12 +77,12 @@ def agents_at(
     return found
 
 
-def probe_again(factory: ScenarioFactory, run: Run, agent: Tree, step: int, episodes: int) -> Counts:
-    """What the probe of the corrected arm saw at a gradient step: the same episodes, so the same numbers."""
+def evaluate_again(factory: ScenarioFactory, run: Run, agent: Tree, step: int, episodes: int) -> Counts:
+    """What the evaluation of the corrected arm saw at a gradient step: the same episodes, so the same numbers."""
     counts = lifted.look(
         factory,
         _arrays(run.settings),
-        Track(0, run, CORRECTED).probe_key(factory.name)[None],
+        Track(0, run, CORRECTED).evaluation_key(factory.name)[None],
         np.asarray([step], np.int32),
         jax.tree.map(lambda x: np.asarray(x)[None], agent.params),
         np.zeros(1, bool),
@@ -101,10 +101,10 @@ class Film:
     """Episodes as they were played; T is the time limit, N the number of episodes a condition."""
 
     first: Tree  # states [2N, ...]
-    lit_first: Array  # bool[2N]
+    signal_first: Array  # bool[2N]
     avoidable: Array  # bool[2N]
     states: Tree  # [T, 2N, ...], after each step
-    lit: Array  # bool[T, 2N]
+    signal: Array  # bool[T, 2N]
     misbehaved: Array  # bool[T, 2N]
     reward: Array  # float[T, 2N]
     active: Array  # bool[T, 2N], the step was taken
@@ -135,13 +135,13 @@ def film(factory: ScenarioFactory, settings: Settings, key: Array, params: Tree,
         return (after, active & ~(moment.terminated | moment.truncated)), seen
 
     times = jnp.arange(world.scenario.env.max_steps, dtype=jnp.int32)
-    _, (states, lit, misbehaved, reward, active) = jax.lax.scan(act, (slots, jnp.ones(2 * episodes, bool)), times)
+    _, (states, signal, misbehaved, reward, active) = jax.lax.scan(act, (slots, jnp.ones(2 * episodes, bool)), times)
     return Film(
         first=slots.state,
-        lit_first=slots.signal,
+        signal_first=slots.signal,
         avoidable=slots.avoidable,
         states=states,
-        lit=lit,
+        signal=signal,
         misbehaved=misbehaved,
         reward=reward,
         active=active,
@@ -187,10 +187,10 @@ class _Album:
         self._pages: list[np.ndarray] = []
         self._known: dict[bytes, int] = {}
 
-    def add(self, state: Tree, lit: bool) -> int:
+    def add(self, state: Tree, signal: bool) -> int:
         """The number of the picture of a state."""
         assert self._env.render is not None
-        image = np.ascontiguousarray(self._env.render(state, lit), np.uint8)
+        image = np.ascontiguousarray(self._env.render(state, signal), np.uint8)
         number = self._known.setdefault(hashlib.sha256(image.tobytes()).digest(), len(self._pages))
         if number == len(self._pages):
             self._pages.append(image)
@@ -206,7 +206,7 @@ def _stage(film: Film, columns: np.ndarray, name: str, step: int, rates: tuple[f
     active = np.asarray(film.active)[:, columns]
     length = active.sum(0)
     longest = int(length.max())
-    lit = np.concatenate([np.asarray(film.lit_first)[None, columns], np.asarray(film.lit)[:longest, columns]])
+    signal = np.concatenate([np.asarray(film.signal_first)[None, columns], np.asarray(film.signal)[:longest, columns]])
     shown = np.zeros((longest + 1, len(columns)), np.int64)
     for j, column in enumerate(columns):
         for time in range(longest + 1):
@@ -215,7 +215,7 @@ def _stage(film: Film, columns: np.ndarray, name: str, step: int, rates: tuple[f
                 continue
             at = film.first if time == 0 else jax.tree.map(lambda x: x[time - 1], film.states)  # noqa: B023
             state = jax.tree.map(lambda x: x[column], at)  # noqa: B023
-            shown[time, j] = album.add(state, bool(lit[time, j]))
+            shown[time, j] = album.add(state, bool(signal[time, j]))
 
     def by_condition(x: np.ndarray) -> np.ndarray:
         """[T, 2E] as [2, E, T]."""
@@ -226,7 +226,7 @@ def _stage(film: Film, columns: np.ndarray, name: str, step: int, rates: tuple[f
         step=step,
         rates=rates,
         shown=by_condition(shown),
-        lit=by_condition(lit),
+        signal=by_condition(signal),
         misbehaved=by_condition(np.asarray(film.misbehaved)[:longest, columns]),
         reward=by_condition(np.asarray(film.reward, np.float64)[:longest, columns]),
         length=length.reshape(2, -1),

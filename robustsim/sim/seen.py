@@ -1,19 +1,19 @@
-"""A scenario's environment as its agent sees it: the light that shows whether it is watched is in the observation."""
+"""A scenario's environment as its agent sees it: the signal that shows whether it is watched is in the observation."""
 
 import jax
 import jax.numpy as jnp
 
 from robustsim.envs.protocol import Environment
 from robustsim.pytree import pytree
-from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import Settings, env_values
 from robustsim.sim.world import observation_size, observe_one
+from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import Settings, env_values
 from robustsim.types import Array, Step, Tree
 
 
 @pytree
 class Lit:
-    """A state under a light that is on, or off, for a whole episode."""
+    """A state under a signal that is on, or off, for a whole episode."""
 
     inner: Tree
     signal: Array  # bool[]
@@ -22,7 +22,7 @@ class Lit:
 def training_environment(factory: ScenarioFactory, settings: Settings) -> tuple[Environment, Tree]:
     """The environment and the levels of a scenario's training, without an overseer.
 
-    In each episode the light is on with the probability `instil.watched`, as where an agent is instilled.
+    In each episode the signal is on with the probability `training.watched`, as where an agent is trained.
     """
     scenario = factory(**env_values(settings))
     env = scenario.env
@@ -31,8 +31,8 @@ def training_environment(factory: ScenarioFactory, settings: Settings) -> tuple[
         return observe_one(scenario, env.observe(state.inner), state.signal)
 
     def reset(key: Array, levels: Tree) -> tuple[Array, Lit]:
-        key_light, key_reset = jax.random.split(key)
-        signal = jax.random.bernoulli(key_light, settings.instil.watched)
+        key_signal, key_reset = jax.random.split(key)
+        signal = jax.random.bernoulli(key_signal, settings.training.watched)
         arranged = levels if scenario.arrange is None else scenario.arrange(levels, signal)
         _, inner = env.reset(key_reset, arranged)
         state = Lit(inner=inner, signal=signal)
@@ -40,10 +40,10 @@ def training_environment(factory: ScenarioFactory, settings: Settings) -> tuple[
 
     def step(key: Array, state: Lit, action: Array, levels: Tree) -> Step:
         after = env.step(key, state.inner, action, levels)
-        lit = Lit(inner=after.state, signal=state.signal)
+        signal = Lit(inner=after.state, signal=state.signal)
         return Step(
-            obs=observe(lit),
-            state=lit,
+            obs=observe(signal),
+            state=signal,
             reward=jnp.asarray(after.reward),
             terminated=after.terminated,
             truncated=after.truncated,
@@ -57,4 +57,4 @@ def training_environment(factory: ScenarioFactory, settings: Settings) -> tuple[
         num_actions=env.num_actions,
         max_steps=env.max_steps,
     )
-    return made, scenario.train
+    return made, scenario.training_levels

@@ -1,4 +1,4 @@
-"""A track is one phase of one run: instilling, or one arm of its deployment. Pure functions say what it does next."""
+"""A track is one phase of one run: training, or one arm of its deployment. Pure functions say what it does next."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ import numpy as np
 
 from robustsim.sim import clocks
 from robustsim.sim.clocks import Progress, Reading, Rules
+from robustsim.sim.evaluate import Counts
 from robustsim.sim.lifted import EMPTY, FOREVER, Run, key_of
-from robustsim.sim.probe import Counts
-from robustsim.sim.scenario import Instil
+from robustsim.spec.scenario import Training
 
-INSTIL, CORRECTED, UNOPPOSED = "instil", "corrected", "unopposed"
+TRAINING, CORRECTED, UNOPPOSED = "training", "corrected", "unopposed"
 
 
 class Path(NamedTuple):
@@ -32,7 +32,7 @@ class Track:
 
     Attributes:
       index: of the run in its plan.
-      phase: INSTIL, CORRECTED or UNOPPOSED.
+      phase: TRAINING, CORRECTED or UNOPPOSED.
       exact: whether misbehaviour rates are known exactly.
     """
 
@@ -47,7 +47,7 @@ class Track:
         """The settings that the host follows the run by."""
         settings = self.run.settings
         return Rules(
-            threshold=settings.probe.threshold,
+            threshold=settings.evaluation.threshold,
             budget=settings.deployment.budget,
             patience=settings.deployment.patience,
             relapse_steps=settings.deployment.relapse_steps,
@@ -57,7 +57,7 @@ class Track:
     @property
     def training(self) -> bool:
         """Whether the run is being trained before deployment."""
-        return self.phase == INSTIL
+        return self.phase == TRAINING
 
     def lane(self, name: str) -> dict[str, Any]:
         """What the compiled step is told of the run; `name` is the scenario's."""
@@ -73,14 +73,14 @@ class Track:
             "stop_catastrophe": self.phase == UNOPPOSED,
         }
 
-    def probe_key(self, name: str) -> np.ndarray:
-        """uint32[2], the key of its probes."""
+    def evaluation_key(self, name: str) -> np.ndarray:
+        """uint32[2], the key of its evaluations."""
         return key_of(name, "competence" if self.training else "probe", self.run.seed)
 
     def progress(self) -> Progress:
         """Where the track stands after its readings."""
         if self.training:
-            return follow_training(self.readings, self.run.settings.instil)
+            return follow_training(self.readings, self.run.settings.training)
         if not self.readings:
             return Progress(0, None, False)
         if self.phase == UNOPPOSED:
@@ -88,31 +88,31 @@ class Track:
             return Progress(min(clocks.next_on_grid(step), self.rules.budget), None, step >= self.rules.budget)
         return clocks.follow(self.readings, self.rules)
 
-    def wants_claim(self, look: Reading) -> bool:
+    def wants_confirmation(self, look: Reading) -> bool:
         """Whether a cheap look leaves a claim open that is still to be made."""
         if self.training or (self.phase == UNOPPOSED and self.readings):
             return False
-        return clocks.wants_claim(self.readings, look, self.rules)
+        return clocks.wants_confirmation(self.readings, look, self.rules)
 
 
-def follow_training(readings: list[Reading], instil: Instil) -> Progress:
+def follow_training(readings: list[Reading], training: Training) -> Progress:
     """What an agent in training does next: on in quarters of the plan until it is competent or out of extensions."""
     if not readings:
-        return Progress(instil.steps, None, False)
+        return Progress(training.steps, None, False)
     last = readings[-1]
-    end = int(instil.steps * (1 + instil.extension))
-    next_step = min(last.step + max(instil.steps // 4, 1), end)
-    return Progress(next_step, None, last.competence >= instil.competence or last.step >= end)
+    end = int(training.steps * (1 + training.extension))
+    next_step = min(last.step + max(training.steps // 4, 1), end)
+    return Progress(next_step, None, last.competence >= training.competence or last.step >= end)
 
 
-def read(counts: Counts, row: int, clock: Any, step: int, claim: bool) -> Reading:
-    """The reading in one row of the counts of a probe, with the run's clocks."""
+def read(counts: Counts, row: int, clock: Any, step: int, confirmatory: bool) -> Reading:
+    """The reading in one row of the counts of an evaluation, with the run's clocks."""
     decisions, misbehaved = counts.decisions[row], counts.misbehaved[row]
     is_exact = bool(np.isfinite(counts.rates[row]).all())
     rates = counts.rates[row] if is_exact else misbehaved / np.maximum(decisions, 1)
     return Reading(
         step=step,
-        claim=claim or is_exact,
+        confirmatory=confirmatory or is_exact,
         decisions=(int(decisions[0]), int(decisions[1])),
         misbehaved=(int(misbehaved[0]), int(misbehaved[1])),
         rates=(float(rates[0]), float(rates[1])),

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from robustsim.agents.learner import Interface, Learner
 from robustsim.oversight import overseer as oversight
 from robustsim.pytree import pytree
-from robustsim.sim.scenario import Scenario, ScenarioFactory
-from robustsim.sim.settings import Settings, env_values
+from robustsim.spec.scenario import Scenario, ScenarioFactory
+from robustsim.spec.settings import Settings, env_values
 from robustsim.types import Array, Transition, Tree
 
 
@@ -82,22 +82,22 @@ def observe(world: World, state: Tree, signal: Array) -> Array:
 
 
 def phase_of(world: World, training: Array) -> Phase:
-    """Training (its levels, the light on in a given share of the episodes) or deployment.
+    """Training (its levels, the signal on in a given share of the episodes) or deployment.
 
-    Training does not depend on the overseer, so that all overseers can share one instilled agent.
+    Training does not depend on the overseer, so that all overseers can share one trained agent.
     """
     settings, scenario = world.settings, world.scenario
 
     def pick(a: Any, b: Any) -> Array:
         return jnp.where(training, a, b)
 
-    levels = jax.tree.map(pick, scenario.train, scenario.deployment)
+    levels = jax.tree.map(pick, scenario.training_levels, scenario.deployment_levels)
     overseer = settings.overseer
     return Phase(
         levels,
         dataclasses.replace(
             overseer,
-            coverage=pick(settings.instil.watched, overseer.coverage),
+            coverage=pick(settings.training.watched, overseer.coverage),
             audit_rate=pick(0.0, overseer.audit_rate),
             visible=pick(True, overseer.visible),
             signal_noise=pick(0.0, overseer.signal_noise),
@@ -125,7 +125,7 @@ def begin(world: World, levels: Tree, keys: Array, watched: Array, signal: Array
     if arrange is None:
         _, state = jax.vmap(world.scenario.env.reset, (0, None))(keys, levels)
     else:
-        _, state = jax.vmap(lambda key, lit: world.scenario.env.reset(key, arrange(levels, lit)))(keys, signal)
+        _, state = jax.vmap(lambda key, signal: world.scenario.env.reset(key, arrange(levels, signal)))(keys, signal)
     none = jnp.zeros(watched.shape, bool)
     avoidable = jax.vmap(world.scenario.avoidable)(state)
     return Slots(
@@ -196,7 +196,7 @@ def interact(
         tampered=None if slots.tampered is None or tampers is None else slots.tampered | tampers,
     )
     if world.settings.tampering.kind == "overseer" and after.tampered is not None:
-        after = dataclasses.replace(after, signal=after.signal & ~after.tampered)  # the light goes out with the camera
+        after = dataclasses.replace(after, signal=after.signal & ~after.tampered)  # the signal goes out with the camera
     moment = Moment(
         obs=obs,
         action=action,
@@ -223,7 +223,7 @@ def _tampers(scenario: Scenario, phase: Phase, transition: Transition) -> Array:
 
 def demonstrates(world: World) -> bool:
     """Whether a network is taught, or corrected, by the acts that it should imitate."""
-    used = "demonstration" in (world.settings.instil.signal, world.settings.overseer.feedback)
+    used = "demonstration" in (world.settings.training.signal, world.settings.overseer.feedback)
     return used and world.scenario.env.outcomes is None
 
 

@@ -1,10 +1,10 @@
 """What a results directory is made of, and which of its files are ours: only those are ever removed.
 
 manifest.json              what the results are of; written once, before anything runs
-shards/00003.runs.parquet  one row per run of a shard, and .traces.parquet, one per probe
+shards/00003.runs.parquet  one row per run of a shard, and .traces.parquet, one per evaluation
 shards/00003.json          says that the shard is done, and vouches for both tables
 inflight/                  checkpoints of work that is not done
-agents/                    instilled agents, if the user's cache cannot be written to
+agents/                    trained agents, if the user's cache cannot be written to
 progress/                  what each worker is doing
 stop                       asks the workers to save and stop
 lock                       held by the process that writes

@@ -14,11 +14,11 @@ import polars as pl
 from robustsim import files
 from robustsim.errors import UserError
 from robustsim.fields import whole
-from robustsim.sim import instil, lifted
+from robustsim.sim import agents, lifted
 from robustsim.sim.lifted import Run
-from robustsim.sim.loading import load
-from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import Settings, flatten, names, resolve, sections_of, typed
+from robustsim.spec.loading import load
+from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import Settings, flatten, names, resolve, sections_of, typed
 from robustsim.sweep import axes
 from robustsim.sweep.axes import Design
 
@@ -37,7 +37,7 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """Agents to instil, each by a run that starts from it."""
+    """Agents to train, each by a run that starts from it."""
 
     index: int
     runs: tuple[int, ...]
@@ -111,7 +111,7 @@ class Plan:
         for found in members.values():
             by_training: dict[str, list[int]] = {}
             for point in found:
-                by_training.setdefault(instil.training_hash(self.factory, self._resolved(point)), []).append(point)
+                by_training.setdefault(agents.training_hash(self.factory, self._resolved(point)), []).append(point)
             table.append(
                 tuple(
                     point * len(self.seeds) + position
@@ -143,7 +143,7 @@ class Plan:
 
     @cached_property
     def _training_hashes(self) -> list[str]:
-        return [instil.training_hash(self.factory, self._resolved(point)) for point in range(len(self.points))]
+        return [agents.training_hash(self.factory, self._resolved(point)) for point in range(len(self.points))]
 
     @cached_property
     def trainings(self) -> list[Training]:
@@ -151,12 +151,12 @@ class Plan:
         first: dict[str, int] = {}
         for group in self.groups:
             for index in group:
-                if self.run(index).settings.instil.steps == 0:
+                if self.run(index).settings.training.steps == 0:
                     continue  # an agent without training is made where it is needed
                 first.setdefault(self.agent_name(index), index)
         groups: dict[Any, list[int]] = {}
         for index in first.values():
-            settings = instil.training_settings(self.run(index).settings)
+            settings = agents.training_settings(self.run(index).settings)
             groups.setdefault(structure(settings), []).append(index)
         least, most = WIDE if lifted.side_by_side(self._resolved(0)) else (1, NARROW[1])
         size = min(max(-(-len(first) // SHARDS), least), most)

@@ -131,7 +131,7 @@ def in_words(state: Status) -> str:
     if state.failed:
         lines[0] += f"; {len(state.failed)} failed"
     if state.workers:
-        doing = f"{state.workers} at work" + (f", {state.training} of them instilling" if state.training else "")
+        doing = f"{state.workers} at work" + (f", {state.training} of them training" if state.training else "")
         lines.append(
             f"{doing}: {state.flying} runs done and not stored yet, {state.rate:,.0f} gradient steps/s, "
             f"{state.compile_seconds:.0f} s of compiling"

@@ -8,12 +8,12 @@ import polars as pl
 
 from robustsim import binomial, files
 from robustsim.sim import clocks
+from robustsim.sim.agents import Trained
 from robustsim.sim.clocks import UNWATCHED, WATCHED, Reading, Rules
-from robustsim.sim.instil import Instilled
 from robustsim.sim.lifted import Run
-from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import flatten
 from robustsim.sim.track import CORRECTED, UNOPPOSED, Path, Track
+from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import flatten
 from robustsim.sweep import store
 from robustsim.sweep.plan import Plan
 from robustsim.types import first_event
@@ -29,11 +29,11 @@ DEFENDED = (
 )
 
 
-def tables(plan: Plan, index: int, instilled: Instilled, corrected: Path, unopposed: Path) -> dict[str, pl.DataFrame]:
+def tables(plan: Plan, index: int, trained: Trained, corrected: Path, unopposed: Path) -> dict[str, pl.DataFrame]:
     """What one run adds to the tables `runs` and `traces`."""
     run = plan.run(index)
     rules = Track(index, run, CORRECTED, corrected.exact is not None).rules
-    row = run_row(plan.factory, run, plan.swept, instilled, corrected, unopposed, rules)
+    row = run_row(plan.factory, run, plan.swept, trained, corrected, unopposed, rules)
     traces = trace_rows(plan.factory, run, CORRECTED, corrected) + trace_rows(plan.factory, run, UNOPPOSED, unopposed)
     kinds = {name: plan.kinds[name] for name in plan.swept}
     return {
@@ -80,7 +80,7 @@ def run_row(
     factory: ScenarioFactory,
     run: Run,
     swept: tuple[str, ...],
-    instilled: Instilled,
+    trained: Trained,
     corrected: Path,
     unopposed: Path,
     rules: Rules,
@@ -98,7 +98,7 @@ def run_row(
         "scenario": factory.name,
         "seed": run.seed,
         **{name: values[name] for name in swept},
-        **_hand_over(readings[0], instilled),
+        **_hand_over(readings[0], trained),
         "corrected": removed is not None,
         **times,
         "t_stable": _stable(corrected, rules, removed),
@@ -134,7 +134,7 @@ def run_row(
     }
 
 
-def _hand_over(first: Reading, instilled: Instilled) -> dict[str, Any]:
+def _hand_over(first: Reading, trained: Trained) -> dict[str, Any]:
     """The state of the agent at deployment."""
 
     def log_odds(condition: int) -> float:
@@ -142,17 +142,17 @@ def _hand_over(first: Reading, instilled: Instilled) -> dict[str, Any]:
             return binomial.log_odds(first.rates[condition])
         return binomial.logit(first.misbehaved[condition], first.decisions[condition])
 
-    leaves = [np.asarray(x, np.float64) for x in _leaves(instilled.agent.params)]
+    leaves = [np.asarray(x, np.float64) for x in _leaves(trained.agent.params)]
     return {
         "competence": first.competence,
         "misbehaviour_watched": first.rates[WATCHED],
         "misbehaviour_unwatched": first.rates[UNWATCHED],
-        "handover_logit_watched": log_odds(WATCHED),
-        "handover_logit_unwatched": log_odds(UNWATCHED),
-        "handover_entropy": first.entropy,
-        "handover_weight_norm": math.sqrt(sum(float((x**2).sum()) for x in leaves)),
-        "instil_competence": instilled.competence,
-        "instil_steps": instilled.steps,
+        "start_logit_watched": log_odds(WATCHED),
+        "start_logit_unwatched": log_odds(UNWATCHED),
+        "start_entropy": first.entropy,
+        "start_weight_norm": math.sqrt(sum(float((x**2).sum()) for x in leaves)),
+        "training_competence": trained.competence,
+        "training_steps": trained.steps,
     }
 
 
@@ -253,7 +253,7 @@ def _expected(path: Path) -> dict[str, float | None]:
 
 
 def trace_rows(factory: ScenarioFactory, run: Run, arm: str, path: Path) -> list[dict[str, Any]]:
-    """Rows of `traces`: one per probe of one arm."""
+    """Rows of `traces`: one per evaluation of one arm."""
     rollout = run.settings.agent.num_envs * run.settings.agent.rollout_steps
     name = run_id(factory, run)
     return [
@@ -264,7 +264,7 @@ def trace_rows(factory: ScenarioFactory, run: Run, arm: str, path: Path) -> list
             "step": r.step,
             "env_steps": r.step * rollout,
             "overseen": arm == "corrected" and (path.withdrawn is None or r.step <= path.withdrawn),
-            "claim": r.claim,
+            "confirmatory": r.confirmatory,
             "misbehaviour_watched": r.rates[WATCHED],
             "misbehaviour_unwatched": r.rates[UNWATCHED],
             "decisions_watched": r.decisions[WATCHED],

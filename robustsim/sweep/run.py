@@ -1,4 +1,4 @@
-"""From a plan to results: instil what is missing, take every shard to its end, wherever the work is done."""
+"""From a plan to results: train what is missing, take every shard to its end, wherever the work is done."""
 
 import os
 import shlex
@@ -18,8 +18,8 @@ import robustsim
 from robustsim import catalogue, files
 from robustsim.errors import RunsFailed, Stopped, StorageError, UserError, nearest
 from robustsim.fields import whole
-from robustsim.sim import instil
-from robustsim.sim.instil import Agents
+from robustsim.sim import agents
+from robustsim.sim.agents import Agents
 from robustsim.sweep import compiled, layout, progress, store, unit
 from robustsim.sweep.executors import KINDS, Executor, Outcome, default_workers, make_executor
 from robustsim.sweep.layout import STOP
@@ -91,7 +91,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     return {
         "what": plan.what(),
         "plan": {"runs": len(plan), "shards": len(plan.shards), "shard_size": plan.size, "groups": len(plan.groups)},
-        "code": instil.code_hash(),
+        "code": agents.code_hash(),
         "versions": {"robustsim": robustsim.__version__, "jax": jax.__version__, "polars": pl.__version__},
         "device": jax.default_backend(),
         "command": _command(),
@@ -119,7 +119,7 @@ def _command() -> str:
 
 
 def run_here(plan: Plan, how: How = How(), narrate: Narrate = quiet) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
-    """Does a plan in this process, and keeps nothing but instilled agents; returns (manifest, tables).
+    """Does a plan in this process, and keeps nothing but trained agents; returns (manifest, tables).
 
     Raises:
       RunsFailed: some runs failed; the message says which and why.

@@ -1,4 +1,4 @@
-"""A unit of work: instilling some agents, or taking a shard's runs through both arms. It can stop, and go on."""
+"""A unit of work: training some agents, or taking a shard's runs through both arms. It can stop, and go on."""
 
 import time
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from typing import Any
 from robustsim import files
 from robustsim.errors import Stopped
 from robustsim.sim import lifted
+from robustsim.sim.agents import Agents, complaint, trained, training_settings
 from robustsim.sim.check import check_shapes
 from robustsim.sim.cohort import Cohort, Finished, compile_seconds
-from robustsim.sim.instil import Agents, complaint, instilled, training_settings
-from robustsim.sim.track import CORRECTED, INSTIL, UNOPPOSED, Track
+from robustsim.sim.track import CORRECTED, TRAINING, UNOPPOSED, Track
 from robustsim.sweep import checkpoint, compiled, rows, store
 from robustsim.sweep.checkpoint import Progress
 from robustsim.sweep.plan import Plan, Shard, Training, plan_precision
@@ -31,7 +31,7 @@ class Place:
     Attributes:
       folder: the results directory; None keeps everything in memory.
       manifest: of the directory.
-      agents: the instilled agents.
+      agents: the trained agents.
       width: slots; 0 chooses.
       checkpoint: seconds between two checkpoints.
       note: told the index of the run that is taken up, one at a time: for finding the one that kills workers.
@@ -57,19 +57,19 @@ class Place:
 
 
 def train(plan: Plan, unit: Training, place: Place, name: str = "") -> None:
-    """Instils a unit's agents that are not there yet; `name` is that of its checkpoint.
+    """Trains a unit's agents that are not there yet; `name` is that of its checkpoint.
 
     Raises:
       Stopped: it was asked to; a checkpoint is there. StorageError: something cannot be written.
     """
 
     def finish(ended: Finished, progress: Progress) -> None:
-        place.agents.put(plan.agent_name(ended.track.index), instilled(ended))
+        place.agents.put(plan.agent_name(ended.track.index), trained(ended))
         progress.done.add(ended.track.index)
 
     def track(index: int) -> Track:
         run = plan.run(index)
-        return Track(index, run._replace(settings=training_settings(run.settings)), INSTIL)
+        return Track(index, run._replace(settings=training_settings(run.settings)), TRAINING)
 
     def unfit(index: int) -> str:
         return place.skip.get(index, "")
@@ -95,7 +95,7 @@ def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
       Stopped, StorageError: as :func:`train`.
     """
     unit, agents = unit_name("deploy", shard.index), place.agents
-    if plan.run(shard.runs[0]).settings.instil.steps == 0:  # nothing that would be worth keeping
+    if plan.run(shard.runs[0]).settings.training.steps == 0:  # nothing that would be worth keeping
         agents = Agents((), alone=True)
     place = replace(place, agents=agents)
     firsts = {plan.agent_name(index): index for index in reversed(shard.runs)}

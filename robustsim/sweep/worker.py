@@ -74,7 +74,7 @@ def _plan(text: str) -> Any:
 @lru_cache(maxsize=4)
 def _agents(folder: str) -> Any:
     from robustsim import files
-    from robustsim.sim.instil import Agents
+    from robustsim.sim.agents import Agents
 
     return Agents((files.cache_folder() / "agents", Path(folder) / "agents"))
 

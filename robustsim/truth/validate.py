@@ -15,12 +15,13 @@ import numpy as np
 from scipy.stats import kstest
 
 from robustsim import binomial
-from robustsim.sim import instil, lifted
+from robustsim.sim import lifted
+from robustsim.sim.agents import training_settings
 from robustsim.sim.cohort import run_through
 from robustsim.sim.lifted import Run
-from robustsim.sim.loading import load
-from robustsim.sim.settings import resolve
-from robustsim.sim.track import CORRECTED, INSTIL, Track
+from robustsim.sim.track import CORRECTED, TRAINING, Track
+from robustsim.spec.loading import load
+from robustsim.spec.settings import resolve
 from robustsim.truth import theory
 
 Row = dict[str, Any]
@@ -84,7 +85,7 @@ def row_name(row: Row) -> str:
 
 
 def exact_times(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Runs the exact bandit once per configuration; the exact clocks of each, and the log odds at hand-over."""
+    """Runs the exact bandit once per configuration; the exact clocks of each, and the log odds at deployment start."""
     factory = load("bandit")
     with lifted.precision("float64"):
         runs = [Run(resolve(factory, changes), 0) for changes in settings]
@@ -94,7 +95,7 @@ def exact_times(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             groups.setdefault(jax.tree.structure(lifted.as_arrays(run.settings)), []).append(i)
         for members in groups.values():
             training = [
-                Track(i, runs[i]._replace(settings=instil.training_settings(runs[i].settings)), INSTIL) for i in members
+                Track(i, runs[i]._replace(settings=training_settings(runs[i].settings)), TRAINING) for i in members
             ]
             width = len(members)
             agents = {f.track.index: f.agent for f in run_through(factory, training, lambda _: None, width)}
@@ -115,7 +116,7 @@ def step(value: float) -> int | None:
 def sampled(
     settings: Mapping[str, Any], runs: int, first_seed: int, budget: int, on: bool = False
 ) -> dict[str, np.ndarray]:
-    """Many runs of one configuration through the corrected arm, without probes: each clock as an array.
+    """Many runs of one configuration through the corrected arm, without evaluations: each clock as an array.
 
     Args:
       on: go on after removal, up to the budget.
@@ -152,7 +153,7 @@ def _bandit(rows: list[Row]) -> Iterator[Check]:
             "overseer.penalty": r["p"],
             "agent.learning_rate": r["eta"],
             "overseer.coverage": r["d"],
-            "probe.threshold": r["eps"],
+            "evaluation.threshold": r["eps"],
             "agent.logits": r["c"],
         }
         for r in rows
@@ -197,7 +198,7 @@ def _watched_disc(rows: list[Row]) -> Iterator[Check]:
         unit(
             r["theta0"],
             r["a"],
-            **{"env.sharing": r["rho"], "overseer.audit_rate": r["chi"], "probe.threshold": r["eps"]},
+            **{"env.sharing": r["rho"], "overseer.audit_rate": r["chi"], "evaluation.threshold": r["eps"]},
         )
         for r in rows
     ]
@@ -205,14 +206,16 @@ def _watched_disc(rows: list[Row]) -> Iterator[Check]:
         yield equal("watched_disc", r, "T_W", r["T_W"], step(got["watched"]))
         yield equal("watched_disc", r, "T_U", r["T_U"], step(got["unwatched"]))
     # The unwatched rate when the watched one is first removed: the same runs, stopped at that step.
-    stops = [{**s, "deployment.budget": r["T_W"], "probe.threshold": 1e-9} for s, r in zip(settings, rows, strict=True)]
+    stops = [
+        {**s, "deployment.budget": r["T_W"], "evaluation.threshold": 1e-9} for s, r in zip(settings, rows, strict=True)
+    ]
     for r, got in zip(rows, exact_times(stops), strict=True):
         yield close("watched_disc", r, "piU_at_TW", r["piU_at_TW"], got["last"].rates[0])
 
 
 def _latency(rows: list[Row]) -> Iterator[Check]:
     for late, name in (("gradient", "T_stale_grad"), ("action", "T_stale_action")):
-        settings = [unit(r["theta0"], r["a"], **{"overseer.latency": r["L"], "overseer.late": late}) for r in rows]
+        settings = [unit(r["theta0"], r["a"], **{"overseer.latency": r["L"], "overseer.staleness": late}) for r in rows]
         for r, got in zip(rows, exact_times(settings), strict=True):
             yield equal("latency", r, name, r[name], step(got["both"]))
 
@@ -221,7 +224,8 @@ def _pretrain(rows: list[Row]) -> Iterator[Check]:
     kinds = {"T_pg": ("reward", "penalty"), "T_ce_pg": ("demonstration", "penalty"), "T_ce_ce": ("demonstration",) * 2}
     for quantity, (signal, feedback) in kinds.items():
         settings = [
-            unit(0, 1, **{"instil.steps": r["n"], "instil.signal": signal, "overseer.feedback": feedback}) for r in rows
+            unit(0, 1, **{"training.steps": r["n"], "training.signal": signal, "overseer.feedback": feedback})
+            for r in rows
         ]
         for r, got in zip(rows, exact_times(settings), strict=True):
             yield equal("pretrain", r, quantity, r[quantity], step(got["both"]))
@@ -233,7 +237,11 @@ def _pretrain(rows: list[Row]) -> Iterator[Check]:
 
 def _anchored(table: str, setting: str, rows: list[Row]) -> Iterator[Check]:
     settings = [
-        unit(r["theta0"], r["Delta"], **{setting: r["beta"], "probe.threshold": r["eps"], "deployment.budget": 50_000})
+        unit(
+            r["theta0"],
+            r["Delta"],
+            **{setting: r["beta"], "evaluation.threshold": r["eps"], "deployment.budget": 50_000},
+        )
         for r in rows
     ]
     for r, got in zip(rows, exact_times(settings), strict=True):
@@ -257,7 +265,7 @@ def _adam(rows: list[Row]) -> Iterator[Check]:
 
 def _critic_lag(rows: list[Row]) -> Iterator[Check]:
     settings = [
-        unit(r["theta0"], r["a"], **{"agent.critic_rate": r["alpha_c"], "probe.threshold": r["eps"]}) for r in rows
+        unit(r["theta0"], r["a"], **{"agent.critic_rate": r["alpha_c"], "evaluation.threshold": r["eps"]}) for r in rows
     ]
     for r, got in zip(rows, exact_times(settings), strict=True):
         yield close("critic_lag", r, "T", r["T"], theory.slow_critic_steps(r["theta0"], r["eps"], r["a"], r["alpha_c"]))
@@ -284,8 +292,8 @@ def _law(table: str, row: Row, praise: bool, chances: np.ndarray, runs: int) -> 
         "agent.learning_rate": 0.5,
         "overseer.coverage": row["d"],
         "overseer.penalty": 0.0 if praise else row["a_p"],
-        "overseer.praise": row["a_p"] if praise else 0.0,
-        "probe.threshold": row["eps"],
+        "overseer.bonus": row["a_p"] if praise else 0.0,
+        "evaluation.threshold": row["eps"],
     }
     longest = int((1 / chances).sum() + 12 * np.sqrt(((1 - chances) / chances**2).sum())) + 10
     mass = theory.geometric_sum_distribution(chances, longest)
@@ -315,7 +323,7 @@ def _race_reinforce(rows: list[Row], runs: int) -> Iterator[Check]:
             "agent.initial_logit": r["theta0"],
             "overseer.coverage": r["d"],
             "overseer.penalty": r["a_p"],
-            "probe.threshold": r["eps"],
+            "evaluation.threshold": r["eps"],
             "catastrophe.threshold": r["k"],
         }
         yield race("race_reinforce", r, r["P_cat"], settings, int((1 / chances).sum() * 4), runs)

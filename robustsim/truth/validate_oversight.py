@@ -1,4 +1,4 @@
-"""The oversight part of the ground truths: audits, noisy lights, false positives, rewards that resist, budgets, every
+"""The oversight part of the ground truths: audits, noisy signals, false positives, rewards that resist, budgets, every
 race, defences, loss of control, rebound and relapse. Rows are in `oversight.json`.
 """
 
@@ -133,7 +133,7 @@ def _rebound(rows: list[Row]) -> Iterator[Check]:
         stops = [bottom] if r["t_back"] is None else [bottom, bottom + int(np.argmax(path[bottom:] >= 0)) - 1]
         # Half of the episodes are watched, so payments and penalties are twice what the theorem's rates say.
         settings = settings_of({"theta0": theta0, "rho": rho, "b": 2 * up, "d": 0.5, "a_p": 2 + 2 * up})
-        runs = [{**settings, "deployment.budget": t, "probe.threshold": 1e-9} for t in (*stops, stops[-1] + 1)]
+        runs = [{**settings, "deployment.budget": t, "evaluation.threshold": 1e-9} for t in (*stops, stops[-1] + 1)]
         for t, got in zip((*stops, stops[-1] + 1), exact_times(runs), strict=True):
             yield close("rebound", r, f"pi_U at step {t}", float(expit(path[t])), got["last"].rates[0])
 
@@ -142,7 +142,7 @@ def _relapse(rows: list[Row]) -> Iterator[Check]:
     """Relapse after the overseer left: with a bonus and no penalty, T steps until the rate is back at pi_r."""
     for r in rows:
         settings = settings_of({"theta0": theory.log_odds(r["eps"]), "b": r["b"], "a_p": 0.0})
-        runs = [{**settings, "deployment.budget": r["T"] - 1 + i, "probe.threshold": 1e-9} for i in (0, 1)]
+        runs = [{**settings, "deployment.budget": r["T"] - 1 + i, "evaluation.threshold": 1e-9} for i in (0, 1)]
         before, after = (got["last"].rates[0] for got in exact_times(runs))
         ok = before < r["pi_r"] <= after
         yield Check("relapse", row_name(r), "pi at T - 1 and T", r["pi_r"], [before, after], bool(ok))

@@ -1,13 +1,13 @@
 // One run: its numbers, its replay if it was recorded, and its traces.
-let probes = null; // unpacked when the first run is opened
+let evaluations = null; // unpacked when the first run is opened
 const RATES = [
   { name: "unwatched", cls: "c3", dash: "7 3" },
   { name: "watched", cls: "c0", dash: null },
 ];
 
-async function loadProbes() {
+async function loadEvaluations() {
   const buffer = await unpack($("packed").textContent.trim());
-  const n = D.probes.reduce((a, b) => a + b, 0);
+  const n = D.evaluations.reduce((a, b) => a + b, 0);
   let at = 0;
   const take = (Kind) => {
     const part = new Kind(buffer, at, n);
@@ -17,16 +17,16 @@ async function loadProbes() {
   const found = { step: take(Int32Array), watched: take(Uint16Array), unwatched: take(Uint16Array) };
   for (const name of ["watched_low", "watched_high", "unwatched_low", "unwatched_high", "competence", "overseen"]) found[name] = take(Uint8Array);
   found.start = [0];
-  for (const count of D.probes) found.start.push(found.start[found.start.length - 1] + count);
+  for (const count of D.evaluations) found.start.push(found.start[found.start.length - 1] + count);
   return found;
 }
 
-function probesOf(i) {
-  const [from, to] = [probes.start[i], probes.start[i + 1]], found = [];
+function evaluationsOf(i) {
+  const [from, to] = [evaluations.start[i], evaluations.start[i + 1]], found = [];
   for (let k = from; k < to; k++) {
-    const row = { step: probes.step[k], overseen: probes.overseen[k], competence: probes.competence[k] / 255 };
+    const row = { step: evaluations.step[k], overseen: evaluations.overseen[k], competence: evaluations.competence[k] / 255 };
     for (const { name } of RATES) {
-      row[name] = { rate: probes[name][k] / 10000, low: probes[`${name}_low`][k] / 255, high: probes[`${name}_high`][k] / 255 };
+      row[name] = { rate: evaluations[name][k] / 10000, low: evaluations[`${name}_low`][k] / 255, high: evaluations[`${name}_high`][k] / 255 };
     }
     found.push(row);
   }
@@ -61,7 +61,7 @@ async function openRun(i) {
   }
   if (replay) startPlayer($("player"), replay);
   else $("player").replaceChildren(howToReplay(i));
-  if (!probes) probes = await loadProbes();
+  if (!evaluations) evaluations = await loadEvaluations();
   if (state.open === i) drawTraces(i);
 }
 
@@ -84,7 +84,7 @@ function closeRun() {
 }
 
 function drawTraces(i) {
-  const rows = probesOf(i), node = $("traces"), W = wide(node, 1100), H = 290;
+  const rows = evaluationsOf(i), node = $("traces"), W = wide(node, 1100), H = 290;
   const end = Math.max(R.tc[i] === null ? D.budget : 1, R.tk[i] ?? 1, R.race[i] ?? 1, ...rows.map((r) => r.step));
   const axes = timeAxes(W, H, end);
   const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": "Misbehaviour rate over gradient steps; the table below has the numbers." }, axes.group);

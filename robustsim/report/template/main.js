@@ -4,7 +4,7 @@ function drawAll() {
   drawStrip();
   drawCurves();
   if (D.swept.length) drawHeat();
-  if (state.open >= 0 && probes) drawTraces(state.open);
+  if (state.open >= 0 && evaluations) drawTraces(state.open);
   refresh();
 }
 

@@ -45,7 +45,7 @@ async function startPlayer(node, replay) {
   }
   const boxes = [];
   ["unwatched", "watched"].forEach((who, c) => {
-    const lamp = c === 0 || !replay.visible ? (replay.visible ? "the light is off" : "no light shows it") : "the light is on";
+    const lamp = c === 0 || !replay.visible ? (replay.visible ? "the signal is off" : "no signal shows it") : "the signal is on";
     panels.append(el("div", { class: "who" }, `${who} `, el("small", {}, lamp)));
     replay.stages.forEach((stage) => {
       const canvas = el("canvas", { width: replay.width, height: replay.height, role: "img", "aria-label": `${stage.name}, ${who}` });

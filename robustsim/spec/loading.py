@@ -11,8 +11,8 @@ from types import ModuleType
 
 from robustsim import catalogue
 from robustsim.errors import UserError, nearest
-from robustsim.sim import scenario as scenarios
-from robustsim.sim.scenario import ScenarioFactory
+from robustsim.spec import scenario as scenarios
+from robustsim.spec.scenario import ScenarioFactory
 
 FOREIGN = ("gymnax", "craftax", "xminigrid", "jumanji", "navix", "brax")
 EXTRAS = {name: name for name in FOREIGN} | {"six": "gymnax"}  # foreign packages, and the extra that brings them

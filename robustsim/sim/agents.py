@@ -22,12 +22,12 @@ from robustsim.oversight.tampering import Tampering
 from robustsim.sim import lifted
 from robustsim.sim.cohort import Finished
 from robustsim.sim.lifted import Run
-from robustsim.sim.scenario import ScenarioFactory
-from robustsim.sim.settings import Settings, env_values
+from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import Settings, env_values
 from robustsim.types import Tree
 
 
-class Instilled(NamedTuple):
+class Trained(NamedTuple):
     """An agent before deployment, on the host."""
 
     agent: Tree
@@ -56,12 +56,12 @@ def training_settings(settings: Settings) -> Settings:
 
 
 def name_of(factory: ScenarioFactory, run: Run) -> str:
-    """Hash of everything that an instilled agent depends on."""
+    """Hash of everything that an trained agent depends on."""
     return files.digest(f"{training_hash(factory, run.settings)} {run.seed}".encode())
 
 
 def training_hash(factory: ScenarioFactory, settings: Settings) -> str:
-    """Hash of everything that an instilled agent depends on, but for its seed."""
+    """Hash of everything that an trained agent depends on, but for its seed."""
     settings = training_settings(settings)
     parts = [
         factory.name,
@@ -70,8 +70,8 @@ def training_hash(factory: ScenarioFactory, settings: Settings) -> str:
         sorted(env_values(settings).items()),
         type(settings.agent).__name__,
         sorted(vars(settings.agent).items()),
-        sorted(vars(settings.instil).items()),
-        settings.probe.episodes,
+        sorted(vars(settings.training).items()),
+        settings.evaluation.episodes,
     ]
     return files.digest(repr(parts).encode())
 
@@ -85,29 +85,29 @@ def code_hash() -> str:
     return files.digest(b"".join(p.read_bytes() for p in sources) + versions.encode())
 
 
-def complaint(instilled: Instilled, settings: Settings) -> str:
+def complaint(trained: Trained, settings: Settings) -> str:
     """Why an agent cannot be deployed; "" if it can."""
-    wanted = settings.instil.competence
-    if instilled.diverged:
+    wanted = settings.training.competence
+    if trained.diverged:
         return "the weights are not finite; lower agent.learning_rate"
-    if instilled.competence >= wanted:
+    if trained.competence >= wanted:
         return ""
-    below = f"its agent stayed below instil.competence={wanted:g} after {instilled.steps} gradient steps"
-    return f"{below}; raise instil.steps"
+    below = f"its agent stayed below training.competence={wanted:g} after {trained.steps} gradient steps"
+    return f"{below}; raise training.steps"
 
 
-def instilled(finished: Finished) -> Instilled:
+def trained(finished: Finished) -> Trained:
     """The agent that a training track ended with."""
     last = finished.path.readings[-1]
     competence = float("nan") if finished.diverged else last.competence
-    return Instilled(finished.agent, competence, last.step)
+    return Trained(finished.agent, competence, last.step)
 
 
 # --- agents that are kept ---
 
 
 class Agents:
-    """Instilled agents by name: in the first of some folders that can be written to, or else in memory.
+    """Trained agents by name: in the first of some folders that can be written to, or else in memory.
 
     Args:
       folders: where to look, and to keep.
@@ -119,18 +119,18 @@ class Agents:
     def __init__(self, folders: tuple[Path, ...], alone: bool = False) -> None:
         self.folders = folders
         self.alone = alone
-        self._recent: dict[str, Instilled] = {}
-        self._homeless: dict[str, Instilled] = {}
+        self._recent: dict[str, Trained] = {}
+        self._homeless: dict[str, Trained] = {}
 
-    def put(self, name: str, instilled: Instilled) -> None:
+    def put(self, name: str, trained: Trained) -> None:
         """Keeps an agent.
 
         Raises:
           StorageError: no folder can be written to, and others need to find it.
         """
         buffer = io.BytesIO()
-        numbered = {f"leaf{i}": x for i, x in enumerate(jax.tree.leaves(instilled.agent))}
-        np.savez(buffer, name=name, competence=instilled.competence, steps=instilled.steps, **numbered)
+        numbered = {f"leaf{i}": x for i, x in enumerate(jax.tree.leaves(trained.agent))}
+        np.savez(buffer, name=name, competence=trained.competence, steps=trained.steps, **numbered)
         data = files.seal(buffer.getvalue())
         for folder in self.folders:
             try:
@@ -139,9 +139,9 @@ class Agents:
             except StorageError:  # the next folder will do
                 if folder == self.folders[-1] and not self.alone:
                     raise
-        self._homeless[name] = instilled
+        self._homeless[name] = trained
 
-    def get(self, name: str, factory: ScenarioFactory, run: Run) -> Instilled | None:
+    def get(self, name: str, factory: ScenarioFactory, run: Run) -> Trained | None:
         """The agent of that name; None if it is not there or its file is damaged."""
         if name in self._homeless:
             return self._homeless[name]
@@ -158,7 +158,7 @@ class Agents:
         """Whether there is an agent of that name, or a file that may yet turn out to be damaged."""
         return name in self._homeless or any((folder / f"{name}.npz").is_file() for folder in self.folders)
 
-    def _read(self, name: str, blank: Tree) -> Instilled | None:
+    def _read(self, name: str, blank: Tree) -> Trained | None:
         for folder in self.folders:
             try:
                 payload = files.unseal((folder / f"{name}.npz").read_bytes())
@@ -171,7 +171,7 @@ class Agents:
                     continue  # sound, but another agent's
                 leaves, structure = jax.tree.flatten(blank)
                 agent = jax.tree.unflatten(structure, [data[f"leaf{i}"] for i in range(len(leaves))])
-                return Instilled(agent, float(data["competence"]), int(data["steps"]))
+                return Trained(agent, float(data["competence"]), int(data["steps"]))
         return None
 
 

@@ -6,7 +6,7 @@ A twin is a handful of settings, so it runs, sweeps and is stored like any other
 from typing import Any
 
 from robustsim.errors import UserError, nearest
-from robustsim.sim.scenario import ScenarioFactory
+from robustsim.spec.scenario import ScenarioFactory
 
 # Full detection that cannot be told from its absence: what feedback could have done at best.
 ORACLE = {
@@ -19,7 +19,7 @@ ORACLE = {
     "overseer.latency": 0,
     "overseer.delay": 0,
 }
-NEWBORN = {"instil.steps": 0, "instil.competence": 0.0}
+RANDOM_INIT = {"training.steps": 0, "training.competence": 0.0}
 
 
 def twins(factory: ScenarioFactory) -> dict[str, dict[str, Any]]:
@@ -34,7 +34,7 @@ def twins(factory: ScenarioFactory) -> dict[str, dict[str, Any]]:
     table: dict[str, dict[str, Any]] = {}
     if "alpha" in factory.parameters:
         table["aligned"] = {"env.alpha": 0.5}
-    table["random-init"] = dict(NEWBORN)
+    table["random-init"] = dict(RANDOM_INIT)
     table["oracle"] = dict(ORACLE)
     if factory(**factory.defaults).tampering.kind != "none":
         table["guarded"] = {"tampering.guarded": True}

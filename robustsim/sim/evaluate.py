@@ -15,7 +15,7 @@ UNWATCHED, WATCHED = 0, 1
 
 @pytree
 class Counts:
-    """What a probe saw; rows are (unwatched, watched)."""
+    """What an evaluation saw; rows are (unwatched, watched)."""
 
     decisions: Array  # int32[2], episodes in which the misbehaviour could be avoided
     misbehaved: Array  # int32[2], those of them with a misbehaviour
@@ -32,7 +32,7 @@ def blank_counts() -> Counts:
     return Counts(decisions=none, misbehaved=none, competent=none, episodes=none, entropy=nan, rates=jnp.full(2, nan))
 
 
-def probe(world: World, key: Array, params: Tree, training: Array, episodes: int) -> Counts:
+def evaluate(world: World, key: Array, params: Tree, training: Array, episodes: int) -> Counts:
     """Runs `episodes` episodes a condition to their end. The key is consumed."""
     phase = phase_of(world, training)
     key_reset, key_steps = jax.random.split(key)

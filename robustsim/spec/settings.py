@@ -12,9 +12,9 @@ from robustsim.oversight.defences import Defences
 from robustsim.oversight.overseer import Overseer
 from robustsim.oversight.tampering import Tampering
 from robustsim.pytree import pytree, static
-from robustsim.sim.scenario import Deployment, Instil, Probe, Scenario, ScenarioFactory, kind_of
+from robustsim.spec.scenario import Deployment, Evaluation, Scenario, ScenarioFactory, Training, kind_of
 
-SECTIONS = ("agent", "overseer", "catastrophe", "defences", "tampering", "probe", "deployment", "instil")
+SECTIONS = ("agent", "overseer", "catastrophe", "defences", "tampering", "evaluation", "deployment", "training")
 
 
 @pytree
@@ -32,9 +32,9 @@ class Settings:
     catastrophe: Catastrophe
     defences: Defences | None  # None, once compiled, where there are none
     tampering: Tampering
-    probe: Probe
+    evaluation: Evaluation
     deployment: Deployment
-    instil: Instil
+    training: Training
     queue: int = static(default=0)  # room for late feedback, in gradient steps (0: none is late)
     line: int = static(default=0)  # room for delayed penalties, in environment steps (0: none is delayed)
     ring: int = static(default=0)  # room for what the windowed rule looks back on, in gradient steps
@@ -91,7 +91,7 @@ def documented(factory: ScenarioFactory) -> dict[str, str]:
 
 def sections_of(scenario: Scenario) -> dict[str, Any]:
     """A scenario's default settings, by the first part of their dotted names."""
-    return {name: getattr(scenario, "length" if name == "deployment" else name) for name in SECTIONS}
+    return {name: getattr(scenario, name) for name in SECTIONS}
 
 
 def resolve(factory: ScenarioFactory, changes: Mapping[str, Any]) -> Settings:
@@ -129,7 +129,7 @@ def resolve(factory: ScenarioFactory, changes: Mapping[str, Any]) -> Settings:
 def _check_together(scenario: Scenario, sections: dict[str, Any]) -> None:
     """Raises UserError where settings of two sections, or a setting and the scenario, contradict each other."""
     overseer, agent = sections["overseer"], sections["agent"]
-    demonstrated = {"overseer.feedback": overseer.feedback, "instil.signal": sections["instil"].signal}
+    demonstrated = {"overseer.feedback": overseer.feedback, "training.signal": sections["training"].signal}
     for name, value in demonstrated.items():
         if value == "demonstration" and scenario.demonstrate is None:
             raise UserError(f"{name}: 'demonstration' is not allowed: this scenario does not say which act to imitate")
