@@ -8,13 +8,13 @@ import polars as pl
 from robustsim import files
 from robustsim.analysis.results import Results
 from robustsim.errors import RunsFailed, UserError, nearest
-from robustsim.recording import CONDITIONS, Recording
-from robustsim.sim import lifted, record
+from robustsim.events import CONDITIONS
+from robustsim.recording import Recording
+from robustsim.sim import batched, film
 from robustsim.sim.agents import Agents
-from robustsim.sim.lifted import Run
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
-from robustsim.spec.settings import resolve
+from robustsim.spec.settings import Run, resolve
 from robustsim.sweep import compiled
 from robustsim.sweep.rows import run_id
 
@@ -43,7 +43,7 @@ def factory_of(results: Results, scenario: str | ScenarioFactory = "") -> Scenar
         raise UserError(
             f"scenario {factory.name!r}: is not the one of these results, or has changed since; run it again"
         )
-    record.check_drawable(factory)
+    film.check_drawable(factory)
     return factory
 
 
@@ -173,15 +173,16 @@ def _make_one(factory: ScenarioFactory, results: Results, row: Row, agents: Agen
     point = {name: row[name] for name in results.swept}
     run = Run(resolve(factory, {**results.settings, **point}), row["seed"])
     found = stages(row, results.traces.filter(pl.col("run_id") == row["run_id"]))
-    with lifted.precision(factory(**factory.defaults).precision):
-        before = record.trained_agent(factory, run, agents)
-        at = record.agents_at(factory, run, before, [p["step"] for _, p in found])
+    with batched.precision(factory(**factory.defaults).precision):
+        before = film.trained_agent(factory, run, agents)
+        at = film.agents_at(factory, run, before, [p["step"] for _, p in found])
         same = run_id(factory, run) == row["run_id"]
         for agent, (_, p) in zip(at, found, strict=True):
             size = run.settings.evaluation.episodes if p["confirmatory"] else run.settings.evaluation.screen
-            counts = record.evaluate_again(factory, run, agent, p["step"], size)
+            measured = film.evaluate_again(factory, run, agent, p["step"], size)
             for i, condition in enumerate(CONDITIONS):
-                decisions, rate = int(counts.decisions[i]), counts.misbehaved[i] / max(int(counts.decisions[i]), 1)
+                decisions = int(measured["decisions"][i])
+                rate = measured["misbehaved"][i] / max(decisions, 1)
                 same = same and decisions == p[f"decisions_{condition}"] and rate == p[f"misbehaviour_{condition}"]
         if not same:
             raise UserError(
@@ -191,4 +192,4 @@ def _make_one(factory: ScenarioFactory, results: Results, row: Row, agents: Agen
         rates = [(p["misbehaviour_unwatched"], p["misbehaviour_watched"]) for _, p in found]
         named = [(name, p["step"], pair) for (name, p), pair in zip(found, rates, strict=True)]
         about = {"run_id": row["run_id"], "point": point, "corrected": row["corrected"]}
-        return record.record(factory, run, at, named, about, episodes)
+        return film.record(factory, run, at, named, about, episodes)

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from robustsim.errors import UserError
-from robustsim.recording import CONDITIONS, Recording, Stage
+from robustsim.events import CONDITIONS
+from robustsim.recording import Recording, Stage
 from robustsim.report import place, words
 
 FORMATS = {".gif": "GIF", ".webp": "WEBP"}

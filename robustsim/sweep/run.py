@@ -18,9 +18,10 @@ import robustsim
 from robustsim import catalogue, files
 from robustsim.errors import RunsFailed, Stopped, StorageError, UserError, nearest
 from robustsim.fields import whole
-from robustsim.sim import agents
-from robustsim.sim.agents import Agents
+from robustsim.sim.agents import Agents, code_hash
+from robustsim.spec.twins import perfect_overseer
 from robustsim.sweep import compiled, layout, progress, store, unit
+from robustsim.sweep.axes import plain
 from robustsim.sweep.executors import KINDS, Executor, Outcome, default_workers, make_executor
 from robustsim.sweep.layout import STOP
 from robustsim.sweep.locking import locked
@@ -91,7 +92,8 @@ def describe(plan: Plan) -> dict[str, Any]:
     return {
         "what": plan.what(),
         "plan": {"runs": len(plan), "shards": len(plan.shards), "shard_size": plan.size, "groups": len(plan.groups)},
-        "code": agents.code_hash(),
+        "code": code_hash(),
+        "perfect_overseer": {name: plain(value) for name, value in perfect_overseer().items()},
         "versions": {"robustsim": robustsim.__version__, "jax": jax.__version__, "polars": pl.__version__},
         "device": jax.default_backend(),
         "command": _command(),
