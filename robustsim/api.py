@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from robustsim.analysis.results import Results, open_results
 from robustsim.errors import UserError
 from robustsim.fields import whole
+from robustsim.results import Results, open_results
 from robustsim.spec import twins
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory

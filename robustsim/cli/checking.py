@@ -34,7 +34,7 @@ def check(spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
 def validate(quick: bool, as_json: bool) -> None:
     """`robustsim validate`: status 0 if every check passes, 1 if not."""
-    from robustsim.analysis.results import to_json
+    from robustsim.results import to_json
     from robustsim.sweep import compiled
     from robustsim.truth import validate as truth
 

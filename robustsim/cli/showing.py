@@ -4,10 +4,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from robustsim.analysis.results import Results, open_results
 from robustsim.cli.console import parse_overrides, parse_whole, progress
 from robustsim.errors import UserError
 from robustsim.report import place
+from robustsim.results import Results, open_results
 
 
 def replay(source: str, out: str, seed: str, episodes: int, overrides: tuple[str, ...], scenario: str) -> None:

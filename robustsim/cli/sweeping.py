@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 
 from robustsim import api
-from robustsim.analysis.results import Results, to_json
 from robustsim.cli.console import parse_axes, parse_overrides, parse_part, parse_seeds, progress
 from robustsim.cli.work import clock_in_words, interval_in_words, share_in_words
 from robustsim.errors import UserError
+from robustsim.results import Results, to_json
 from robustsim.sim import lifted
 from robustsim.sim.cohort import Cohort, compile_seconds
 from robustsim.sim.track import UNOPPOSED, Track

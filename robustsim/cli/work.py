@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from robustsim.analysis.results import Results, open_results, to_json
 from robustsim.cli.console import parse_overrides, parse_seeds, progress
+from robustsim.results import Results, open_results, to_json
 
 
 def run(spec: str, seeds: str, overrides: tuple[str, ...], twin: str, out: str, overwrite: bool, as_json: bool) -> None:

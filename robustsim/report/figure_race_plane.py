@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from robustsim.analysis import spectrum
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.report.style import COLOURS, IN_TIME, INK, MARKERS, QUIET, TOO_LATE, new_figure, quiet_axes
 
 MOST = 20  # configurations that can be told apart
 KEYED = 5  # configurations that the key has room for; the strip names all of them
 
 
-def groups(results: Results) -> list[tuple[str, pl.DataFrame]]:
+def groups(results: Tables) -> list[tuple[str, pl.DataFrame]]:
     """The configurations of some results, each with its label; more than MOST of them are one group."""
     if not results.swept:
         return [(results.scenario, results.runs)]
@@ -33,7 +33,7 @@ def groups(results: Results) -> list[tuple[str, pl.DataFrame]]:
     return found
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Tables) -> Figure:
     """The figure; at most 20 configurations are told apart by the strip, 8 by colour."""
     shown = groups(results)
     strip = 0.62 + 0.34 * len(shown)
@@ -45,7 +45,7 @@ def draw(results: Results) -> Figure:
     return figure
 
 
-def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results: Results) -> None:
+def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results: Tables) -> None:
     edge = budget * 1.9
     ends = (0.7, budget * 3.2)
     ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends)

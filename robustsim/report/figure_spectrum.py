@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from robustsim.analysis.results import Results
 from robustsim.analysis.spectrum import catastrophe_first, position
+from robustsim.analysis.tables import Tables
 from robustsim.report.style import COLOURS, IN_TIME, INK, QUIET, TOO_LATE, new_figure, quiet_axes
 
 LABELLED = 40  # rows that have room for a label, and for their runs
@@ -17,7 +17,7 @@ Rows = list[tuple[str, pl.DataFrame]]
 """(label, runs) of each row, the first at the top."""
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Tables) -> Figure:
     """One row per configuration, from the most in time to the most too late.
 
     Up to 40 rows show their runs: a point each, or an arrow where only one side of the position is known. The bar is
@@ -110,7 +110,7 @@ def _draw_many(figure: Figure, ax: Axes, rows: Rows) -> None:
     ax.set(ylim=(-1, len(rows)), ylabel=f"{len(rows):,} configurations, ordered by position")
 
 
-def _rows(results: Results) -> Rows:
+def _rows(results: Tables) -> Rows:
     if not results.swept:
         return [(results.scenario, results.runs)]
     names = [name.split(".")[-1] for name in results.swept]

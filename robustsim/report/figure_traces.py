@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from robustsim.analysis import spectrum
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.report.figure_race_plane import groups
 from robustsim.report.style import COLOURS, INK, QUIET, new_figure, quiet_axes, steps
 
@@ -14,7 +14,7 @@ WATCHED, UNWATCHED, COMPETENCE = COLOURS[0], COLOURS[3], "#6B6B6B"
 MOST_LINES, MOST_COLUMNS = 32, 3
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Tables) -> Figure:
     """The figure: one column per configuration, of a sweep the first three."""
     there = groups(results)
     shown = there[:MOST_COLUMNS]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.report import words
 
 MOST_CONFIGS = 2000
@@ -93,7 +93,7 @@ def _value(times: list[int], heights: list[float], at: int, start: float) -> flo
     return start if index < 0 else heights[index]
 
 
-def grid_table(results: Results, configs: list[dict[str, Any]]) -> str:
+def grid_table(results: Tables, configs: list[dict[str, Any]]) -> str:
     """Median position and P(catastrophe first) over two axes, or "" where there are not two."""
     if len(results.swept) != 2 or len(configs) > MOST_CONFIGS:
         return ""

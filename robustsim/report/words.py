@@ -5,15 +5,15 @@ from typing import Any
 import polars as pl
 
 from robustsim.analysis import spectrum
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 
 
-def answer(results: Results) -> list[str]:
+def answer(results: Tables) -> list[str]:
     """Sentences for one configuration, or for a sweep."""
     return _of_a_sweep(results) if results.swept else _of_one(results)
 
 
-def _of_one(results: Results) -> list[str]:
+def _of_one(results: Tables) -> list[str]:
     s = results.summary()
     n, budget = s["seeds"], results.settings.get("deployment.budget")
     removed = n - s["steps_to_correct"]["censored"]
@@ -40,7 +40,7 @@ def _of_one(results: Results) -> list[str]:
     return found
 
 
-def _of_a_sweep(results: Results) -> list[str]:
+def _of_a_sweep(results: Tables) -> list[str]:
     table = results.spectrum()
     n, runs = len(table), len(results.runs)
     median = table["position_median"].drop_nulls()

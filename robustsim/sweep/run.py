@@ -14,7 +14,6 @@ from typing import Any
 import jax
 import polars as pl
 
-import robustsim
 from robustsim import catalogue, files
 from robustsim.errors import RunsFailed, Stopped, StorageError, UserError, nearest
 from robustsim.fields import whole
@@ -26,6 +25,7 @@ from robustsim.sweep.layout import STOP
 from robustsim.sweep.locking import locked
 from robustsim.sweep.plan import Plan
 from robustsim.sweep.progress import Status
+from robustsim.version import VERSION
 
 Narrate = Callable[[Status], None]
 """Told how far the work is, every second or so."""
@@ -92,7 +92,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "what": plan.what(),
         "plan": {"runs": len(plan), "shards": len(plan.shards), "shard_size": plan.size, "groups": len(plan.groups)},
         "code": agents.code_hash(),
-        "versions": {"robustsim": robustsim.__version__, "jax": jax.__version__, "polars": pl.__version__},
+        "versions": {"robustsim": VERSION, "jax": jax.__version__, "polars": pl.__version__},
         "device": jax.default_backend(),
         "command": _command(),
     }
