@@ -36,17 +36,17 @@ def validate(quick: bool, as_json: bool) -> None:
     """`robustsim validate`: status 0 if every check passes, 1 if not."""
     from robustsim.results import to_json
     from robustsim.sweep import compiled
-    from robustsim.truth import validate as truth
+    from robustsim.truth import suite
 
     compiled.keep()
     checks = []
-    for item in truth.validate(quick):
+    for item in suite.checks(quick):
         if checks and item.table != checks[-1].table:
             _tell(checks)
         checks.append(item)
     _tell(checks)
     if as_json:
-        print(to_json(truth.as_json(checks)))
+        print(to_json(suite.as_json(checks)))
     else:
         for item in checks:
             if not item.passed:
