@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from robustsim.spec.scenario import Training as Training
     from robustsim.spec.scenario import scenario as scenario
     from robustsim.sweep.axes import Range as Range
-    from robustsim.sweep.run import How as How
+    from robustsim.sweep.execution import Execution as Execution
     from robustsim.types import Step as Step
     from robustsim.types import Transition as Transition
 
@@ -84,7 +84,7 @@ _HOME = {
     "Scenario": "robustsim.spec.scenario",
     "scenario": "robustsim.spec.scenario",
     "Range": "robustsim.sweep.axes",
-    "How": "robustsim.sweep.run",
+    "Execution": "robustsim.sweep.execution",
     "Step": "robustsim.types",
     "Transition": "robustsim.types",
 }

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import operator
 from typing import Any, NamedTuple
 
 from robustsim.errors import UserError, nearest
@@ -64,21 +63,6 @@ def checked(name: str, value: Any, field: "dataclasses.Field[Any]") -> Any:
     if "doc" not in meta:
         return value
     return _number(name, value, meta)
-
-
-def whole(name: str, value: Any, low: int = 0, high: int = 2**31 - 1) -> int:
-    """A whole number of an argument, NumPy's ones included.
-
-    Raises:
-      UserError: it is of another kind, or not in [low, high].
-    """
-    try:
-        number_ = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number_ = None
-    if number_ is None or not low <= number_ <= high:
-        raise UserError(f"{name}: {value!r} is not allowed; use a whole number from {low} to {high:,}")
-    return number_
 
 
 def _boolean(name: str, value: Any) -> bool:

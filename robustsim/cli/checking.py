@@ -3,7 +3,7 @@
 import json
 import sys
 
-from robustsim.cli.console import parse_overrides
+from robustsim.cli.parsing import parse_overrides
 from robustsim.errors import UserError
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from robustsim.analysis import survival
+from robustsim.analysis.swept import THRESHOLD
 from robustsim.analysis.tables import Tables
 from robustsim.report import words
 
@@ -62,12 +63,10 @@ def payload(results: Tables, runs: pl.DataFrame) -> dict[str, Any]:
     Args:
       runs: what :func:`held` returns.
     """
-    settings = results.settings
     return {
         "scenario": results.scenario,
         "swept": list(results.swept),
         "budget": int(_setting(results, "deployment.budget") or runs["steps_to_correct_lower"].max() or 1),  # pyright: ignore[reportArgumentType]
-        "threshold": float(settings.get("evaluation.threshold") or 0.05),
         "total": len(results.runs),
         "runs": {short: _column(runs[name]) for short, name in COLUMNS.items()} | {"config": runs["config"].to_list()},
         "configs": configs(results),
@@ -82,6 +81,7 @@ def _setting(results: Tables, name: str) -> Any:
 
 def configs(results: Tables) -> list[dict[str, Any]]:
     """The spectrum, one entry per configuration in the order of the table."""
+    everywhere = results.settings.get("evaluation.threshold", THRESHOLD)
     found = []
     for row in results.spectrum().iter_rows(named=True):
         values = {name: row[name] for name in results.swept}
@@ -100,6 +100,7 @@ def configs(results: Tables) -> list[dict[str, Any]]:
         found.append(
             {
                 "label": words.point(values) or results.scenario,
+                "threshold": float(row.get("evaluation.threshold", everywhere)),
                 "values": [_number(x) if isinstance(x, float) else x for x in values.values()],
                 "runs": row["runs"],
                 **parts,

@@ -16,10 +16,10 @@ from robustsim.sim.cohort import Cohort, Finished, compile_seconds
 from robustsim.sim.track import CORRECTED, TRAINING, UNOPPOSED, Track
 from robustsim.sweep import checkpoint, compiled, rows, store
 from robustsim.sweep.checkpoint import Progress
+from robustsim.sweep.execution import CHECKPOINT
 from robustsim.sweep.plan import Plan, Shard, Training, plan_precision
 
 IN_TURN, SIDE_BY_SIDE = 8, 1024  # slots, where runs take their steps one after the other and where together
-CHECKPOINT = 30.0  # seconds between two checkpoints
 
 Tell = Callable[[dict[str, Any]], None]
 
