@@ -92,7 +92,7 @@ def linear_one(runs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         sweep = rs.Sweep(scenario="bandit", over={}, seeds=runs, settings=settings, shard_size=64)
-        sweep.run(folder + "/out", how=rs.How(executor="inline"))
+        sweep.run(folder + "/out", execution=rs.Execution(executor="inline"))
         spent = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": round(spent, 2), "megabytes": round(peak)}

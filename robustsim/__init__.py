@@ -6,11 +6,11 @@ Names are imported when they are first used, so that reading a finished sweep ne
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from robustsim.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from robustsim.agents.a2c import A2C as A2C
     from robustsim.agents.tabular import Tabular as Tabular
-    from robustsim.analysis.results import Results as Results
-    from robustsim.analysis.results import open_results as open
     from robustsim.api import Sweep as Sweep
     from robustsim.api import geomspace as geomspace
     from robustsim.api import run as run
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from robustsim.oversight.defences import Defences as Defences
     from robustsim.oversight.overseer import Overseer as Overseer
     from robustsim.oversight.tampering import Tampering as Tampering
+    from robustsim.results import Results as Results
+    from robustsim.results import open_results as open
     from robustsim.spec.loading import load as load
     from robustsim.spec.scenario import Deployment as Deployment
     from robustsim.spec.scenario import Evaluation as Evaluation
@@ -42,17 +44,15 @@ if TYPE_CHECKING:
     from robustsim.spec.scenario import Training as Training
     from robustsim.spec.scenario import scenario as scenario
     from robustsim.sweep.axes import Range as Range
-    from robustsim.sweep.run import How as How
+    from robustsim.sweep.execution import Execution as Execution
     from robustsim.types import Step as Step
     from robustsim.types import Transition as Transition
-
-__version__ = "0.1.0"
 
 _HOME = {
     "A2C": "robustsim.agents.a2c",
     "Tabular": "robustsim.agents.tabular",
-    "Results": "robustsim.analysis.results",
-    "open": "robustsim.analysis.results:open_results",
+    "Results": "robustsim.results",
+    "open": "robustsim.results:open_results",
     "adapt": "robustsim.envs.adapters",
     "Door": "robustsim.envs.gridworld",
     "Floor": "robustsim.envs.gridworld",
@@ -84,7 +84,7 @@ _HOME = {
     "Scenario": "robustsim.spec.scenario",
     "scenario": "robustsim.spec.scenario",
     "Range": "robustsim.sweep.axes",
-    "How": "robustsim.sweep.run",
+    "Execution": "robustsim.sweep.execution",
     "Step": "robustsim.types",
     "Transition": "robustsim.types",
 }

@@ -1,22 +1,24 @@
 """The way in from Python."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robustsim.analysis.results import Results, open_results
+from robustsim.arguments import whole
 from robustsim.errors import UserError
-from robustsim.fields import whole
+from robustsim.results import Results, open_results
 from robustsim.spec import twins
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.sweep.axes import MOST, Axes, Design
+from robustsim.sweep.execution import Execution, Narrate, quiet
+from robustsim.sweep.options import Options, Seeds
 from robustsim.sweep.plan import Plan, make_plan
-from robustsim.sweep.run import How, Narrate, quiet, run_here, run_to
+from robustsim.sweep.run import run_here, run_to
 
 
 def geomspace(low: float, high: float, count: int) -> list[float]:
@@ -48,11 +50,11 @@ def twin(scenario: str | ScenarioFactory, name: str) -> dict[str, Any]:
 def run(
     scenario: str | ScenarioFactory,
     *,
-    seeds: int | Sequence[int] = 32,
+    seeds: Seeds = 32,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
-    how: How = How(),
+    execution: Execution = Execution(),
     narrate: Narrate = quiet,
 ) -> Results:
     """Trains agents, deploys each in both arms, and measures both clocks.
@@ -64,14 +66,14 @@ def run(
       out: a directory for the results. What is there already is not made again, so the same call goes on after an
         interruption.
       overwrite: remove other results that are there.
-      how: where and how the work is done.
-      narrate: told how far the work is, a `Status`.
+      execution: where and how the work is done; it changes no result.
+      narrate: receives the state of the work, a `Status`, about once a second.
 
     Raises:
       UserError: bad input, in one line. RunsFailed: some runs failed; the others are in `out`.
     """
     sweep = Sweep(scenario=scenario, over={}, seeds=seeds, settings={} if settings is None else settings)
-    return sweep.run(out, overwrite=overwrite, how=how, narrate=narrate)
+    return sweep.run(out, overwrite=overwrite, execution=execution, narrate=narrate)
 
 
 def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
@@ -90,7 +92,6 @@ def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | Non
     """
     from robustsim.envs import export
     from robustsim.sim.seen import training_environment
-    from robustsim.spec.loading import load
     from robustsim.spec.settings import resolve
 
     factory = load(scenario)
@@ -98,29 +99,21 @@ def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | Non
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """Some settings' values, times seeds.
+class Sweep(Options):
+    """A scenario with every combination of some settings' values, times seeds.
 
     Attributes:
       scenario: what `load` returns or takes.
       over: dotted names with the values to sweep over (or a `Range`, for designs that draw).
-      seeds: how many agents per configuration, or which.
       settings: dotted names with one value for all.
-      design: "grid" (every combination), "zip" (first values, second values, ...), "random" or "sobol" (drawn).
-      samples: how many configurations are drawn.
-      design_seed: of the draw.
-      shard_size: runs that are stored together; 0 chooses.
+
+    The others (`seeds`, `design`, `samples`, `design_seed`, `shard_size`) are those of `Options`.
     """
 
     scenario: str | ScenarioFactory
     over: Axes
     _: KW_ONLY
-    seeds: int | Sequence[int] = 32
     settings: Mapping[str, Any] = field(default_factory=dict)
-    design: str = "grid"
-    samples: int = 0
-    design_seed: int = 0
-    shard_size: int = 0
 
     def plan(self) -> Plan:
         """What the sweep consists of; raises UserError where it is not allowed."""
@@ -132,14 +125,14 @@ class Sweep:
         out: str | Path | None = None,
         *,
         overwrite: bool = False,
-        how: How = How(),
+        execution: Execution = Execution(),
         narrate: Narrate = quiet,
     ) -> Results:
         """Runs it. Arguments and errors are those of :func:`run`."""
         plan = self.plan()
         if out is None:
-            manifest, tables = run_here(plan, how, narrate)
+            manifest, tables = run_here(plan, execution, narrate)
             return Results(runs=tables["runs"], traces=tables["traces"], manifest=manifest)
-        how = replace(how, overwrite=overwrite or how.overwrite)
-        run_to(plan, out, how, narrate)
+        execution = replace(execution, overwrite=overwrite or execution.overwrite)
+        run_to(plan, out, execution, narrate)
         return open_results(out)

@@ -100,21 +100,6 @@ def typed(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
     return _number(name, value, meta)
 
 
-def whole(name: str, value: Any, low: int = 0, high: int = 2**31 - 1) -> int:
-    """A whole number of an argument, NumPy's ones included.
-
-    Raises:
-      UserError: it is of another kind, or not in [low, high].
-    """
-    try:
-        number_ = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number_ = None
-    if number_ is None or not low <= number_ <= high:
-        raise UserError(f"{name}: {value!r} is not allowed; use a whole number from {low} to {high:,}")
-    return number_
-
-
 def _boolean(name: str, value: Any) -> bool:
     if isinstance(value, bool) or (isinstance(value, int | float) and value in (0, 1)):
         return bool(value)

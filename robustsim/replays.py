@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from robustsim import files
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.errors import RunsFailed, UserError, nearest
 from robustsim.events import CONDITIONS
 from robustsim.recording import Recording
@@ -21,7 +21,7 @@ from robustsim.sweep.rows import run_id
 Row = dict[str, Any]
 
 
-def factory_of(results: Results, scenario: str | ScenarioFactory = "") -> ScenarioFactory:
+def factory_of(results: Tables, scenario: str | ScenarioFactory = "") -> ScenarioFactory:
     """The scenario that made some results.
 
     Args:
@@ -56,7 +56,7 @@ def typical(runs: pl.DataFrame) -> Row:
     return ordered.row((len(ordered) - 1) // 2, named=True)
 
 
-def chosen(results: Results, count: int) -> list[Row]:
+def chosen(results: Tables, count: int) -> list[Row]:
     """At most `count` runs to record: a typical one of each configuration, then others of each in turn."""
     if not results.swept:
         groups = [results.runs]
@@ -75,7 +75,7 @@ def chosen(results: Results, count: int) -> list[Row]:
     return found
 
 
-def picked(results: Results, seed: int | None, point: dict[str, str]) -> Row:
+def picked(results: Tables, seed: int | None, point: dict[str, str]) -> Row:
     """The run of a seed and of the configuration with these values (as words); what is left open is chosen typically.
 
     Raises:
@@ -133,7 +133,7 @@ def stages(row: Row, traces: pl.DataFrame) -> list[tuple[str, Row]]:
 
 
 def for_page(
-    results: Results, count: int, folder: str | Path | None = None, scenario: str | ScenarioFactory = ""
+    results: Tables, count: int, folder: str | Path | None = None, scenario: str | ScenarioFactory = ""
 ) -> tuple[list[Recording], str]:
     """(recordings of at most `count` typical runs, why there are none). A page does without those it cannot have."""
     try:
@@ -143,7 +143,7 @@ def for_page(
 
 
 def make(
-    results: Results,
+    results: Tables,
     rows: list[Row],
     *,
     episodes: int = 3,
@@ -168,7 +168,7 @@ def make(
     return [_make_one(factory, results, row, agents, episodes) for row in rows]
 
 
-def _make_one(factory: ScenarioFactory, results: Results, row: Row, agents: Agents, episodes: int) -> Recording:
+def _make_one(factory: ScenarioFactory, results: Tables, row: Row, agents: Agents, episodes: int) -> Recording:
     compiled.make_room()
     point = {name: row[name] for name in results.swept}
     run = Run(resolve(factory, {**results.settings, **point}), row["seed"])

@@ -17,9 +17,9 @@ from PIL import Image
 
 import robustsim as rs
 from robustsim import catalogue, files, replays
-from robustsim.analysis.results import to_json
 from robustsim.report import replay
 from robustsim.report.provenance import note
+from robustsim.results import to_json
 
 Summary = dict[str, Any]
 PAGE = Path("docs/gallery.md")

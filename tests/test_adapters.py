@@ -14,7 +14,7 @@ import robustsim as rs
 from robustsim.envs import adapters
 from robustsim.envs.adapters.families import FAMILIES
 from robustsim.errors import UserError
-from robustsim.sim import loading
+from robustsim.spec import loading
 
 
 @pytest.mark.parametrize("name", ["FourRooms-misc", "Catch-bsuite", "CartPole-v1", "MountainCar-v0"])
@@ -108,8 +108,14 @@ def test_what_cannot_be_adapted_says_why() -> None:
     env, params = gymnax.make("FourRooms-misc")
     with pytest.raises(UserError, match="max_steps=0 is not allowed"):
         rs.adapt(env, params, max_steps=0)
-    with pytest.raises(UserError, match="did you mean 'gymnax'"):
-        rs.adapt(env, params, max_steps=3, kind="gymnaz")
+
+
+def test_an_environment_of_no_known_family_can_be_bound_by_hand() -> None:
+    env, params = gymnax.make("Catch-bsuite")
+    by_hand = rs.adapt(FAMILIES["gymnax"](env, params, 9), max_steps=9)
+    by_family = rs.adapt(env, params, max_steps=9)
+    first, second = (e.reset(jax.random.key(0), None)[0] for e in (by_hand, by_family))
+    assert (first == second).all()
 
 
 def test_every_family_has_an_extra_that_a_failing_import_names(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def address(small_results: tuple[rs.Results, Path], tmp_path_factory: pytest.Tem
     results, folder = small_results
     recorded = replays.make(results, replays.chosen(results, 1), folder=folder)
     never = results.runs.with_columns(
-        *[pl.lit(None, pl.Int64).alias("steps_to_correct"), pl.signal(None, pl.Float64).alias("position")],
+        *[pl.lit(None, pl.Int64).alias("steps_to_correct"), pl.lit(None, pl.Float64).alias("position")],
         *[pl.lit(None, pl.Float64).alias(f"position_{end}") for end in ("lower", "upper")],
         first_event=pl.lit("catastrophe"),
     )

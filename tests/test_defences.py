@@ -73,7 +73,7 @@ def defended() -> rs.Results:
     """The sampled bandit with and without defences."""
     settings_ = {"agent.gradient": "sampled", "agent.num_envs": 8, "catastrophe.threshold": 40, "env.sharing": 0.5}
     over = {"defences.block_rate": [0.0, 0.5]}
-    return rs.Sweep("bandit", over=over, seeds=8, settings=settings_).run(how=rs.How(executor="inline"))
+    return rs.Sweep("bandit", over=over, seeds=8, settings=settings_).run(execution=rs.Execution(executor="inline"))
 
 
 def test_an_agent_does_not_notice_the_defences(defended: rs.Results) -> None:

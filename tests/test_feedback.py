@@ -81,7 +81,7 @@ SHORT = {
 def test_demonstrations_teach_a_network_the_good_act() -> None:
     settings = SHORT | {"overseer.feedback": "demonstration", "overseer.penalty": 5.0, "deployment.budget": 120}
     settings |= {"overseer.visible": False, "agent.learning_rate": 3e-3}
-    runs = rs.run("camera_vault", seeds=2, settings=settings, how=rs.How(executor="inline")).runs
+    runs = rs.run("camera_vault", seeds=2, settings=settings, execution=rs.Execution(executor="inline")).runs
     assert (runs["final_competence"] > 0.9).all()
     assert (runs["final_misbehaviour_watched"] < 0.05).all()
     assert (runs["labels"] > 0).all()
@@ -90,7 +90,7 @@ def test_demonstrations_teach_a_network_the_good_act() -> None:
 def test_labels_and_audits_are_counted_and_limited() -> None:
     settings = SHORT | {"overseer.labels": 50, "overseer.coverage": 1.0, "overseer.audit_rate": 0.5}
     settings |= {"deployment.budget": 30}
-    runs = rs.run("camera_vault", seeds=2, settings=settings, how=rs.How(executor="inline")).runs
+    runs = rs.run("camera_vault", seeds=2, settings=settings, execution=rs.Execution(executor="inline")).runs
     assert (runs["labels"] == 50).all()
     assert (runs["audits"] > 10).all()
     assert (runs["audits"] < 40).all()

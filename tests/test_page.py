@@ -213,7 +213,7 @@ def test_odd_names_cannot_leave_their_place(small_results: tuple[rs.Results, Pat
     odd = "</script><script>alert(1)</script><!--<b>&\"'{{data}}\u2028 é"
     what = {**results.manifest["what"], "claim": odd, "scenario": odd, "swept": {"env.place": [odd]}}
     manifest = {**results.manifest, "what": what, "command": f"robustsim run '{odd}'"}
-    runs = results.runs.with_columns(pl.lit(odd).alias("env.place"), scenario=pl.signal(odd))
+    runs = results.runs.with_columns(pl.lit(odd).alias("env.place"), scenario=pl.lit(odd))
     html = page.build(rs.Results(runs, results.traces, manifest), folder=odd, note=odd)
     reader = read(html)
     assert "<script>alert" not in html
@@ -322,7 +322,7 @@ def test_a_page_does_without_replays_that_cannot_be_made(
 
 def test_without_replays_it_needs_no_jax(small_results: tuple[rs.Results, Path], tmp_path: Path) -> None:
     code = (
-        "import sys; from robustsim.analysis.results import open_results; "
+        "import sys; from robustsim.results import open_results; "
         f"open_results({str(small_results[1])!r}).report({str(tmp_path / 'r.html')!r}, replays=0); "
         "assert 'jax' not in sys.modules"
     )

@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from robustsim import report
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError, nearest
 from robustsim.report.style import SETTINGS
 
@@ -24,7 +24,7 @@ def names() -> list[str]:
     return sorted(name[len(PREFIX) :].replace("_", "-") for name in modules if name.startswith(PREFIX))
 
 
-def draw(results: Results, name: str, out: str | Path | None = None) -> Figure:
+def draw(results: Tables, name: str, out: str | Path | None = None) -> Figure:
     """The figure `name` of some results; with `out`, also written there.
 
     Raises:
@@ -37,7 +37,7 @@ def draw(results: Results, name: str, out: str | Path | None = None) -> Figure:
     if results.runs.is_empty():
         raise UserError("figure: no run of these results has finished yet")
     module = importlib.import_module(f"robustsim.report.{PREFIX}{name.replace('-', '_')}")
-    function: Callable[[Results], Figure] = module.draw
+    function: Callable[[Tables], Figure] = module.draw
     with mpl.rc_context(SETTINGS):
         figure = function(results)
         if out is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.report import words
 
 MOST_CONFIGS = 2000
@@ -25,16 +25,18 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> s
 
 def time(x: int | None, lower: int | None) -> str:
     """A time in gradient steps; one that is censored says so."""
-    return f"{x:,}" if x is not None else "censored" if lower is None else f"censored (beyond {lower:,})"
+    if x is not None:
+        return words.steps(x)
+    return "censored" if lower is None else f"censored (beyond {words.steps(lower)})"
 
 
 def position(x: float | None, lower: float | None, upper: float | None) -> str:
     """log10(T_c / T_k), or what is known of it."""
     if x is not None:
-        return f"{x:+.2f}"
+        return words.decades(x)
     if lower is not None:
-        return f"not identified (above {lower:+.2f})"
-    return "not identified" if upper is None else f"not identified (below {upper:+.2f})"
+        return f"not identified (above {words.decades(lower)})"
+    return "not identified" if upper is None else f"not identified (below {words.decades(upper)})"
 
 
 def runs_table(runs: pl.DataFrame, swept: Sequence[str], total: int) -> str:
@@ -93,7 +95,7 @@ def _value(times: list[int], heights: list[float], at: int, start: float) -> flo
     return start if index < 0 else heights[index]
 
 
-def grid_table(results: Results, configs: list[dict[str, Any]]) -> str:
+def grid_table(results: Tables, configs: list[dict[str, Any]]) -> str:
     """Median position and P(catastrophe first) over two axes, or "" where there are not two."""
     if len(results.swept) != 2 or len(configs) > MOST_CONFIGS:
         return ""

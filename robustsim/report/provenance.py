@@ -1,17 +1,18 @@
 """What made a picture: written beside it, so that it can be made again."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from robustsim import files
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.report.figures import save
 
 
-def publish(figure: Figure, stem: Path, command: str, results: dict[str, Results], numbers: dict[str, Any]) -> None:
+def publish(figure: Figure, stem: Path, command: str, results: Mapping[str, Tables], numbers: dict[str, Any]) -> None:
     """Writes a figure as `stem.svg` and `stem.png`, and `stem.json` with what made it.
 
     Args:
@@ -24,7 +25,7 @@ def publish(figure: Figure, stem: Path, command: str, results: dict[str, Results
     note(stem, command, results, numbers)
 
 
-def note(stem: Path, command: str, results: dict[str, Results], numbers: dict[str, Any]) -> None:
+def note(stem: Path, command: str, results: Mapping[str, Tables], numbers: dict[str, Any]) -> None:
     """Writes `stem.json`, what made a picture; arguments as :func:`publish`."""
     made_of = {
         name: {

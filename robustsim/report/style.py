@@ -37,10 +37,3 @@ def quiet_axes(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(True, color=GRID, linewidth=0.6)
     ax.set_axisbelow(True)
-
-
-def steps(x: float) -> str:
-    """A number of gradient steps as people write it: 7, 1,200, 100k."""
-    if x >= 10_000:
-        return f"{x / 1000:,.0f}k"
-    return f"{x:,.0f}" if x == int(x) else f"{x:,.1f}"

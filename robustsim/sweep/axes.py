@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from robustsim.arguments import whole as whole_number
 from robustsim.errors import UserError, nearest
-from robustsim.fields import whole as whole_number
 
 DESIGNS = ("grid", "zip", "random", "sobol")
 MOST = 1_000_000  # configurations of one sweep
+MOST_SEEDS = 1_000_000  # of one configuration
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 from robustsim.errors import UserError
-from robustsim.sweep.executors import GRACE, Outcome
+from robustsim.sweep.executor import GRACE, Outcome
+from robustsim.sweep.worker import perform_on_cluster
 
 
 class Dask:
@@ -52,8 +53,6 @@ class Dask:
 
     def submit(self, task: dict[str, Any]) -> None:
         """Takes a task."""
-        from robustsim.sweep.worker import perform_on_cluster
-
         self._count += 1
         key = f"robustsim-{task['kind']}-{task['unit']}-{self._count}"
         future = self._client.submit(perform_on_cluster, task, key=key, pure=False, retries=0)

@@ -1,4 +1,4 @@
-"""Who does the work. An executor takes tasks and gives back outcomes; it decides nothing and stores nothing."""
+"""The executors of this machine (this process, or several processes), and which executor goes by which name."""
 
 import json
 import os
@@ -9,43 +9,13 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from robustsim.errors import UserError, nearest
 from robustsim.sweep import worker
-
-KINDS = ("processes", "inline", "dask")
-GRACE = 3.5  # seconds that workers get to save before they are killed: what is lost is since their last checkpoint
-MOST_WORKERS = 16  # by default
-
-
-class Outcome(NamedTuple):
-    """What became of a task: "done", "stopped", "bad" (input), "storage", "error" or "died"."""
-
-    task: dict[str, Any]
-    status: str
-    message: str
-
-
-class Executor(Protocol):
-    """A place where tasks are done."""
-
-    @property
-    def workers(self) -> int:
-        """How many tasks it does at a time."""
-        ...
-
-    def submit(self, task: dict[str, Any]) -> None:
-        """Takes a task."""
-        ...
-
-    def wait(self, seconds: float) -> list[Outcome]:
-        """Outcomes that have come in, after waiting for one for at most so long."""
-        ...
-
-    def close(self) -> None:
-        """Ends the workers, after GRACE seconds at most; tasks that are not done are lost, what they saved is not."""
-        ...
+from robustsim.sweep.dask_executor import Dask
+from robustsim.sweep.execution import KINDS, default_workers
+from robustsim.sweep.executor import GRACE, Executor, Outcome
 
 
 class Inline:
@@ -188,19 +158,13 @@ main()
 """
 
 
-def default_workers() -> int:
-    """One per core that this process may use, up to MOST_WORKERS."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_WORKERS)
-
-
 def make_executor(kind: str, workers: int, scheduler: str, inherit: tuple[int, ...]) -> Executor:
     """The executor of a kind.
 
     Args:
       workers: how many; 0 chooses.
       scheduler: address of a Dask scheduler; "" starts workers on this machine.
-      inherit: file descriptors that workers hold open.
+      inherit: file descriptors that workers keep open.
 
     Raises:
       UserError: there is no such kind, or its package is not installed.
@@ -210,7 +174,5 @@ def make_executor(kind: str, workers: int, scheduler: str, inherit: tuple[int, .
     if kind == "processes":
         return Processes(workers or default_workers(), inherit)
     if kind == "dask":
-        from robustsim.sweep.dask_executor import Dask
-
         return Dask(workers or default_workers(), scheduler)
     raise UserError(f"executor: {kind!r} is not allowed; {nearest(kind, KINDS)}")

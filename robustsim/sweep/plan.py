@@ -11,8 +11,9 @@ from typing import Any
 import jax
 import polars as pl
 
+from robustsim.arguments import whole
 from robustsim.errors import UserError
-from robustsim.fields import typed, whole
+from robustsim.fields import typed
 from robustsim.sim import agents, batched
 from robustsim.sim.outcome import Demand, demand_of
 from robustsim.spec.loading import load
@@ -22,7 +23,6 @@ from robustsim.sweep import axes
 from robustsim.sweep.axes import Design
 
 SHARDS = 16  # a sweep is cut into about this many shards at least, so that several workers finish together
-MOST_SEEDS = 1_000_000  # of one configuration
 NARROW, WIDE = (8, 64), (256, 4096)  # fewest and most runs of a shard, for runs in turn and side by side
 
 
@@ -301,7 +301,7 @@ def seed_list(seeds: int | Sequence[int]) -> list[int]:
     try:
         chosen = [whole("seeds", seed, 0, 2**63 - 1) for seed in seeds]  # pyright: ignore[reportGeneralTypeIssues]
     except TypeError:  # not a list
-        chosen = list(range(whole("seeds", seeds, 1, MOST_SEEDS)))
+        chosen = list(range(whole("seeds", seeds, 1, axes.MOST_SEEDS)))
     if not chosen or isinstance(seeds, str):
         raise UserError(f"seeds: {seeds!r} is not allowed; use a whole number of at least 1, or a list of seeds")
     if len(set(chosen)) != len(chosen):

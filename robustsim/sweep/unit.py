@@ -18,11 +18,11 @@ from robustsim.sim.track import CORRECTED, UNOPPOSED, Track
 from robustsim.spec.settings import for_training
 from robustsim.sweep import checkpoint, compiled, rows, store
 from robustsim.sweep.checkpoint import InFlight
+from robustsim.sweep.execution import CHECKPOINT
 from robustsim.sweep.plan import TRAIN, Plan, Shard, plan_precision
 from robustsim.types import Tree
 
 IN_TURN, SIDE_BY_SIDE = 8, 1024  # slots, where runs take their steps one after the other and where together
-CHECKPOINT = 30.0  # seconds between two checkpoints
 
 Tell = Callable[[dict[str, Any]], None]
 

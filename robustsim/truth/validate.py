@@ -4,9 +4,8 @@ Closed forms agree to 1e-9, whole numbers exactly, sampled laws by the probabili
 probabilities within 4 standard errors. A sampled check that fails is rerun once on fresh seeds; both are recorded.
 """
 
-import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -25,8 +24,6 @@ from robustsim.spec.settings import resolve
 from robustsim.truth import theory
 
 Row = dict[str, Any]
-PIT_RUNS = 2000
-RACE_RUNS = 20_000
 RELATIVE = 1e-9
 
 
@@ -76,7 +73,7 @@ def row_name(row: Row) -> str:
     )
     return " ".join(
         f"{k}={row[k]:g}"
-        for k in (*keys, "f", "b", "rho", "chi", "nu", "L", "n", "k", "C", "q", "window", "step_back", "hazard")
+        for k in (*keys, "rho", "chi", "nu", "L", "n", "k", "C", "q", "window", "step_back", "hazard")
         if isinstance(row.get(k), int | float)
     )
 
@@ -371,12 +368,14 @@ def _race_expected(tables: dict[str, dict[str, float]], runs: int) -> Iterator[C
             yield race(table, row, expected, settings, 200, runs)
 
 
-def validate(quick: bool = False) -> Iterable[Check]:
-    """Every check of every table; `quick` samples a tenth of the runs."""
-    from robustsim.truth import validate_oversight
+def checks(runs: int, race_runs: int) -> Iterator[Check]:
+    """Every check of every table of `oracles.json`.
 
+    Args:
+      runs: behind the check of a sampled law.
+      race_runs: behind the check of a race probability.
+    """
     o = oracles()
-    pit, race = (PIT_RUNS // 10, RACE_RUNS // 10) if quick else (PIT_RUNS, RACE_RUNS)
     yield from _bandit(o["bandit"])
     yield from _watched_ode(o["watched_ode"])
     yield from _watched_disc(o["watched_disc"])
@@ -386,19 +385,7 @@ def validate(quick: bool = False) -> Iterable[Check]:
     yield from _anchored("kl_anchor_T", "agent.kl_anchor", o["kl_anchor_T"])
     yield from _adam(o["adam_T"])
     yield from _critic_lag(o["critic_lag"])
-    yield from _reinforce("reinforce_penalty", False, o["reinforce_penalty"], pit)
-    yield from _reinforce("reinforce_praise", True, o["reinforce_praise"], pit)
-    yield from _race_reinforce(o["race_reinforce"], race)
-    yield from _race_expected(o["race_expected_gradient_theta4_a1_eps05"], race)
-    yield from validate_oversight.checks(pit, race)
-
-
-def as_json(checks: Sequence[Check]) -> dict[str, Any]:
-    """The checks as one JSON object."""
-    failed = [dataclasses.asdict(c) if dataclasses.is_dataclass(c) else c._asdict() for c in checks if not c.passed]
-    tables: dict[str, dict[str, int]] = {}
-    for check in checks:
-        counts = tables.setdefault(check.table, {"checks": 0, "passed": 0})
-        counts["checks"] += 1
-        counts["passed"] += check.passed
-    return {"checks": len(checks), "passed": sum(c.passed for c in checks), "tables": tables, "failed": failed}
+    yield from _reinforce("reinforce_penalty", False, o["reinforce_penalty"], runs)
+    yield from _reinforce("reinforce_praise", True, o["reinforce_praise"], runs)
+    yield from _race_reinforce(o["race_reinforce"], race_runs)
+    yield from _race_expected(o["race_expected_gradient_theta4_a1_eps05"], race_runs)
