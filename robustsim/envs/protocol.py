@@ -1,6 +1,6 @@
-"""The environment protocol: two pure functions, and no auto-reset.
+"""The environment protocol: two pure functions, without auto-reset.
 
-The deployment loop owns resets, because predicates need the state before the reset and the learner the true last
+The deployment loop owns resets, because predicates need the state before the reset, and the learner needs the true last
 observation.
 """
 
@@ -24,8 +24,8 @@ class Environment:
       max_steps: the time limit of an episode in environment steps, after which `truncated` is set.
       render: `render(state, signal) -> uint8[height, width, 3]`, on the host; `signal`: whether the signal is on.
       text: `text(state) -> str`, a drawing for the terminal, on the host.
-      outcomes: for worlds of one decision only: `outcomes(params) -> float[num_actions]`, the expected reward of each
-        action. It lets a learner use the exact gradient.
+      outcomes: `outcomes(params) -> float[num_actions]`, the expected reward of each action; only for environments with
+        one decision per episode. It enables the exact gradient.
     """
 
     reset: Callable[[Array, Tree], tuple[Array, Tree]]

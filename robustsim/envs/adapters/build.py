@@ -1,4 +1,4 @@
-"""A foreign environment, bound by its family, as a robustsim environment."""
+"""A native environment, bound by its family, as a robustsim environment."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,10 +19,10 @@ Featurize = Callable[[Any], Array]
 
 @pytree
 class Adapted:
-    """A foreign state with what was seen of it last. Predicates reach the foreign state as `tr.after.native`."""
+    """A native state with its latest observation. Predicates reach the native state as `tr.after.native`."""
 
     native: Tree  # what the family's own step takes
-    params: Tree  # the environment's parameters in this episode; None where they are fixed
+    params: Tree  # the environment's parameters in this episode; None if they are fixed
     obs: Array  # float[observation_size]
     time: Array  # int32[], environment steps since the reset
 
@@ -47,26 +47,26 @@ def adapt(
 ) -> Environment:
     """An environment of gymnax, craftax, xminigrid, jumanji, navix or brax as a robustsim environment.
 
-    The environment's own time limit gives way to `max_steps`, and its auto-reset is bypassed or refused.
+    The environment's own time limit gives way to `max_steps`, and its auto-reset is bypassed or rejected.
 
     Args:
       env: an instance. It is not changed.
-      params: its parameters, where the family has any; None for the defaults.
+      params: its parameters, for families that have any; None for the defaults.
       max_steps: time limit of an episode in environment steps.
       featurize: `featurize(observation) -> float[n]`; by default everything is flattened.
-      draw: `draw(key, levels) -> params`, the parameters of one episode, where levels (a scenario's `training_levels` and
-        `deployment_levels`) are a distribution over them. Without it levels are parameters, or None for `params`, which are then
-        constants that the environment may use as sizes.
-      reset_key: `reset_key(key, levels) -> key`, the key that the environment resets with: for levels that come from
-        the key alone, as a few fixed ones in training.
-      actions: the actions to choose from, one per row: int[n] of discrete ones, int[n, k] of k whole numbers,
-        float[n, k] of a vector. By default all of them, where they can be listed.
-      render: `render(native state) -> uint8[H, W, 3]`, on the host; by default the family's own picture, if it has one.
-      kind: the family, where it cannot be told from the classes: see `families.FAMILIES`.
+      draw: `draw(key, levels) -> params`, the parameters of one episode, if levels (a scenario's `training_levels` and
+        `deployment_levels`) are a distribution over them. Without it, levels are parameters, or None for `params`,
+        which are then constants that the environment may use as sizes.
+      reset_key: `reset_key(key, levels) -> key`, the key that the environment resets with. Use it if levels depend on
+        the key alone, for example to train on a few fixed ones.
+      actions: the actions to choose from, one per row: int[n] for discrete actions, int[n, k] for k integers,
+        float[n, k] for vectors. By default all of them, if they can be enumerated.
+      render: `render(native state) -> uint8[H, W, 3]`, on the host; by default the family's own renderer, if any.
+      kind: the family, if the classes do not identify it: see `families.FAMILIES`.
 
     Raises:
-      UserError: an unknown family, actions that cannot be listed, a time limit below 1, a wrapper that resets on its
-        own, a reward or an observation of the wrong shape, a state that changes its shape in a step.
+      UserError: an unknown family, actions that cannot be enumerated, a time limit below 1, a wrapper with its own
+        auto-reset, a reward or an observation of the wrong shape, a state that changes its shape in a step.
     """
     chosen = family(env) if kind is None else kind
     if chosen not in FAMILIES:
@@ -105,7 +105,7 @@ def adapt(
         return state.obs, state
 
     def step(key: Array, state: Adapted, action: Array, levels: Any) -> Step:
-        del levels  # an episode keeps the parameters that it began with
+        del levels  # an episode keeps the parameters it started with
         own = native.params if state.params is None else state.params
         seen = native.step(key, _copied(state.native), choose(action), own)
         time = state.time + 1
@@ -134,7 +134,7 @@ def adapt(
 def _trace(name: str, native: Native, action: Any, featurize: Featurize) -> tuple[Tree, int]:
     """The types of a state, and the length of an observation, from one traced reset and step.
 
-    A leaf that a reset and a step give in two types gets the type that holds both.
+    A leaf whose type differs between reset and step gets their common type.
     """
 
     def begin() -> tuple[Tree, Array]:
@@ -181,7 +181,7 @@ def _as_type(x: Any, wanted: Any) -> Array:
 
 
 def _copied(state: Tree) -> Tree:
-    """New containers, for some environments write into the dictionaries of the state that they are given."""
+    """A state in new containers, because some environments write into the dictionaries of their argument."""
     return jax.tree.map(lambda x: x, state)
 
 
