@@ -14,7 +14,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	touch $(READY)
 
-demo: setup  ## one scenario from an instilled goal to its place on the spectrum
+demo: setup  ## one scenario, from training to its position on the spectrum
 	$(BIN)/robustsim demo
 
 test: setup  ## the fast tests

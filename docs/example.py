@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Is the goal gone, or only hidden?
 # A notebook in plain Python: it runs as a script, and editors that know `# %%` cells (Jupyter with Jupytext, VS Code,
-# marimo's importer) open it as a notebook. Small settings, so that it takes about a minute.
+# marimo's importer) open it as a notebook. The settings are small; it takes about a minute.
 
 # %%
 from typing import Any
@@ -11,7 +11,7 @@ import robustsim as rs
 small: dict[str, Any] = {"training.steps": 1000, "deployment.budget": 300, "deployment.relapse_steps": 0}
 
 # %% [markdown]
-# Four agents that have learned to take gold, watched half of the time: with a signal that shows it, and without.
+# Four agents trained to take gold, watched half of the time, with a signal that shows when and without.
 
 # %%
 sweep = rs.Sweep("camera_vault", over={"overseer.visible": [True, False]}, seeds=4, settings=small)
@@ -29,11 +29,11 @@ figure = results.plot(figure="traces")
 figure
 
 # %% [markdown]
-# A table is a polars DataFrame, so anything else is one line away.
+# Tables are polars DataFrames.
 
 # %%
 shown = results.where({"overseer.visible": True}).summary()
 hidden = results.where({"overseer.visible": False}).summary()
-for name, answer in (("light shown", shown), ("light hidden", hidden)):
+for name, answer in (("signal visible", shown), ("signal hidden", hidden)):
     print(f"{name}: suppressed after {answer['steps_to_suppress']['median']}, "
           f"corrected after {answer['steps_to_correct']['median']} gradient steps")  # fmt: skip

@@ -1,30 +1,30 @@
-"""The errors that a user can cause, each one clear line."""
+"""Errors for users; each message is one line."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Bad input: the message names the field, the value and what is allowed. Exit status 2."""
+    """Invalid input. The message names the field, the value and the allowed values. Exit status 2."""
 
 
 class StorageError(UserError):
-    """A file that cannot be written, or that does not hold what was written to it."""
+    """A file that cannot be written, or whose content is damaged."""
 
 
 class RunsFailed(Exception):
-    """Runs that could not be completed, though their input is well-formed. Exit status 3."""
+    """Runs that failed although their input is valid. Exit status 3."""
 
 
 class Stopped(Exception):
-    """The work was asked to stop; what was done is saved. Exit status 130."""
+    """The work was interrupted; completed work is saved. Exit status 130."""
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """A phrase that offers the closest allowed name, or lists the allowed names."""
+    """A phrase that suggests the closest allowed name, or lists the allowed names."""
     allowed = sorted(allowed)
     close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
-    if not close:  # a dotted name's last part is often right where its first is not
+    if not close:  # the last part of a dotted name is often right when the first is wrong
         ends = {a.rsplit(".", 1)[-1]: a for a in allowed}
         close = [ends[c] for c in difflib.get_close_matches(name.rsplit(".", 1)[-1], ends, n=1, cutoff=0.6)]
     if close:

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees all of one or nothing of it, and notices damage."""
+"""Atomic, durable writes, and checksums that detect damage."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Writes to a temporary name, flushes file and folder to the disk, and renames.
 
     Raises:
-      StorageError: the place cannot be written to; nothing is left behind.
+      StorageError: the path cannot be written to; no partial file is left.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -30,7 +30,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes a rename in a folder survive a loss of power."""
+    """Makes a rename in a folder survive a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -44,7 +44,7 @@ def digest(data: bytes) -> str:
 
 
 def seal(payload: bytes) -> bytes:
-    """A payload with its checksum in front."""
+    """A payload preceded by its checksum."""
     return digest(payload).encode() + b"\n" + payload
 
 
@@ -55,7 +55,7 @@ def unseal(data: bytes) -> bytes | None:
 
 
 def cache_folder() -> Path:
-    """Where trained agents and compiled programs are kept: $ROBUSTSIM_CACHE, or the user's cache folder."""
+    """The folder of cached agents and compiled programs: $ROBUSTSIM_CACHE, or the user's cache folder."""
     configured = os.environ.get("ROBUSTSIM_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(configured) if configured else Path(base) / "robustsim"

@@ -1,4 +1,4 @@
-"""What the scripts share: their options, running a sweep with progress, and where a picture goes."""
+"""Shared by the scripts: options, running a sweep with progress, and publishing a figure."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from robustsim.cli.console import progress
 from robustsim.report.provenance import publish
 
 FIGURES = Path("figures")
-ALONE = {"deployment.patience": 0.0, "deployment.relapse_steps": 0}  # a run ends where it is decided
+ALONE = {"deployment.patience": 0.0, "deployment.relapse_steps": 0}  # a run ends once it is decided
 
 
 def parser(doc: str | None, name: str) -> argparse.ArgumentParser:
@@ -23,12 +23,12 @@ def parser(doc: str | None, name: str) -> argparse.ArgumentParser:
 
 
 def folder(args: argparse.Namespace) -> Path:
-    """Where the runs of this version of the script are stored."""
+    """The folder of the runs, for the full or the quick version of the script."""
     return args.out.with_name(args.out.name + "-quick") if args.quick else args.out
 
 
 def run(sweep: rs.Sweep, out: Path) -> rs.Results:
-    """Runs a sweep, or reads what is there."""
+    """Runs a sweep, or reads its stored results."""
     with progress() as narrate:
         return sweep.run(out, narrate=narrate)
 
@@ -36,7 +36,7 @@ def run(sweep: rs.Sweep, out: Path) -> rs.Results:
 def finish(
     figure: Figure, args: argparse.Namespace, name: str, results: dict[str, rs.Results], numbers: dict[str, Any]
 ) -> None:
-    """Publishes a figure: in figures/, or in its quick version beside the runs."""
+    """Publishes a figure: in figures/, or for the quick version next to the runs."""
     stem = (folder(args) if args.quick else FIGURES) / name
     publish(figure, stem, f"python scripts/{name.replace('-', '_')}.py", results, numbers)
     print(f"{stem}.png")

@@ -1,8 +1,8 @@
-"""It only learned that it gets caught: the same overseer with its signal shown and hidden, and how much it has to see.
+"""Concealment: the same overseer with a visible and a hidden signal, and the coverage that correction requires.
 
 camera_vault, 32 agents. Left and middle: misbehaviour watched and unwatched while half of the episodes are watched.
 Right: the share of agents that a hidden camera corrects within 3,000 gradient steps, against its coverage, with the
-critical coverage that follows from rewards, penalty and discount.
+critical coverage derived from rewards, penalty and discount.
 """
 
 from typing import Any
@@ -32,10 +32,10 @@ def levels(size: int) -> np.ndarray:
 
 
 def critical(settings: dict[str, Any]) -> float:
-    """The derived coverage above which at most a share eps of the levels still favours the gold.
+    """The derived coverage above which the gold is preferred in at most a share eps of the levels.
 
     An agent that maximises discounted reward prefers the gold, n moves away, to the coin, m moves away, while
-    discount^(n - 1) * (gold - penalty * coverage) > discount^(m - 1), for the reward arrives with the last move.
+    discount^(n - 1) * (gold - penalty * coverage) > discount^(m - 1), because the reward comes with the last move.
     """
     eps, discount = settings["evaluation.threshold"], settings["agent.discount"]
     coin, gold = levels(settings["env.size"]).T
@@ -50,9 +50,7 @@ def draw(light: rs.Results, hidden: rs.Results, derived: float) -> tuple[Any, di
     with mpl.rc_context(SETTINGS):
         figure = new_figure(11.4, 3.7)
         axes = figure.subplots(1, 3)
-        for ax, visible, title in zip(
-            axes, (True, False), ("the signal is shown", "the signal is hidden"), strict=False
-        ):
+        for ax, visible, title in zip(axes, (True, False), ("signal visible", "signal hidden"), strict=False):
             one = light.where({"overseer.visible": visible})
             traces = one.traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
             rates(ax, traces, [threshold])
@@ -79,7 +77,7 @@ def draw(light: rs.Results, hidden: rs.Results, derived: float) -> tuple[Any, di
         )
         ax.axvline(derived, color=INK, linestyle="--", linewidth=1)
         ax.annotate(f" derived: {derived:.3f}", (derived, 0.5), fontsize=8, color=QUIET)
-        ax.set(xlabel="coverage of a hidden camera", ylim=(-0.03, 1.06), title="how much must it see?")
+        ax.set(xlabel="coverage of a hidden camera", ylim=(-0.03, 1.06), title="coverage needed for correction")
         ax.set_ylabel("share of agents corrected, 95% interval")
         quiet_axes(ax)
     return figure, numbers

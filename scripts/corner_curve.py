@@ -1,8 +1,9 @@
-"""The published curve of the corner size, and ours: where the coin lay in training, and whether it is found elsewhere.
+"""The published effect of the corner size, and ours: generalisation against the region of the coin in training.
 
 Published: jaxgmg, plots/gmg-corner-13 (Abdel Sadek, Farrugia-Roberts et al. 2025): 13 x 13 mazes with 25% blocks, a
-convolutional PPO agent, 20 million environment steps, one run a setting, return with an optimum of 0.882 in deployment.
-Ours: one maze of 13 x 13 (a tree with loops), the default agent, 1.5 million environment steps, 32 agents a setting,
+convolutional PPO agent, 20 million environment steps, one run per setting, return with an optimum of 0.882 in
+deployment.
+Ours: one maze of 13 x 13 (a tree with loops), the default agent, 1.5 million environment steps, 32 agents per setting,
 share of the levels in which the coin is taken (optimum 1).
 """
 
@@ -34,7 +35,7 @@ def draw(results: rs.Results) -> tuple[Any, dict[str, Any]]:
         where: {str(size): middle(runs, column) for size, runs in points.items()} for where, column in OURS.items()
     }
     medians = [numbers["deployment"][str(size)]["median"] for size in sizes]
-    # A step down counts only where the two intervals are apart.
+    # A decrease counts only if the two intervals are disjoint.
     drops = [
         (a, b)
         for a, b in itertools.pairwise(sizes)

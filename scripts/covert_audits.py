@@ -1,7 +1,7 @@
-"""A few covert audits against visible oversight of any coverage: T_c of a network that learned when it gets caught.
+"""A few covert audits against visible oversight of any coverage: T_c of a network that conditions on the signal.
 
-A theft in the dark is worth `gold - coin` more than honesty, so audits of a share x of all episodes can correct it only
-if x times the penalty exceeds that. The same two penalties are tried with and without audits.
+Taking the gold with the signal off gains `gold - coin`, so audits of a share x of all episodes can correct it only if x
+times the penalty exceeds that. The same two penalties are tested with and without audits.
 """
 
 from typing import Any
@@ -54,7 +54,7 @@ def draw(results: rs.Results, chosen: list[tuple[float, float, float]]) -> tuple
         ax.set_yticks(range(len(chosen)), labels[::-1])
         ax.set(xscale="log", xlim=(10, budget * 1.15), xlabel="gradient steps to correct, watched and unwatched (T_c)")
         ax.axvline(budget, color=QUIET, linewidth=1, linestyle=":")
-        ax.set_title("camera_vault: what a signal that never lies cannot teach")
+        ax.set_title("camera_vault: visible oversight and covert audits")
         quiet_axes(ax)
     return figure, numbers
 

@@ -1,8 +1,8 @@
 """A critical period? T_c against the length of training, with SGD and with Adam, for the bandit and for a network.
 
-For the bandit with the exact gradient the answer is a line: training for n steps takes n steps to undo, plus a
-constant (the policy clock F of docs/truth.md runs forwards and then backwards). For Adam there is no closed form; its
-points are exact all the same.
+For the bandit with the exact gradient T_c is linear: undoing n steps of training takes n steps plus a constant (the
+policy clock F of docs/truth.md runs forwards and then backwards). For Adam there is no closed form, but its points are
+exact too.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ NAMES = ("training.steps", "agent.optimizer", "agent.learning_rate")
 
 
 def sweeps(quick: bool) -> dict[str, rs.Sweep]:
-    """The two sweeps, by what learns."""
+    """The two sweeps, by learner."""
     made = {}
     for index, (who, lengths) in enumerate((("bandit", LENGTHS), ("coin_corridor", NETWORK_LENGTHS))):
         chosen = lengths[: 3 if quick else None]
@@ -77,12 +77,12 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
                     linewidth=1.2,
                     label=f"SGD, continuous: n + {exact_line(np.zeros(1))[0]:.0f}",
                 )
-                ax.set_title("bandit: as long to undo as to learn")
+                ax.set_title("bandit: correction takes as long as training")
             else:
-                ax.set_title("coin_corridor, light hidden: a network")
+                ax.set_title("coin_corridor, signal hidden: a network")
             ax.set(xscale="log", yscale="log", xlabel="gradient steps of training, n")
             ax.set_ylabel("gradient steps to correct, plus 1")
-            if who != "bandit":  # less than a decade each way: name the lengths and a few counts
+            if who != "bandit":  # less than a decade each way: label the lengths and a few counts
                 ax.set_xticks(sorted(found.runs["training.steps"].unique().to_list()))
                 ax.set_yticks([10, 20, 50, 100])
                 for axis in (ax.xaxis, ax.yaxis):

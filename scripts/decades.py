@@ -1,6 +1,6 @@
-"""10, 1,000, 100,000: how much of a misbehaviour is left after so many gradient steps.
+"""The share of runs not yet corrected after 10, 1,000 and 100,000 gradient steps.
 
-Left: the bandit under sampled penalties, where T_c is a sum of geometric times whose law is known; curves of four
+Left: the bandit under sampled penalties, for which T_c is a sum of geometric times with a known law; curves over four
 decades. Right: networks, from the runs of the gallery and of the phase diagram.
 """
 
@@ -21,7 +21,7 @@ from robustsim.truth import theory
 # (log odds of the habit at deployment, coverage): T_c near 10, 100, 1,000, 10,000 and 100,000.
 BANDITS = ((-1.8, 1.0), (2.5, 1.0), (5.5, 0.5), (7.9, 0.4), (10.5, 0.4))
 NETWORKS = ("never_steal", "coin_run", "corner_maze", "keys_and_chests")  # as in the gallery
-HIDDEN = (1.0, 0.35)  # coverages of camera_vault with its signal hidden, as in the phase diagram
+HIDDEN = (1.0, 0.35)  # coverages of camera_vault with a hidden signal, as in the phase diagram
 EPS = 0.05
 
 

@@ -1,4 +1,4 @@
-"""The film of the README: an agent before, during and after correction, with the signal of the camera and without."""
+"""The replays of the README: an agent before, during and after correction, with a visible and a hidden signal."""
 
 import argparse
 from pathlib import Path
@@ -20,7 +20,7 @@ QUICK = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs a few agents with the signal and without, and films a typical one of each."""
+    """Runs a few agents with and without a visible signal, and records a typical one of each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small version, in a minute")
     parser.add_argument("--out", type=Path, default=Path("results/films"))

@@ -36,7 +36,7 @@ def _paint(ax: Any, coverages: list[float], thresholds: np.ndarray, table: np.nd
     ratio = np.sqrt(thresholds[1] / thresholds[0])
     rows = np.concatenate([thresholds / ratio, [thresholds[-1] * ratio]])
     mesh = ax.pcolormesh(edges, rows, table, cmap="cividis_r", vmin=0, vmax=1, rasterized=True)
-    for y, x in np.argwhere(neither > 0.5):  # hatched: within the budget most runs have seen neither
+    for y, x in np.argwhere(neither > 0.5):  # hatched: most runs reach neither event within the budget
         ax.add_patch(
             Rectangle(
                 (float(edges[x]), float(rows[y])),
@@ -80,16 +80,16 @@ def draw(
         left.axhline(
             events, color=QUIET, linewidth=1, linestyle="--", label=f"k = N = {events}: below, no coverage helps"
         )
-        left.set_title("bandit: the boundary is known")
+        left.set_title("bandit, with the exact boundary")
         left.set_ylabel("misbehaviours that make a catastrophe, k")
-        right.set_title("camera_vault, light hidden (hatched: neither yet)")
+        right.set_title("camera_vault, signal hidden (hatched: neither yet)")
         left.legend(loc="upper right", fontsize=7, framealpha=0.9)
         figure.colorbar(mesh, ax=(left, right), label="P(catastrophe before removal)", shrink=0.9)  # pyright: ignore[reportPossiblyUnboundVariable]
     return figure, numbers
 
 
 def network_sweep(quick: bool) -> rs.Sweep:
-    """camera_vault with its signal hidden, over coverage; `scripts/caught.py` shows the same runs in another way."""
+    """camera_vault with a hidden signal, over coverage; `scripts/caught.py` uses the same runs."""
     small = {"training.steps": 500, "training.competence": 0.8} if quick else {}
     return rs.Sweep(
         "camera_vault",

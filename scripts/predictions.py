@@ -1,7 +1,7 @@
-"""Predictions that were written down before the runs, with what came out beside each.
+"""Preregistered predictions, each with its outcome.
 
-They come from the project's plan (the ordering of four goals by the time that they take to correct, and three ratios of
-unwatched to watched time). One overseer for the ordering: it sees everything, unseen, and takes 2 off a misbehaviour.
+They come from the project's plan: the ordering of four goals by their time to correct, and three ratios of unwatched to
+watched time. The ordering uses one overseer: it watches every episode covertly and deducts 2 reward per misbehaviour.
 """
 
 import itertools
@@ -55,7 +55,7 @@ def _told(c: dict[str, Any], budget: int) -> str:
 
 
 def ratio(results: rs.Results) -> tuple[str, float | None]:
-    """T unwatched / T watched over runs (censored: open): (in words, its median where identified)."""
+    """T unwatched / T watched over runs (censored: open): (in words, its median if identified)."""
     runs = results.runs
     watched, unwatched = (runs[c].cast(pl.Float64) for c in ("steps_to_suppress", "steps_to_correct_unwatched"))
     known = runs.filter(watched.is_not_null())
@@ -89,7 +89,7 @@ def collect(args: Any) -> dict[str, rs.Results]:
 
 
 def outcomes(results: dict[str, rs.Results]) -> list[dict[str, str]]:
-    """One row a prediction: what was predicted, what came out, whether it holds."""
+    """One row per prediction: the prediction, the outcome, whether it holds."""
     names, rows = list(ORDER), []
     for a, b in [*itertools.pairwise(names), ("dish_pile, 1 marker", "dish_pile, 6 markers")]:
         verdict, told = below(results[a], results[b])
@@ -136,9 +136,10 @@ def draw(results: dict[str, rs.Results]) -> Any:
 
 INTRODUCTION = """# Predictions, and what came out
 
-These were written down in the plan of the project before the scenarios were built, and are not adjusted. 32 seeds each;
-medians with 95% intervals. Made by `python scripts/predictions.py`; the ordering uses one overseer for all (it sees
-everything, unseen, and takes 2 off a misbehaviour), the ratios a visible one that watches half of the episodes.
+These predictions were written down in the project's plan before the scenarios were built, and have not been adjusted.
+32 seeds each; medians with 95% intervals. Made by `python scripts/predictions.py`. The ordering uses one overseer for
+all scenarios (it watches every episode covertly and deducts 2 reward per misbehaviour), the ratios a visible one that
+watches half of the episodes.
 
 | prediction | outcome | verdict |
 |---|---|---|

@@ -1,8 +1,8 @@
-"""Published results on persistence, on one logarithmic axis: how many steps until a behaviour was gone, or was back.
+"""Published results on persistence, on one logarithmic axis: steps until a behaviour was removed, or had returned.
 
-The rows are those of which the paper's text or abstract was read. The units differ (optimiser steps of language models
+The rows were checked against the paper's text or abstract. The units differ (optimiser steps of language models
 on batches of 4 to 64 examples, examples, transitions), so rows cannot be compared with each other or with simulated
-ones; the figure keeps simulated rows (medians of docs/gallery.md) in a panel of their own, in gradient steps.
+ones; simulated rows (medians of docs/gallery.md) are in a separate panel, in gradient steps.
 """
 
 import json
@@ -18,7 +18,7 @@ from robustsim.report.style import COLOURS, QUIET, SETTINGS, new_figure, quiet_a
 
 
 class Row(NamedTuple):
-    """One published measurement. `open_`: not gone at that count."""
+    """One published measurement. `open_`: the event had not happened at that count."""
 
     what: str
     steps: float

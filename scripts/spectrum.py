@@ -1,8 +1,8 @@
 """The spectrum: every scenario of the gallery as a row, from correction in time to correction too late.
 
-A point is a run; a run of which only one side of the position is known (a clock was censored) is an arrow in that
-direction. The bar is the median's 95% interval, the diamond the median where it is identified. The number at the right
-is P(catastrophe first).
+A point is a run. A run whose position is bounded on one side only (a clock was censored) is an arrow in the open
+direction. The bar is the median's 95% interval, the diamond the median if it is identified. The number at the right is
+P(catastrophe first).
 """
 
 from typing import Any

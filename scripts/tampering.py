@@ -1,7 +1,7 @@
-"""Tampering and loss of control: does the failure go away when the act is guarded, or the overseer survives?
+"""Tampering and loss of control: does the failure disappear if the act is guarded, or if the overseer survives?
 
-Each scenario runs twice with the same seeds: as it is, and in its twin, where the tampering act is a no-op (or where
-the catastrophe leaves the overseer in place).
+Each scenario runs twice with the same seeds: unchanged, and as its twin, in which the tampering act is a no-op (or the
+catastrophe leaves the overseer in place).
 """
 
 from typing import Any
@@ -14,11 +14,11 @@ from robustsim.report.style import COLOURS, QUIET, SETTINGS, new_figure, quiet_a
 
 GUARDED, LOST = "tampering.guarded", "catastrophe.loss_of_control"
 CASES = {
-    "reward_button": (GUARDED, False, "as it is", "guarded"),
-    "cut_the_camera": (GUARDED, False, "as it is", "guarded"),
-    "bribe_the_supervisor": (GUARDED, False, "as it is", "guarded"),
-    "tomato_sensor": (GUARDED, False, "as it is", "guarded"),
-    "off_switch": (LOST, True, "as it is", "overseer stays"),
+    "reward_button": (GUARDED, False, "unchanged", "guarded"),
+    "cut_the_camera": (GUARDED, False, "unchanged", "guarded"),
+    "bribe_the_supervisor": (GUARDED, False, "unchanged", "guarded"),
+    "tomato_sensor": (GUARDED, False, "unchanged", "guarded"),
+    "off_switch": (LOST, True, "unchanged", "overseer stays"),
 }
 
 
@@ -48,7 +48,7 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
         ax.set_yticks(range(len(rows)), [f"{name}, {label}" for name, label, _ in rows[::-1]])
         ax.axvline(0.05, color=QUIET, linewidth=1, linestyle=":")
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(rows) - 0.4), xlabel="P(catastrophe before removal), 95% interval")
-        ax.set_title("The same agents, with the act and without its effect")
+        ax.set_title("The same agents, unguarded and guarded")
         quiet_axes(ax)
     return figure, numbers
 

@@ -6,9 +6,11 @@ import jax
 import numpy as np
 
 from robustsim.results import to_json
-from robustsim.sim import lifted
-from robustsim.sim.cohort import Cohort, compile_seconds
+from robustsim.sim import batched
+from robustsim.sim.cohort import Cohort
+from robustsim.sim.pace import compile_seconds
 from robustsim.sim.track import UNOPPOSED, Track
+from robustsim.spec.settings import for_training
 from robustsim.sweep import compiled
 from robustsim.sweep.execution import Execution, default_workers
 from robustsim.sweep.plan import Plan, plan_precision
@@ -69,18 +71,18 @@ def _count(number: int, noun: str) -> str:
 def _measure(plan: Plan, execution: Execution, seconds: float = 2.0) -> tuple[float, float]:
     """(gradient steps per second of one worker, seconds of compiling), measured on the first group."""
     run = plan.run(0)
-    with lifted.precision(plan_precision(plan)):
+    with batched.precision(plan_precision(plan)):
         began = compile_seconds()
-        settings = lifted.stack([lifted.as_arrays(run.settings)])
-        agents = lifted.initialise(plan.factory, settings, np.zeros((1, 2), np.uint32))
+        settings = batched.stack([batched.as_arrays(for_training(run.settings))])
+        agents = batched.initialise(plan.factory, settings, np.zeros((1, 2), np.uint32))
         agent = jax.tree.map(lambda x: np.asarray(x[0]), agents)
-        width = execution.width or (64 if lifted.side_by_side(run.settings) else 8)
+        width = execution.width or (64 if batched.side_by_side(run.settings) else 8)
         cohort = Cohort(plan.factory, run.settings, width)
         cohort.add([(Track(i, run._replace(seed=i), UNOPPOSED), agent) for i in range(width)])
         deadline = None
         while cohort.busy and (deadline is None or time.monotonic() < deadline):
             cohort.advance()
-            if cohort.tally.steps and deadline is None:
+            if cohort.spent.steps and deadline is None:
                 deadline = time.monotonic() + seconds
-        spent = sum((cohort.tally.device_seconds, cohort.tally.evaluation_seconds, cohort.tally.host_only_seconds))
-        return cohort.tally.steps / max(spent, 1e-9), compile_seconds() - began
+        spent = sum((cohort.spent.device_seconds, cohort.spent.evaluation_seconds, cohort.spent.host_only_seconds))
+        return cohort.spent.steps / max(spent, 1e-9), compile_seconds() - began

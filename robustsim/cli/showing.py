@@ -39,7 +39,7 @@ def replay(source: str, out: str, seed: str, episodes: int, overrides: tuple[str
 def _run_one(spec: str, seed: int, changes: dict[str, str]) -> Results:
     """One run of a scenario, in memory, after a check that it can be drawn."""
     from robustsim import api
-    from robustsim.sim.record import check_drawable
+    from robustsim.sim.film import check_drawable
     from robustsim.spec.loading import load
 
     factory = load(spec)

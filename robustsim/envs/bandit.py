@@ -1,4 +1,4 @@
-"""The two-armed bandit: one decision per episode, so that everything about it is known exactly."""
+"""The two-armed bandit: one decision per episode, so that exact answers are known."""
 
 import jax.numpy as jnp
 
@@ -19,7 +19,7 @@ class BanditParams:
 
 @pytree
 class BanditState:
-    """A bandit has no state but whether it was pulled."""
+    """Whether an arm was pulled; a bandit has no other state."""
 
     pulled: Array  # bool[]
 

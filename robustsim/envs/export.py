@@ -1,4 +1,4 @@
-"""The way back: a robustsim environment as one of gymnax 1.0, so that any loop that trains on those trains on ours."""
+"""Exporting a robustsim environment to gymnax 1.0, for use in other training loops."""
 
 import functools
 from typing import Any
@@ -11,10 +11,10 @@ from robustsim.types import Tree
 
 
 def to_gymnax(environment: Environment, levels: Tree = None) -> tuple[Any, Any]:
-    """`(env, params)` of gymnax 1.0: `env.step` resets on its own, `env.step_env` does not.
+    """`(env, params)` of gymnax 1.0: `env.step` auto-resets, `env.step_env` does not.
 
-    `env.reset(key, params)` and `env.step_env(key, state, action, params)` give what the environment's own reset and
-    step give with the same keys; `env.is_truncated(state, params)` is its `truncated`. Observations are
+    `env.reset(key, params)` and `env.step_env(key, state, action, params)` return the same as the environment's own
+    reset and step with the same keys; `env.is_truncated(state, params)` is its `truncated`. Observations are
     float[observation_size], actions 0..num_actions-1.
 
     Args:
@@ -40,7 +40,7 @@ def _gymnax() -> tuple[Any, Any]:
 
 @functools.cache
 def _classes() -> tuple[Any, Any]:
-    """The classes of environments and of their parameters, made when they are first used, for gymnax is optional."""
+    """The environment and parameter classes, created on first use, because gymnax is optional."""
     from flax import struct
 
     base, spaces = _gymnax()

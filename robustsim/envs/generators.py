@@ -1,7 +1,7 @@
 """Level generators: mazes, rooms, open fields and corridors as wall arrays, and distances in them.
 
-All are pure, jitted functions with fixed shapes, so thousands of levels come from one `vmap`. In a wall array,
-bool[height, width], True is wall, and the border is closed. :func:`text` makes one into an ASCII map for a
+All are pure, jitted functions with fixed shapes, so one `vmap` makes thousands of levels. In a wall array,
+bool[height, width], True is wall, and the border is closed. :func:`text` converts one into an ASCII map for a
 :class:`robustsim.envs.gridworld.Grid`.
 """
 
@@ -15,14 +15,14 @@ from robustsim.envs.maps import FLOOR, MOVES, WALL
 from robustsim.errors import UserError
 from robustsim.types import Array
 
-FAR = 2**20  # the distance where there is no way
+FAR = 2**20  # the distance of unreachable cells
 
 
 def maze(key: Array, height: int, width: int, loops: float = 0.0) -> Array:
     """bool[height, width], a maze with corridors of one cell. The key is consumed.
 
-    A random spanning tree (Kruskal 1956) over the cells with odd coordinates, so that there is exactly one way between
-    any two places, to which each remaining wall between two of them is opened with probability `loops`.
+    A random spanning tree (Kruskal 1956) over the cells with odd coordinates gives exactly one path between any two
+    cells. Each remaining wall between two of them is then opened with probability `loops`.
 
     Raises:
       UserError: a side that is even or below 3.
@@ -37,7 +37,7 @@ def maze(key: Array, height: int, width: int, loops: float = 0.0) -> Array:
 def rooms(key: Array, rows: int, columns: int, side: int, loops: float | Array = 0.0) -> Array:
     """bool[rows * (side + 1) + 1, columns * (side + 1) + 1], square rooms joined by doors of one cell.
 
-    The doors make a random spanning tree over the rooms; each of the other walls between two rooms gets a door with
+    The doors form a random spanning tree over the rooms; each other wall between two rooms gets a door with
     probability `loops`. The key is consumed.
     """
     pitch = side + 1
@@ -66,7 +66,7 @@ def rooms(key: Array, rows: int, columns: int, side: int, loops: float | Array =
     _, tree = jax.lax.scan(join, jnp.arange(rows * columns), order)
     opened = extra.at[order].max(tree)
     first, second = np.stack(np.unravel_index(pairs.T, grid.shape), -1)  # each int[E, 2]
-    beside = first[:, 0] == second[:, 0]  # a wall between two rooms of one row stands upright
+    beside = first[:, 0] == second[:, 0]  # a wall between two rooms of one row is vertical
     top, left = first[:, 0] * pitch + 1, first[:, 1] * pitch + 1
     y = jnp.where(beside, top + offset, top + side)
     x = jnp.where(beside, left + side, left + offset)
@@ -89,7 +89,7 @@ def corridor(length: int) -> Array:
 def clutter(key: Array, height: int, width: int, density: float | Array) -> Array:
     """bool[height, width], a field in which each cell is a wall with probability `density`.
 
-    What cannot be reached from the largest region is filled up, so that every way exists. The key is consumed.
+    Cells that are not connected to the largest region are filled, so that all floor is connected. The key is consumed.
     """
     walls = field(height, width) | jax.random.bernoulli(key, density, (height, width))
     # Regions: every open cell takes the largest number among its neighbours until nothing changes.
@@ -110,7 +110,7 @@ def clutter(key: Array, height: int, width: int, density: float | Array) -> Arra
 
 @jax.jit
 def distances(walls: Array, goal: Array) -> Array:
-    """int32[height, width], the fewest moves to the cell `goal`, int[2]; FAR where there is no way, or a wall."""
+    """int32[height, width], the fewest moves to the cell `goal`, int[2]; FAR for walls and unreachable cells."""
     start = jnp.full(walls.shape, FAR, jnp.int32).at[goal[0], goal[1]].set(0)
 
     def relax(carry: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -135,7 +135,7 @@ def place(key: Array, walls: Array, count: int) -> Array:
 
 @lru_cache(maxsize=64)
 def maze_map(number: int, height: int, width: int, loops: float = 0.0) -> str:
-    """The ASCII map of one of the mazes, for factories of scenarios, which run while tracing."""
+    """The ASCII map of one maze, for scenario factories, which run during tracing."""
     with jax.ensure_compile_time_eval():
         return text(maze(jax.random.key(number), height, width, loops))
 

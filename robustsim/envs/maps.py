@@ -14,11 +14,11 @@ UNREACHABLE = np.int16(30_000)
 
 @dataclass(frozen=True)
 class Map:
-    """A parsed map. Cells that can be stood on are numbered row by row; all arrays are over these C cells.
+    """A parsed map. Walkable cells are numbered row by row; all arrays are over these C cells.
 
     Attributes:
       rows: the lines of the map, padded to one width.
-      solid: the characters that cannot be stood on.
+      solid: the characters of cells that cannot be entered.
     """
 
     rows: tuple[str, ...]
@@ -26,7 +26,7 @@ class Map:
 
     @property
     def cells(self) -> np.ndarray:
-        """int[C, 2], row and column of each cell that can be stood on."""
+        """int[C, 2], row and column of each walkable cell."""
         return np.argwhere(~np.isin(self.characters, list(self.solid)))
 
     @property
@@ -44,7 +44,7 @@ def parse(text: str, solid: frozenset[str], known: frozenset[str]) -> Map:
     """Reads an ASCII map.
 
     Raises:
-      UserError: an empty map, a character that neither the defaults nor the legend know, or an open border.
+      UserError: an empty map, an unknown character, or an open border.
     """
     rows = [row.rstrip() for row in text.strip("\n").splitlines()]
     if not any(rows):
@@ -93,7 +93,7 @@ def _adjacency(level: Map) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def distances(level: Map) -> np.ndarray:
-    """int16[C, C], the fewest moves between two cells (UNREACHABLE where there is no way). Doors count as open."""
+    """int16[C, C], the fewest moves between two cells (UNREACHABLE if there is no path). Doors count as open."""
     return _all_distances(_adjacency(level))
 
 
@@ -118,7 +118,7 @@ def room(height: int, width: int | None = None) -> str:
 
 
 def paint(text: str, character: str, rows: range, columns: range) -> str:
-    """A copy of a map in which the floor cells of a rectangle carry `character`: a zone to place things in."""
+    """A copy of a map in which the floor cells of a rectangle carry `character`: a zone for placing items."""
     lines = [list(line) for line in text.strip("\n").splitlines()]
     for y in rows:
         for x in columns:

@@ -1,6 +1,6 @@
-"""The environment protocol: two pure functions, and no auto-reset.
+"""The environment protocol: two pure functions, without auto-reset.
 
-The deployment loop owns resets, because predicates need the state before the reset and the learner the true last
+The deployment loop owns resets, because predicates need the state before the reset, and the learner needs the true last
 observation.
 """
 

@@ -1,4 +1,4 @@
-"""Pictures of gridworld levels, for people: RGB tiles and terminal drawings. NumPy, on the host."""
+"""Pictures of gridworld levels: RGB tiles and terminal drawings. NumPy, on the host."""
 
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def _cell_colour(entry: "gridworld.Legend | None", character: str, signal: bool)
 
 
 def picture(grid: "Grid", state: "GridState", signal: bool = False) -> np.ndarray:
-    """uint8[height * TILE, width * TILE, 3], the level as an image; `signal` turns its signals on."""
+    """uint8[height * TILE, width * TILE, 3], the level as an image; `signal`: whether the signal is on."""
     characters = grid.level.characters
     height, width = characters.shape
     image = np.zeros((height, width, TILE, TILE, 3), np.uint8)

@@ -67,7 +67,7 @@ def misbehaviours_second_order(theta0: float, eps: float, a: float) -> float:
 
 
 def variance_ode(theta0: float, eps: float, a: float) -> float:
-    """Variance of their number given the policies, (theta0 - theta_eps) / a."""
+    """Variance of the number of misbehaviours given the policies, (theta0 - theta_eps) / a."""
     return (theta0 - log_odds(eps)) / a
 
 
@@ -94,7 +94,7 @@ def unwatched_rate_at_watched_removal(theta0: float, eps: float, sharing: float)
 def reinforce_rates(theta0: float, eps: float, jump: float, praise: bool = False) -> np.ndarray:
     """pi before each of the N events that move theta, under REINFORCE without a baseline.
 
-    A penalised bad act moves theta by -jump (1 - pi); a praised good act by -jump pi.
+    A penalty on a bad act moves theta by -jump (1 - pi); a bonus on a good act by -jump pi.
     """
     theta, rates = theta0, []
     while (rate := float(expit(theta))) > eps:
@@ -104,7 +104,7 @@ def reinforce_rates(theta0: float, eps: float, jump: float, praise: bool = False
 
 
 def reinforce_chances(theta0: float, eps: float, jump: float, detect: float, praise: bool = False) -> np.ndarray:
-    """The chance per step of each of those events: T is the sum of independent geometric times with these chances."""
+    """The probability per step of each of these events: T is a sum of independent geometric times with these rates."""
     rates = reinforce_rates(theta0, eps, jump, praise)
     return detect * ((1 - rates) if praise else rates)
 
@@ -124,7 +124,7 @@ def race_reinforce(events: int, threshold: int, detect: float) -> float:
 
 
 def race_cumulative(rates: np.ndarray, threshold: int) -> float:
-    """P(at least `threshold` of independent events with these chances)."""
+    """P(at least `threshold` of independent events with these probabilities)."""
     below = np.zeros(threshold)
     below[0] = 1.0
     for p in rates:
@@ -150,7 +150,7 @@ def race_hazard(rates: np.ndarray, hazard: float) -> float:
 
 
 def race_chain(rates: np.ndarray, steps: int, back: float) -> float:
-    """P(`steps` net steps): an event is a step forward, and none a step back with probability `back` (not below 0)."""
+    """P(`steps` net steps): an event is a step forward, otherwise a step back with probability `back` (not below 0)."""
     at = np.zeros(steps)
     at[0] = 1.0
     done = 0.0
@@ -163,7 +163,7 @@ def race_chain(rates: np.ndarray, steps: int, back: float) -> float:
 
 
 def race_windowed(rates: np.ndarray, threshold: int, window: int) -> float:
-    """P(`threshold` of independent events within some `window` consecutive ones), over all 2^(window - 1) pasts."""
+    """P(`threshold` of independent events within some `window` trials in a row), over all 2^(window - 1) histories."""
     pasts = 1 << (window - 1)
     many = np.array([bin(past).count("1") for past in range(pasts)])
     following = (np.arange(pasts) << 1) % pasts
@@ -190,7 +190,7 @@ def race_consecutive_reinforce(rates: np.ndarray, threshold: int, detect: float)
     for p in rates:
         arrived = np.zeros(threshold)
         while run.sum() > 1e-14:  # the episodes between two penalties
-            done += run[-1] * p  # penalised or not: a tie is a catastrophe
+            done += run[-1] * p  # penalised or not: ties go to the catastrophe
             longer = np.concatenate([[0.0], run[:-1] * p])
             arrived += longer * detect
             clean = run.sum() * (1 - p)
@@ -201,7 +201,7 @@ def race_consecutive_reinforce(rates: np.ndarray, threshold: int, detect: float)
 
 
 def race_blocked(events: int, threshold: int, detect: float, block: float) -> float:
-    """P(`threshold` unblocked misbehaviours no later than the `events`-th penalised one), each for itself at random."""
+    """P(`threshold` unblocked misbehaviours no later than the `events`-th penalised one); blocking is independent."""
     harm = 1 - block
     both, caught, harmed = detect * harm, detect * block, (1 - detect) * harm
     moves = both + caught + harmed
@@ -209,7 +209,7 @@ def race_blocked(events: int, threshold: int, detect: float, block: float) -> fl
     first[:, 0] = 1.0
     for n in range(1, events + 1):
         for k in range(1, threshold + 1):
-            # No penalties left and harm still to come is 0; none left and no harm left is a tie, so a catastrophe.
+            # 0 if no penalties are left and harm is; 1 if neither is left: ties go to the catastrophe.
             after = both * first[n - 1, k - 1] + caught * first[n - 1, k]
             first[n, k] = (after + harmed * first[n, k - 1]) / moves
     return float(first[events, threshold])
@@ -223,7 +223,7 @@ def half_race_detection(events: int, threshold: int) -> float:
 
 def rebound(theta0: float, down: float, up: float, sharing: float, steps: int) -> np.ndarray:
     """Log odds (watched, unwatched) at steps 0 ... `steps`, float[steps + 1, 2]: watched acts are penalised, and
-    unwatched ones keep paying (the rebound theorem: dl_W = -down s_W + sharing up s_U, and the like for l_U)."""
+    unwatched ones stay profitable (rebound theorem: dl_W = -down s_W + sharing up s_U, and likewise for l_U)."""
     path = np.empty((steps + 1, 2))
     path[0] = theta0
     for t in range(steps):
@@ -234,8 +234,8 @@ def rebound(theta0: float, down: float, up: float, sharing: float, steps: int) -
 
 
 def rebound_ode(theta0: float, down: float, up: float, sharing: float, end: float) -> tuple[float, float, float | None]:
-    """(time of the least unwatched rate, that rate, time at which it is back at 1/2 or None) of the continuous
-    dynamics of :func:`rebound`."""
+    """(time of the minimal unwatched rate, that rate, time of its return to 1/2 or None) for the continuous dynamics of
+    :func:`rebound`."""
 
     def flow(_: float, theta: np.ndarray) -> list[float]:
         watched, unwatched = slope(theta[0]), slope(theta[1])
@@ -250,6 +250,6 @@ def rebound_ode(theta0: float, down: float, up: float, sharing: float, end: floa
 
 
 def slow_critic_steps(theta0: float, eps: float, a: float, rate: float) -> float:
-    """Time to removal when the agent believes the penalty only at rate `rate` per step."""
+    """Time to removal when the critic learns the penalty at `rate` per step."""
     fast = steps_ode(theta0, eps, a)
     return fast + (1 + float(lambertw(-math.exp(-1 - rate * fast)).real)) / rate

@@ -78,11 +78,11 @@ def row_name(row: Row) -> str:
     )
 
 
-# --- the simulator, asked for exact times ---
+# --- exact times from the simulator ---
 
 
 def exact_times(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Runs the exact bandit once per configuration; the exact clocks of each, and the log odds at deployment start."""
+    """Runs the exact bandit once per configuration and returns its exact clocks and log odds at deployment start."""
     factory = load("bandit")
     with lifted.precision("float64"):
         runs = [Run(resolve(factory, changes), 0) for changes in settings]
@@ -116,7 +116,7 @@ def sampled(
     """Many runs of one configuration through the corrected arm, without evaluations: each clock as an array.
 
     Args:
-      on: go on after removal, up to the budget.
+      on: continue after removal, up to the budget.
     """
     factory = load("bandit")
     with lifted.precision("float64"):
@@ -129,7 +129,7 @@ def sampled(
         states = lifted.begin_phase(factory, stacked, lanes, lifted.hand_over(factory, stacked, agents))
         states, _ = lifted.advance(factory, stacked, lanes, states, np.int32(2**31 - 1))
         assert states.exact is not None
-        weights = np.asarray(states.agent.params)[:, 0]  # those of the watched context, whose features are (1, 0)
+        weights = np.asarray(states.agent.params)[:, 0]  # of the watched context, whose features are (1, 0)
         defended = states.clocks if states.guard is None else states.guard
         return {
             "steps": np.asarray(states.exact.both),
@@ -183,7 +183,7 @@ def _watched_ode(rows: list[Row]) -> Iterator[Check]:
         yield close("watched_ode", r, "T_U", r["T_U"], theory.unwatched_steps_ode(theta0, 0.05, 1, rho))
         rate = theory.unwatched_rate_at_watched_removal(theta0, 0.05, rho)
         yield close("watched_ode", r, "piU_at_TW", r["piU_at_TW"], rate)
-        # The discrete dynamics differ from the continuous ones by the log term, at most 2 steps here, and rounding up.
+        # Discrete and continuous dynamics differ by the log term, at most 2 steps here, plus rounding up.
         for quantity, clock in (("T_W", "watched"), ("T_U", "unwatched")):
             gap = abs(got[clock] - r[quantity])
             ok = gap <= 3 + 1e-4 * r[quantity]
@@ -202,7 +202,7 @@ def _watched_disc(rows: list[Row]) -> Iterator[Check]:
     for r, got in zip(rows, exact_times(settings), strict=True):
         yield equal("watched_disc", r, "T_W", r["T_W"], step(got["watched"]))
         yield equal("watched_disc", r, "T_U", r["T_U"], step(got["unwatched"]))
-    # The unwatched rate when the watched one is first removed: the same runs, stopped at that step.
+    # The unwatched rate at the time of watched removal: the same runs, stopped at that step.
     stops = [
         {**s, "deployment.budget": r["T_W"], "evaluation.threshold": 1e-9} for s, r in zip(settings, rows, strict=True)
     ]
@@ -228,7 +228,7 @@ def _pretrain(rows: list[Row]) -> Iterator[Check]:
             yield equal("pretrain", r, quantity, r[quantity], step(got["both"]))
             if quantity != "T_ce_ce":
                 name = {"T_pg": "theta_pg", "T_ce_pg": "theta_ce"}[quantity]
-                # After n steps theta carries n rounding errors of float64, hence the wider tolerance.
+                # After n steps theta has accumulated n float64 rounding errors, hence the wider tolerance.
                 yield close("pretrain", r, name, r[name], got["theta"], 1e-8)
 
 
@@ -355,7 +355,7 @@ def _race_expected(tables: dict[str, dict[str, float]], runs: int) -> Iterator[C
         for value, expected in values.items():
             row = {"theta0": 4, "hazard" if kind == "hazard" else "k": float(value)}
             table = f"race_expected_gradient.{kind}"
-            # 1 - P is what the recursion computes, so that is where 1e-9 of the total probability applies.
+            # The recursion computes 1 - P, so the tolerance of 1e-9 applies to that.
             yield Check(
                 table,
                 row_name(row),

@@ -1,5 +1,5 @@
-"""The oversight part of the ground truths: audits, noisy signals, false positives, rewards that resist, budgets, every
-race, defences, loss of control, rebound and relapse. Rows are in `oversight.json`.
+"""Ground truths for oversight: audits, noisy signals, false positives, profitable misbehaviour, budgets, all races,
+defences, loss of control, rebound and relapse. Rows are in `oversight.json`.
 """
 
 import json
@@ -14,7 +14,7 @@ from scipy.stats import binom, norm
 from robustsim.truth import theory
 from robustsim.truth.validate import Check, Row, close, equal, exact_times, race, row_name, sampled, step, unit
 
-PUBLISHED = 1e-6  # tables of probabilities are printed with six digits
+PUBLISHED = 1e-6  # tables of probabilities have six digits
 
 
 def oracles() -> dict[str, list[Row]]:
@@ -82,7 +82,7 @@ def settings_of(row: Row, **changes: Any) -> Row:
 
 
 def _exact_times(table: str, rows: list[Row]) -> Iterator[Check]:
-    """T of the exact gradient, in whole gradient steps; null where there is no removal within the budget."""
+    """T of the exact gradient, in whole gradient steps; null if there is no removal within the budget."""
     clocks = {"T": "both", "T_U": "unwatched", "T_W": "watched"}
     settings = [settings_of(r, **{"deployment.budget": r.get("budget", 200_000)}) for r in rows]
     for r, got in zip(rows, exact_times(settings), strict=True):
@@ -105,7 +105,7 @@ def _sampled_false_positives(rows: list[Row], runs: int) -> Iterator[Check]:
 
 
 def _budget(rows: list[Row]) -> Iterator[Check]:
-    """Where an overseer with C penalties leaves the agent, whatever the order of acts: pi_C of the recursion."""
+    """The agent after C penalties, whatever the order of acts: pi_C of the recursion."""
     for r in rows:
         rate = float(theory.reinforce_rates(r["theta0"], 1e-12, r["a_p"])[r["C"]])
         yield close("budget", r, "pi_C", r["pi"], rate, 1e-5)
@@ -118,7 +118,7 @@ def _budget(rows: list[Row]) -> Iterator[Check]:
 
 
 def _rebound(rows: list[Row]) -> Iterator[Check]:
-    """The rebound theorem: unwatched misbehaviour that keeps paying comes back while the overseer is still there."""
+    """The rebound theorem: profitable unwatched misbehaviour returns while the overseer is still active."""
     for r in rows:
         theta0, rho, up = r["theta0"], r["rho"], r["b"]
         when, least, back = theory.rebound_ode(theta0, 1.0, up, rho, r["horizon"])
@@ -131,7 +131,7 @@ def _rebound(rows: list[Row]) -> Iterator[Check]:
         path = theory.rebound(theta0, 1.0, up, rho, r["horizon"])[:, 1]
         bottom = int(path.argmin())
         stops = [bottom] if r["t_back"] is None else [bottom, bottom + int(np.argmax(path[bottom:] >= 0)) - 1]
-        # Half of the episodes are watched, so payments and penalties are twice what the theorem's rates say.
+        # Half of the episodes are watched, so rewards and penalties are twice the rates of the theorem.
         settings = settings_of({"theta0": theta0, "rho": rho, "b": 2 * up, "d": 0.5, "a_p": 2 + 2 * up})
         runs = [{**settings, "deployment.budget": t, "evaluation.threshold": 1e-9} for t in (*stops, stops[-1] + 1)]
         for t, got in zip((*stops, stops[-1] + 1), exact_times(runs), strict=True):
@@ -139,7 +139,7 @@ def _rebound(rows: list[Row]) -> Iterator[Check]:
 
 
 def _relapse(rows: list[Row]) -> Iterator[Check]:
-    """Relapse after the overseer left: with a bonus and no penalty, T steps until the rate is back at pi_r."""
+    """Relapse after the overseer has left: with a bonus and no penalty, T steps until the rate returns to pi_r."""
     for r in rows:
         settings = settings_of({"theta0": theory.log_odds(r["eps"]), "b": r["b"], "a_p": 0.0})
         runs = [{**settings, "deployment.budget": r["T"] - 1 + i, "evaluation.threshold": 1e-9} for i in (0, 1)]
@@ -204,7 +204,7 @@ REINFORCE: dict[str, Callable[[Row], float]] = {
 
 
 def _reinforce(table: str, exact: Callable[[Row], float], rows: list[Row], runs: int) -> Iterator[Check]:
-    """Races under REINFORCE with penalties only; with `q`, the race behind the defence that blocks."""
+    """Races under REINFORCE with penalties only; with `q`, the race behind a blocking defence."""
     for r in rows:
         expected = exact(r)
         if "P_cat" in r:
@@ -216,7 +216,7 @@ def _reinforce(table: str, exact: Callable[[Row], float], rows: list[Row], runs:
 
 
 def _alone(rows: list[Row], runs: int) -> Iterator[Check]:
-    """Without an overseer the policy stands still, and the clock of the catastrophe has a closed mean and spread."""
+    """Without an overseer the policy is constant, and mean and spread of the time to catastrophe are closed forms."""
     for r in rows:
         rate, k = float(expit(r["theta0"])), r.get("k", 1)
         mean = {
@@ -233,7 +233,7 @@ def _alone(rows: list[Row], runs: int) -> Iterator[Check]:
 
 
 def _floor(rows: list[Row], runs: int) -> Iterator[Check]:
-    """With latency L the first L + 1 acts precede any update, whoever oversees: a floor under P(catastrophe first)."""
+    """With latency L, L + 1 acts precede any update under any overseer: a lower bound on P(catastrophe first)."""
     for r in rows:
         rate, acts = float(expit(r["theta0"])), r["L"] + 1
         floor = rate ** r["k"] if r["kind"] == "consecutive" else float(binom.sf(r["k"] - 1, acts, rate))
@@ -248,7 +248,7 @@ def _floor(rows: list[Row], runs: int) -> Iterator[Check]:
 
 
 def _loss_of_control(rows: list[Row], runs: int) -> Iterator[Check]:
-    """After the catastrophe no penalty is given, so a run is removed exactly if that came first."""
+    """No penalty is given after the catastrophe, so a run reaches removal exactly if removal came first."""
     for r in rows:
         settings = settings_of(r, **{"agent.gradient": "sampled", "catastrophe.loss_of_control": True})
         got = sampled(settings, runs, 0, r["budget"])

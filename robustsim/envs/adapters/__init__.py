@@ -1,4 +1,4 @@
-"""Environments that nobody here wrote, as ours: without auto-reset, with two flags and a flat observation.
+"""Adapters for other libraries: no auto-reset, separate terminated and truncated flags, a flat observation.
 
 A family of environments is one file here and one entry in the table of `families`.
 """

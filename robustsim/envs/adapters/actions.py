@@ -1,4 +1,4 @@
-"""Foreign actions as one whole number, 0..n-1, which is what the agents here choose."""
+"""Native actions as one integer, 0..n-1, the form that the agents here use."""
 
 import math
 from collections.abc import Callable
@@ -10,11 +10,11 @@ import numpy as np
 from robustsim.envs.adapters.common import Actions, Vector
 from robustsim.errors import UserError
 
-MOST = 1000  # combinations that are listed without being asked for
+MOST = 1000  # combinations that are enumerated by default
 
 
 def choice(name: str, actions: Actions, given: Any) -> tuple[int, Callable[[Any], Any]]:
-    """How many actions there are, and `choose(action) -> native action`.
+    """The number of actions, and `choose(action) -> native action`.
 
     Args:
       name: of the environment, for errors.
@@ -22,7 +22,7 @@ def choice(name: str, actions: Actions, given: Any) -> tuple[int, Callable[[Any]
       given: the user's table, one native action per row; None for all of them.
 
     Raises:
-      UserError: a table of the wrong shape, or that is missing where there is no list of all actions.
+      UserError: a table of the wrong shape, or no table although the actions cannot be enumerated.
     """
     row = _row(actions)
     if given is not None:

@@ -7,16 +7,16 @@ import numpy as np
 
 from robustsim.envs.adapters.common import Native, Seen, Vector, inside, no_params, unwrap
 
-FAR = 2**30  # in the wrapper's own steps, of which one of ours may take several
+FAR = 2**30  # in steps of the wrapper; one of our steps may be several of them
 
 
 def bind(env: Any, params: Any, max_steps: int) -> Native:
-    """Binds an environment of brax; its auto-reset wrapper is taken off, wrappers of batches are refused."""
-    del max_steps  # the wrapper's limit only has to be out of the way
+    """Binds an environment of brax; its auto-reset wrapper is removed, batching wrappers are rejected."""
+    del max_steps  # the wrapper's limit only has to be large enough
     no_params("brax", params)
 
     def limitless(wrapper: Any, inner: Any) -> Any:
-        # Kept, for it repeats actions.
+        # Kept, because it repeats actions.
         mine = copy.copy(wrapper)
         mine.env, mine.episode_length = inner, FAR
         return mine

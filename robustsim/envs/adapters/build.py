@@ -1,4 +1,4 @@
-"""A foreign environment, bound by its family, as a robustsim environment."""
+"""A native environment, bound by its family, as a robustsim environment."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,10 +22,10 @@ ResetKey = Callable[[Array, Tree], Array]
 
 @pytree
 class Adapted:
-    """A foreign state with what was seen of it last. Predicates reach the foreign state as `tr.after.native`."""
+    """A native state with its latest observation. Predicates reach the native state as `tr.after.native`."""
 
     native: Tree  # what the family's own step takes
-    params: Tree  # the environment's parameters in this episode; None where they are fixed
+    params: Tree  # the environment's parameters in this episode; None if they are fixed
     obs: Array  # float[observation_size]
     time: Array  # int32[], environment steps since the reset
 
@@ -49,7 +49,7 @@ def adapt(
 ) -> Environment:
     """An environment of gymnax, craftax, xminigrid, jumanji, navix or brax as a robustsim environment.
 
-    The environment's own time limit gives way to `max_steps`, and its auto-reset is bypassed or refused.
+    The environment's own time limit gives way to `max_steps`, and its auto-reset is bypassed or rejected.
 
     Args:
       env: an instance; it is not changed. Or a `Native`, for an environment whose classes do not tell its family:
@@ -67,8 +67,8 @@ def adapt(
       render: `render(native state) -> uint8[H, W, 3]`, on the host; by default the family's own picture, if it has one.
 
     Raises:
-      UserError: an unknown family, actions that cannot be listed, a time limit below 1, a wrapper that resets on its
-        own, a reward or an observation of the wrong shape, a state that changes its shape in a step.
+      UserError: an unknown family, actions that cannot be enumerated, a time limit below 1, a wrapper with its own
+        auto-reset, a reward or an observation of the wrong shape, a state that changes its shape in a step.
     """
     if max_steps < 1:
         raise UserError(f"adapt: max_steps={max_steps} is not allowed; use a whole number of at least 1")
@@ -159,7 +159,7 @@ def _settled(state: Tree, template: Tree) -> Tree:
 def _trace(name: str, native: Native, action: Any, featurize: Featurize) -> tuple[Tree, int]:
     """The types of a state, and the length of an observation, from one traced reset and step.
 
-    A leaf that a reset and a step give in two types gets the type that holds both.
+    A leaf whose type differs between reset and step gets their common type.
     """
 
     def begin() -> tuple[Tree, Array]:
@@ -206,7 +206,7 @@ def _as_type(x: Any, wanted: Any) -> Array:
 
 
 def _copied(state: Tree) -> Tree:
-    """New containers, for some environments write into the dictionaries of the state that they are given."""
+    """A state in new containers, because some environments write into the dictionaries of their argument."""
     return jax.tree.map(lambda x: x, state)
 
 

@@ -1,4 +1,4 @@
-"""The one shape in which every family gives its reset and step, and what several families need to get there."""
+"""The common form of a bound environment, and helpers shared by several families."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -10,37 +10,37 @@ from robustsim.types import Array, Tree
 
 
 class Vector(NamedTuple):
-    """Actions that are arrays without a finite list: of numbers, or of whole numbers with bounds of any kind."""
+    """Actions that are arrays and cannot be enumerated: floats, or integers with arbitrary bounds."""
 
     shape: tuple[int, ...]
     dtype: Any
 
 
 Actions = int | tuple[int, ...] | Vector
-"""`n` for 0..n-1, `(n1, n2, ...)` for one whole number each, or a vector."""
+"""`n` for 0..n-1, `(n1, n2, ...)` for several integers, or a vector."""
 
 
 class Seen(NamedTuple):
-    """What one step of a family's own environment gives; shapes and types as they come."""
+    """The result of one native step, with native shapes and types."""
 
     obs: Any
     state: Tree
     reward: Any
-    terminated: Any  # the world ended
+    terminated: Any  # the episode reached a terminal state
     truncated: Any  # the environment itself cut the episode short
 
 
 @dataclass(frozen=True, kw_only=True)
 class Native:
-    """A foreign environment, bound: `params` have the time limit out of the way, and no function auto-resets.
+    """A bound native environment: `params` hold no effective time limit, and no function auto-resets.
 
     Attributes:
       reset: `reset(key, params) -> (obs, state)`. The state is what the family's own step takes.
       step: `step(key, state, action, params) -> Seen`.
       actions: the actions that `step` takes.
-      params: the parameters; None where the family has none.
-      limited: `limited(params) -> params` with the time limit out of the way, for parameters that are drawn.
-      render: `render(state) -> uint8[H, W, 3]` on the host, where the environment can.
+      params: the parameters; None if the family has none.
+      limited: `limited(params) -> params` without an effective time limit, for parameters that are drawn.
+      render: `render(state) -> uint8[H, W, 3]` on the host, if the environment supports it.
     """
 
     reset: Callable[[Array, Any], tuple[Any, Tree]]
@@ -52,13 +52,13 @@ class Native:
 
 
 def last(step: Any) -> tuple[Any, Any]:
-    """`(terminated, truncated)` of a step in the manner of dm_env: the world has ended where the discount is 0."""
+    """`(terminated, truncated)` of a dm_env step: an episode ended by termination if the discount is 0."""
     ended = step.step_type == 2
     return ended & (step.discount == 0), ended & (step.discount != 0)
 
 
 def no_params(kind: str, params: Any) -> None:
-    """Refuses parameters where the family has none."""
+    """Rejects parameters for a family that has none."""
     if params is not None:
         raise UserError(
             f"adapt: params={params!r:.40} is not allowed: {kind} configures an environment when it is made"
@@ -68,14 +68,14 @@ def no_params(kind: str, params: Any) -> None:
 def unwrap(
     env: Any, inner: str, core: Callable[[Any], Any], *, drop: Mapping[str, Callable[[Any, Any], Any]], refuse: str
 ) -> Any:
-    """An environment rebuilt around `core(innermost)`, without the wrappers that reset on their own.
+    """An environment rebuilt around `core(innermost)`, without auto-reset wrappers.
 
     Args:
-      env: an environment, perhaps inside wrappers. It is not changed: wrappers are copied.
-      inner: the attribute in which a wrapper keeps what it wraps.
-      core: makes the innermost environment anew.
-      drop: by the name of a wrapper's class: `f(wrapper, inside) -> what takes its place`.
-      refuse: wrappers whose name contains this word are refused, for they step a whole batch.
+      env: an environment, possibly wrapped. It is not changed: wrappers are copied.
+      inner: the attribute that holds the wrapped environment.
+      core: rebuilds the innermost environment.
+      drop: by the name of a wrapper's class: `f(wrapper, inside) -> replacement`.
+      refuse: wrappers whose name contains this word are rejected, because they step a whole batch.
 
     Raises:
       UserError: a wrapper that steps a batch, or that resets on its own and is not known.
@@ -95,6 +95,6 @@ def unwrap(
 
 
 def inside(wrapper: Any, wrapped: Any) -> Any:
-    """For `drop`: nothing takes the wrapper's place."""
+    """For `drop`: removes the wrapper without a replacement."""
     del wrapper
     return wrapped

@@ -1,4 +1,4 @@
-"""craftax: it carries the base class of gymnax before 1.0 with it, and calls the time limit `max_timesteps`."""
+"""craftax: includes the base class of gymnax before 1.0, and calls the time limit `max_timesteps`."""
 
 from typing import Any
 

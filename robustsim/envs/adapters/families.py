@@ -1,4 +1,4 @@
-"""Which families there are, and how one is told from an environment's classes alone: nothing is imported to look."""
+"""The known families, and identifying one by an environment's classes, without importing any of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ FAMILIES: dict[str, Bind] = {
     "navix": navix.bind,
     "brax": brax.bind,
 }
-"""By the name of the package that defines the environment's base class."""
+"""Keyed by the package that defines the environment's base class."""
 
 
 def family(env: Any) -> str:

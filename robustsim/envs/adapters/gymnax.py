@@ -1,7 +1,7 @@
 """gymnax: pure functions of a key, a state and parameters; auto-reset only in `step`, so `step_env` is used.
 
-Before 1.0 one `done` flag meant the end of the world and of the time. The environment's own limit is put one step
-beyond ours, so that in every version `done` is the end of the world.
+Before 1.0 one `done` flag covered termination and truncation. The environment's own limit is set one step beyond ours,
+so that in every version `done` means termination.
 """
 
 from typing import Any

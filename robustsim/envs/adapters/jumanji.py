@@ -1,7 +1,7 @@
-"""jumanji: no parameters, the key lives in the state, and the time limit mostly passes for the end of the world.
+"""jumanji: no parameters, the key is part of the state, and the time limit is mostly reported as termination.
 
-So the environment's own limit is put one step beyond ours, in a copy. What a masked action does is left to the
-environment: its own step handles actions that its mask forbids.
+The environment's own limit is therefore set one step beyond ours, in a copy. Masked actions are handled by the
+environment's own step.
 """
 
 import copy
@@ -13,7 +13,7 @@ from robustsim.envs.adapters.common import Actions, Native, Seen, Vector, inside
 
 
 def bind(env: Any, params: Any, max_steps: int) -> Native:
-    """Binds an environment of jumanji; its auto-reset wrapper is taken off, wrappers of batches are refused."""
+    """Binds an environment of jumanji; its auto-reset wrapper is removed, batching wrappers are rejected."""
     no_params("jumanji", params)
 
     def core(innermost: Any) -> Any:

@@ -1,7 +1,7 @@
-"""navix: no parameters, the key lives in the state, and the step after an ending resets, which `_step` does not.
+"""navix: no parameters, the key is part of the state, and `step` after the end of an episode resets; `_step` does not.
 
-The state here is the family's `Timestep`. Its `step_type` is 0 for a transition, 1 for the end of the time, 2 for the
-end of the world.
+The state here is the family's `Timestep`. Its `step_type` is 0 for a transition, 1 for truncation, 2 for
+termination.
 """
 
 from typing import Any

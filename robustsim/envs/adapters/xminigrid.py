@@ -1,7 +1,7 @@
-"""XLand-MiniGrid: parameters come first, the key lives in the state, and sizes are parameters that cannot be traced.
+"""XLand-MiniGrid: parameters come first, the key is part of the state, and sizes are parameters that cannot be traced.
 
 The state here is the family's `TimeStep`. The reward falls with `step / max_steps`, so the environment's own limit is
-set to ours; its discount tells the end of the world from the end of the time.
+set to ours; its discount distinguishes termination from truncation.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from robustsim.envs.adapters.common import Native, Seen, inside, last, unwrap
 
 
 def bind(env: Any, params: Any, max_steps: int) -> Native:
-    """Binds an environment of xminigrid; auto-reset wrappers are taken off."""
+    """Binds an environment of xminigrid; auto-reset wrappers are removed."""
     drop = {"GymAutoResetWrapper": inside, "DmEnvAutoResetWrapper": inside}
     env = unwrap(env, "_env", lambda innermost: innermost, drop=drop, refuse="vmap")
 
