@@ -39,7 +39,7 @@ def complains(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return err
 
 
-@pytest.mark.parametrize("changes", [{}, {"overseer.latency": 2}, {"agent.kl_anchor": 0.1}])
+@pytest.mark.parametrize("changes", [{}, {"overseer.latency": 2}, {"treatment.kl_anchor": 0.1}])
 def test_the_agent_is_that_of_a_batch_bit_for_bit(small: dict, changes: dict) -> None:
     factory, steps = load("camera_vault"), [0, 3, 10]
     runs = [Run(resolve(factory, {**small, **changes}), seed) for seed in range(3)]

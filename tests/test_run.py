@@ -55,12 +55,12 @@ def test_a_run_alone_equals_the_same_run_among_others(small_results: tuple[rs.Re
 
 
 def test_a_sweep_holds_the_runs_that_its_points_give(small: dict) -> None:
-    over = {"overseer.coverage": [0.2, 1.0], "agent.kl_anchor": [0.0, 0.1]}  # the anchor changes the program
+    over = {"overseer.coverage": [0.2, 1.0], "treatment.kl_anchor": [0.0, 0.1]}  # the anchor changes the program
     sweep = rs.Sweep(scenario="camera_vault", over=over, seeds=2, settings=small).run()
     assert len(sweep.runs) == 8
     assert sweep.runs["overseer.coverage"].to_list() == [0.2] * 4 + [1.0] * 4
-    one = rs.run("camera_vault", seeds=2, settings={**small, "overseer.coverage": 0.2, "agent.kl_anchor": 0.1})
-    picked = sweep.runs.filter((pl.col("overseer.coverage") == 0.2) & (pl.col("agent.kl_anchor") == 0.1))
+    one = rs.run("camera_vault", seeds=2, settings={**small, "overseer.coverage": 0.2, "treatment.kl_anchor": 0.1})
+    picked = sweep.runs.filter((pl.col("overseer.coverage") == 0.2) & (pl.col("treatment.kl_anchor") == 0.1))
     assert picked.drop(over).equals(one.runs)
     assert len(sweep.spectrum()) == 4
 
@@ -134,7 +134,7 @@ def test_agents_are_trained_once_for_all_overseers(
     small: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path))
-    over = {"overseer.coverage": [0.1, 0.9], "agent.kl_anchor": [0.0, 0.5]}
+    over = {"overseer.coverage": [0.1, 0.9], "treatment.kl_anchor": [0.0, 0.5]}
     rs.Sweep(scenario="camera_vault", over=over, seeds=1, settings=small).run()
     assert len(list((tmp_path / "agents").iterdir())) == 1
     rs.run("camera_vault", seeds=1, settings={**small, "training.steps": 21})

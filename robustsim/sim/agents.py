@@ -1,7 +1,7 @@
 """Trained agents by (training, seed, step), shared by all deployments that start from them.
 
-A training is named by the hash of everything that makes another agent: the overseer, the catastrophe, the treatments and
-what differs of the learner in deployment are not part of it. One training hands out every agent that is wanted of it.
+A training is named by the hash of everything that makes another agent: the overseer, the catastrophe, the treatments
+and what differs of the learner in deployment are not part of it. One training hands out every agent that is wanted.
 """
 
 import io

@@ -97,7 +97,7 @@ class Cohort:
     # --- and move on ---
 
     def advance(self) -> list[Track]:
-        """Moves the runs on for about half a second, or until some have arrived, and reads those; returns what ended."""
+        """Moves the runs on for about half a second, or until some have arrived; returns those that ended."""
         assert self._states is not None
         began, compiling = time.perf_counter(), compile_seconds()
         plans = {i: track.next() for i, track in enumerate(self.tracks) if track is not None}

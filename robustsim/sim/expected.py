@@ -94,7 +94,7 @@ def expectation(
     moments: Moment,
     batch: Batch,
 ) -> tuple[Known | None, Batch, Array]:
-    """What is expected of one gradient step: (known, the batch to learn from, bool[] whether a penalty can be given)."""
+    """What is expected of one gradient step: (known, the batch, bool[] whether a penalty can be given)."""
     if known is None:
         return None, batch, active
     able = active & _affordable(world, overseer, known, tally)

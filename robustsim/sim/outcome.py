@@ -1,7 +1,7 @@
 """From readings to what became of a run: when was the misbehaviour removed, suppressed, back? Pure, and without JAX.
 
-Theory B.3: removal takes confirmatory evaluations of 1,024 fresh episodes in each condition, whose Clopper-Pearson limits
-pass three times in a row, and is dated to the first of the three. Where rates are known exactly, one reading is enough.
+Theory B.3: removal takes confirmatory evaluations of 1,024 fresh episodes in each condition. Their Clopper-Pearson
+limits must pass three times in a row; removal is dated to the first. Where rates are known, one reading is enough.
 """
 
 import math

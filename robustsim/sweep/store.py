@@ -57,7 +57,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             "a newer version" if isinstance(schema, int) and schema > SCHEMA else "an older one"
         )
         raise UserError(
-            f"{str(folder)!r} was written by robustsim {by} (schema {schema}; this version reads {SCHEMA}): run it again"
+            f"{str(folder)!r} was written by robustsim {by} (schema {schema}; this one reads {SCHEMA}): run it again"
         )
     if _checksum(manifest) != checksum:
         raise StorageError(f"{path}: is damaged: checksum mismatch")
