@@ -14,7 +14,7 @@ import robustsim as rs
 from robustsim.envs import adapters
 from robustsim.envs.adapters.families import FAMILIES
 from robustsim.errors import UserError
-from robustsim.sim import loading
+from robustsim.spec import loading
 
 
 @pytest.mark.parametrize("name", ["FourRooms-misc", "Catch-bsuite", "CartPole-v1", "MountainCar-v0"])

@@ -26,6 +26,8 @@ class Environment:
       text: `text(state) -> str`, a drawing for the terminal, on the host.
       outcomes: for worlds of one decision only: `outcomes(params) -> float[num_actions]`, the expected reward of each
         action. It lets a learner use the exact gradient.
+      shortest: `shortest(levels) -> int`, the fewest environment steps after which an episode of these levels can be
+        truncated, on the host while tracing; None: it may be after any step.
     """
 
     reset: Callable[[Array, Tree], tuple[Array, Tree]]
@@ -37,3 +39,4 @@ class Environment:
     render: Callable[[Tree, bool], Any] | None = None
     text: Callable[[Tree], str] | None = None
     outcomes: Callable[[Tree], Array] | None = None
+    shortest: Callable[[Tree], int] | None = None

@@ -54,9 +54,9 @@ def adapt(
       params: its parameters, where the family has any; None for the defaults.
       max_steps: time limit of an episode in environment steps.
       featurize: `featurize(observation) -> float[n]`; by default everything is flattened.
-      draw: `draw(key, levels) -> params`, the parameters of one episode, where levels (a scenario's `training_levels` and
-        `deployment_levels`) are a distribution over them. Without it levels are parameters, or None for `params`, which are then
-        constants that the environment may use as sizes.
+      draw: `draw(key, levels) -> params`, the parameters of one episode, where levels (a scenario's `training_levels`
+        and `deployment_levels`) are a distribution over them. Without it levels are parameters, or None for `params`,
+        which are then constants that the environment may use as sizes.
       reset_key: `reset_key(key, levels) -> key`, the key that the environment resets with: for levels that come from
         the key alone, as a few fixed ones in training.
       actions: the actions to choose from, one per row: int[n] of discrete ones, int[n, k] of k whole numbers,
@@ -128,6 +128,7 @@ def adapt(
         num_actions=num_actions,
         max_steps=max_steps,
         render=None if shown is None else lambda state, signal: shown(state.native),
+        shortest=None if native.cuts else lambda levels: max_steps,
     )
 
 

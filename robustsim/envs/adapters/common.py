@@ -39,6 +39,7 @@ class Native:
       step: `step(key, state, action, params) -> Seen`.
       actions: the actions that `step` takes.
       params: the parameters; None where the family has none.
+      cuts: whether the environment itself may cut an episode short before our time limit.
       limited: `limited(params) -> params` with the time limit out of the way, for parameters that are drawn.
       render: `render(state) -> uint8[H, W, 3]` on the host, where the environment can.
     """
@@ -47,6 +48,7 @@ class Native:
     step: Callable[[Array, Tree, Any, Any], Seen]
     actions: Actions
     params: Any = None
+    cuts: bool = True
     limited: Callable[[Any], Any] = lambda params: params
     render: Callable[[Tree], Any] | None = None
 
