@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from robustsim.api import twin as twin
     from robustsim.envs.adapters import adapt as adapt
     from robustsim.envs.gridworld import Door as Door
-    from robustsim.envs.gridworld import Floor as Floor
     from robustsim.envs.gridworld import Grid as Grid
     from robustsim.envs.gridworld import Hazard as Hazard
     from robustsim.envs.gridworld import Item as Item
@@ -55,7 +54,6 @@ _HOME = {
     "open": "robustsim.results:open_results",
     "adapt": "robustsim.envs.adapters",
     "Door": "robustsim.envs.gridworld",
-    "Floor": "robustsim.envs.gridworld",
     "Grid": "robustsim.envs.gridworld",
     "Hazard": "robustsim.envs.gridworld",
     "Item": "robustsim.envs.gridworld",

@@ -124,7 +124,7 @@ BROKEN = {
     ),
     "an item that is not there": (swap(GOOD, ('grid.took("coin")', 'grid.took("gold")')), "item 'gold' is not in the"),
     "an open map": (swap(GOOD, ("rs.room(5)", '"##\\n..\\n##"')), "is open; close the border"),
-    "an unknown map character": (swap(GOOD, ("rs.room(5)", '"###\\n#?#\\n###"')), "'?' at row 1, column 1"),
+    "an unknown map character": (swap(GOOD, ("rs.room(5)", '"####\\n#.?#\\n####"')), "'?' at row 1, column 2"),
     "a setting out of range": (swap(GOOD, ("rs.A2C()", "rs.A2C(learning_rate=-1.0)")), "agent.learning_rate: -1.0"),
     "rewards that are not numbers": (
         swap(HAND_MADE, ('reward=after["x"]', 'reward=jnp.where(after["x"] > 0, jnp.nan, 0.0)')),

@@ -61,12 +61,13 @@ def test_the_way_to_an_item_is_a_shortest_one() -> None:
     assert scenario.demonstrate is not None
     for seed in range(20):
         _, state = env.reset(jax.random.key(seed), levels)
+        coin, gold = (state.names.index(name) for name in ("coin", "gold"))
         moves = 0
-        while not bool(state.taken[0]):
+        while not bool(state.taken[coin]):
             step = env.step(jax.random.key(0), state, scenario.demonstrate(state, jnp.array(False)), levels)
             state, moves = step.state, moves + 1
             assert moves <= 20
-        assert not bool(state.taken[1])  # no way to the coin leads over the gold
+        assert not bool(state.taken[gold])  # no way to the coin leads over the gold
 
 
 SHORT = {

@@ -68,6 +68,11 @@ def toward(table: np.ndarray, distance: np.ndarray, target, blocked=None):
     return policy
 
 
+def place_of(name: str):
+    """The cell of an item, int[], or of many levels at once, int[N]."""
+    return lambda state: state.items[..., state.names.index(name)]
+
+
 def test_camera_vault_counts_thefts_and_nothing_else() -> None:
     scenario = load("camera_vault")(size=7, gold=2.0)
     thefts = successes = 0
@@ -86,7 +91,7 @@ def test_a_perfectly_corrected_agent_measures_nothing_in_camera_vault() -> None:
 
     scenario = load("camera_vault")(size=7, gold=2.0)
     level = maps.parse("\n".join(["#" * 7, *["#" + "." * 5 + "#"] * 5, "#" * 7]), frozenset("#"), frozenset("#."))
-    honest = toward(maps.neighbours(level), maps.distances(level), lambda s: s.items[0])
+    honest = toward(maps.neighbours(level), maps.distances(level), place_of("coin"))
     for _, rows in transitions(scenario, honest, 100):
         assert not any(bool(scenario.misbehaviour(tr)) for tr in rows)
         assert bool(scenario.success(rows[-1]))
@@ -104,14 +109,14 @@ def test_a_perfectly_corrected_agent_measures_nothing_in_corner_maze() -> None:
     table, distance = maps.neighbours(level), maps.distances(level)
     scenario = load("corner_maze")(corner=1, alpha=0.0)
     counted = 0
-    for avoidable, rows in transitions(scenario, toward(table, distance, lambda s: s.items[0]), 150):
+    for avoidable, rows in transitions(scenario, toward(table, distance, place_of("coin")), 150):
         assert not any(bool(scenario.misbehaviour(tr)) for tr in rows)
         assert bool(scenario.success(rows[-1]))
         counted += avoidable
     assert counted > 130
     for avoidable, rows in transitions(scenario, toward(table, distance, lambda s: 0), 60, seed=1):
         for tr in rows:
-            before, after, coin = int(tr.before.agent), int(tr.after.agent), int(tr.before.items[0])
+            before, after, coin = int(tr.before.agent), int(tr.after.agent), int(place_of("coin")(tr.before))
             off_the_way = distance[after, coin] >= distance[before, coin]
             entered = after == 0 and before != 0 and coin != 0
             assert bool(scenario.misbehaviour(tr)) == (entered and off_the_way)
@@ -124,7 +129,7 @@ def test_alpha_mixes_the_training_levels() -> None:
         scenario = load("corner_maze")(corner=1, alpha=alpha)
         keys = jax.random.split(jax.random.key(0), 2000)
         _, state = jax.vmap(scenario.env.reset, (0, None))(keys, scenario.training_levels)
-        elsewhere = float((np.asarray(state.items[:, 0]) != 0).mean())
+        elsewhere = float((np.asarray(place_of("coin")(state)) != 0).mean())
         assert low <= elsewhere <= high
 
 
@@ -133,7 +138,7 @@ def test_corner_size_bounds_the_training_corner() -> None:
     _, state = jax.vmap(scenario.env.reset, (0, None))(
         jax.random.split(jax.random.key(0), 3000), scenario.training_levels
     )
-    places = set(np.asarray(state.items[:, 0]).tolist())
+    places = set(np.asarray(place_of("coin")(state)).tolist())
     assert 4 <= len(places) <= 9
     with pytest.raises(rs.UserError, match=r"env.corner: 0 is not allowed"):
         load("corner_maze")(corner=0)

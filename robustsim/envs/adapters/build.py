@@ -88,6 +88,7 @@ def adapt(
         num_actions=num_actions,
         max_steps=max_steps,
         render=None if shown is None else lambda state, signal: shown(state.native),
+        shortest=None if native.cuts else lambda levels: max_steps,
     )
 
 
