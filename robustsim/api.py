@@ -1,4 +1,4 @@
-"""The way in from Python."""
+"""The Python interface."""
 
 import math
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ from robustsim.sweep.run import run_here, run_to
 
 
 def geomspace(low: float, high: float, count: int) -> list[float]:
-    """`count` values from `low` to `high`, each the same factor above the last; for the axes of sweeps.
+    """`count` values from `low` to `high` with a constant ratio, for the axes of sweeps.
 
     Raises:
-      UserError: an end that is not above 0, or no count.
+      UserError: an end is not above 0, or the count is below 1.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low > 0 and high > 0):
         raise UserError(f"geomspace: from {low!r} to {high!r} is not allowed; use two numbers above 0")
@@ -34,12 +34,12 @@ def geomspace(low: float, high: float, count: int) -> list[float]:
 
 
 def twin(scenario: str | ScenarioFactory, name: str) -> dict[str, Any]:
-    """The settings of a scenario's control: `run(scenario, settings=twin(scenario, "oracle"))`.
+    """The settings of a control of the scenario: `run(scenario, settings=twin(scenario, "oracle"))`.
 
     Args:
       scenario: what `load` returns or takes.
-      name: "aligned" (half of the training levels tell goal and proxy apart), "random-init" (never trained), "oracle"
-        (an overseer that sees everything, unseen) or "guarded" (the tampering act is a no-op).
+      name: "aligned" (half of the training levels distinguish goal and proxy), "random-init" (never trained), "oracle"
+        (an overseer that sees everything covertly) or "guarded" (the tampering act is a no-op).
 
     Raises:
       UserError: the scenario has no such twin.
@@ -61,23 +61,22 @@ def run(
 
     Args:
       scenario: what `load` returns or takes.
-      seeds: how many independently trained agents, or which.
+      seeds: number of independently trained agents, or which seeds.
       settings: dotted names with values that differ from the scenario's defaults.
-      out: a directory for the results. What is there already is not made again, so the same call goes on after an
-        interruption.
-      overwrite: remove other results that are there.
+      out: directory for the results. Finished runs in it are kept, so the same call resumes after an interruption.
+      overwrite: remove other results in the directory.
       execution: where and how the work is done; it changes no result.
       narrate: receives the state of the work, a `Status`, about once a second.
 
     Raises:
-      UserError: bad input, in one line. RunsFailed: some runs failed; the others are in `out`.
+      UserError: bad input. RunsFailed: some runs failed; the others are in `out`.
     """
     sweep = Sweep(scenario=scenario, over={}, seeds=seeds, settings={} if settings is None else settings)
     return sweep.run(out, overwrite=overwrite, execution=execution, narrate=narrate)
 
 
 def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
-    """The training of a scenario as `(env, params)` of gymnax 1.0, for training loops that are written for it.
+    """The training phase of a scenario as `(env, params)` of gymnax 1.0, for training loops written for gymnax.
 
     Episodes come from the training levels. The observation is what the scenario's agent sees: the signal is part of it,
     and on in the share `training.watched` of the episodes. Rewards are the environment's own: there is no overseer.
@@ -88,7 +87,7 @@ def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | Non
       settings: dotted names with values that differ from the scenario's defaults.
 
     Raises:
-      UserError: bad input, in one line, or gymnax is not installed.
+      UserError: bad input, or gymnax is not installed.
     """
     from robustsim.envs import export
     from robustsim.sim.seen import training_environment
@@ -116,7 +115,7 @@ class Sweep(Options):
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def plan(self) -> Plan:
-        """What the sweep consists of; raises UserError where it is not allowed."""
+        """The runs, groups and shards of the sweep; raises UserError if it is not allowed."""
         design = Design(self.design, self.samples, self.design_seed)
         return make_plan(self.scenario, self.settings, self.over, design, self.seeds, self.shard_size)
 

@@ -1,4 +1,4 @@
-"""From results to recordings: which run is shown, at which gradient steps, and that it is the run of the results."""
+"""From results to recordings: which run is shown, at which steps, and a check that it is the run of the results."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from robustsim.analysis.tables import Tables
 from robustsim.errors import RunsFailed, UserError, nearest
 from robustsim.events import CONDITIONS
 from robustsim.recording import Recording
+from robustsim.report import words
 from robustsim.sim import batched, film
 from robustsim.sim.agents import Agents
 from robustsim.spec.loading import load
@@ -25,7 +26,7 @@ def factory_of(results: Tables, scenario: str | ScenarioFactory = "") -> Scenari
     """The scenario that made some results.
 
     Args:
-      scenario: what `load` takes; "" looks where it was when the results were made, or for its name.
+      scenario: what `load` takes; "" uses the file at the time of the run, or the scenario of that name.
 
     Raises:
       UserError: it cannot be found, is not the one that was run, or cannot be drawn.
@@ -41,14 +42,14 @@ def factory_of(results: Tables, scenario: str | ScenarioFactory = "") -> Scenari
     what = results.manifest["what"]
     if (factory.name, factory.source_hash) != (what["scenario"], what["source_sha256"]):
         raise UserError(
-            f"scenario {factory.name!r}: is not the one of these results, or has changed since; run it again"
+            f"scenario {factory.name!r}: is not the scenario of these results, or has changed since; run it again"
         )
     film.check_drawable(factory)
     return factory
 
 
 def typical(runs: pl.DataFrame) -> Row:
-    """A run of the commonest outcome, in the middle of its kind by the time to correct, and to the catastrophe."""
+    """A run of the most common outcome, with the median time to correct (then to catastrophe) among those."""
     outcome = ["first_event", "corrected"]
     commonest = runs.group_by(outcome).len().sort("len", *outcome, descending=[True, False, False]).row(0, named=True)
     alike = runs.filter(*[pl.col(name) == commonest[name] for name in outcome])
@@ -76,10 +77,10 @@ def chosen(results: Tables, count: int) -> list[Row]:
 
 
 def picked(results: Tables, seed: int | None, point: dict[str, str]) -> Row:
-    """The run of a seed and of the configuration with these values (as words); what is left open is chosen typically.
+    """The run of a seed and of the configuration with these values (as words); a typical run of those that match.
 
     Raises:
-      UserError: a name that was not swept, a value or a seed that is not there.
+      UserError: a name was not swept, or a value or seed is not in the results.
     """
     runs = results.runs
     if runs.is_empty():
@@ -88,9 +89,9 @@ def picked(results: Tables, seed: int | None, point: dict[str, str]) -> Row:
         if name not in results.swept:
             raise UserError(f"--set {name}: is not an axis of these results; {nearest(name, results.swept)}")
         values = runs[name].unique(maintain_order=True).to_list()
-        same = [value for value in values if _word(value) == word.lower() or _is_number(value, word)]
+        same = [value for value in values if words.value(value).lower() == word.lower() or _is_number(value, word)]
         if not same:
-            there = ", ".join(map(_word, values[:20]))
+            there = ", ".join(map(words.value, values[:20]))
             raise UserError(f"--set {name}: {word!r} is not in these results; they have {there}")
         runs = runs.filter(pl.col(name) == same[0])
     if seed is not None:
@@ -101,10 +102,6 @@ def picked(results: Tables, seed: int | None, point: dict[str, str]) -> Row:
     if runs.is_empty():
         raise UserError("replay: no run with these values and this seed has finished")
     return typical(runs)
-
-
-def _word(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value).lower()
 
 
 def _is_number(value: Any, word: str) -> bool:
@@ -135,7 +132,7 @@ def stages(row: Row, traces: pl.DataFrame) -> list[tuple[str, Row]]:
 def for_page(
     results: Tables, count: int, folder: str | Path | None = None, scenario: str | ScenarioFactory = ""
 ) -> tuple[list[Recording], str]:
-    """(recordings of at most `count` typical runs, why there are none). A page does without those it cannot have."""
+    """(recordings of at most `count` typical runs, why there are none). A page can do without recordings."""
     try:
         return make(results, chosen(results, count), folder=folder, scenario=scenario), ""
     except (UserError, RunsFailed) as error:
@@ -150,7 +147,7 @@ def make(
     folder: str | Path | None = None,
     scenario: str | ScenarioFactory = "",
 ) -> list[Recording]:
-    """Makes the agents of some runs again, and records them.
+    """Reproduces the agents of some runs and records them.
 
     Args:
       rows: of `results.runs`.
@@ -159,7 +156,7 @@ def make(
       scenario: as :func:`factory_of`.
 
     Raises:
-      UserError: as :func:`factory_of`, or the runs come out differently here than they did.
+      UserError: as :func:`factory_of`, or the runs cannot be reproduced here.
     """
     compiled.keep()
     factory = factory_of(results, scenario)
@@ -186,8 +183,8 @@ def _make_one(factory: ScenarioFactory, results: Tables, row: Row, agents: Agent
                 same = same and decisions == p[f"decisions_{condition}"] and rate == p[f"misbehaviour_{condition}"]
         if not same:
             raise UserError(
-                f"replay: seed {row['seed']} comes out differently here than in these results: they were made by other "
-                "versions, or on another kind of machine; run the scenario again"
+                f"replay: seed {row['seed']} differs here from these results, which were made by other versions or on "
+                "another kind of machine; run the scenario again"
             )
         rates = [(p["misbehaviour_unwatched"], p["misbehaviour_watched"]) for _, p in found]
         named = [(name, p["step"], pair) for (name, p), pair in zip(found, rates, strict=True)]

@@ -33,17 +33,17 @@ class Results(Tables):
     def report(
         self, out: str | Path, *, replays: int = 4, folder: str | Path | None = None, scenario: str = ""
     ) -> Path:
-        """Writes one self-contained page about these results, that opens from a file; returns where it is.
+        """Writes a self-contained HTML page about these results; returns its path.
 
         Args:
-          replays: of how many typical runs to make the agents again, and to record them; 0 needs no JAX.
-          folder: the results directory, which commands on the page name, and which may hold trained agents.
-          scenario: the scenario's file, where the scenario is not installed.
+          replays: number of typical runs to reproduce and record; 0 needs no JAX.
+          folder: the results directory, which the commands on the page name and which may hold trained agents.
+          scenario: file of the scenario, if it is not installed.
 
         Raises:
           UserError: the file cannot be written, no run has finished yet, or `replays` is below 0.
 
-        Warns where the page has to do without replays, and says why.
+        Warns, with the reason, if the page has to do without replays.
         """
         from robustsim.report import page
 
@@ -62,10 +62,10 @@ class Results(Tables):
 
 
 def open_results(folder: str | Path) -> Results:
-    """The results in a directory, checksums verified.
+    """The results in a directory, with verified checksums.
 
     Raises:
-      UserError: it is not a results directory, is damaged, or is of another version.
+      UserError: the directory holds no results, damaged ones, or those of another version.
     """
     if not isinstance(folder, str | os.PathLike):
         raise UserError(f"open: {folder!r} is not allowed; name a results directory")

@@ -1,5 +1,7 @@
 """The command line as people use it: what it prints, and what it says to bad input."""
 
+import ast
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import robustsim as rs
 from robustsim.cli.main import main
+from robustsim.sweep.options import Options
 
 SCENARIO = '''
 import robustsim as rs
@@ -147,18 +151,75 @@ def test_a_result_of_another_version_gets_one_line(capsys: pytest.CaptureFixture
     assert "is damaged" in complains(capsys, "plot", str(tmp_path))
 
 
+def imported(modules: tuple[str, ...], *argv: str) -> list[str]:
+    """Which of some modules a command has imported when it ends."""
+    code = f"""
+import atexit, sys
+from robustsim.cli.main import main
+atexit.register(lambda: print([m for m in {modules!r} if m in sys.modules]))
+main({list(argv)!r})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return ast.literal_eval(done.stdout.splitlines()[-1])
+
+
 def test_list_reads_and_does_not_import(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = call(capsys, "list", "--json")
     assert status == 0
     assert {"bandit", "camera_vault", "corner_maze", "four_rooms"} <= {entry["name"] for entry in json.loads(out)}
-    code = """
-import sys
-from robustsim.cli.main import main
-main(['list'])
-print([m for m in ('jax', 'numpy', 'polars') if m in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("words", [["list"], ["--help"], ["sweep", "--help"]], ids=" ".join)
+def test_what_only_lists_imports_nothing_heavy(words: list[str]) -> None:
+    assert imported(("jax", "numpy", "polars"), *words) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["plot", "--out", "f.svg"],
+        ["plot", "--figure", "help"],
+        ["report", "--out", "r.html", "--replays", "0"],
+    ],
+    ids=" ".join,
+)
+def test_commands_that_only_read_import_no_jax(
+    small_results: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert imported(("jax", "flax", "optax"), *words, str(small_results[1])) == []
+
+
+def test_the_options_of_a_sweep_are_those_of_python(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each field is a flag, under its own name."""
+    status, out, _ = call(capsys, "sweep", "--help")
+    assert status == 0
+    for field in (*dataclasses.fields(Options), *dataclasses.fields(rs.Execution)):
+        assert f"--{field.name.replace('_', '-')} " in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--shard", "2/2"], "shard: 2/2 is not allowed; use I/N"),
+        (["--shard", "one"], "shard 'one': is not allowed; use I/N"),
+        (["--executor", "cloud"], "executor: 'cloud' is not allowed; allowed: dask, inline, processes"),
+        (["--workers", "-1"], "workers: -1 is not allowed; use a whole number"),
+        (["--width", "70000"], "width: 70000 is not allowed; use a whole number"),
+        (["--checkpoint", "0"], "checkpoint: 0.0 is not allowed; use a number of seconds above 0"),
+        (["--seeds", "many"], "seeds: 'many' is not allowed; use a whole number"),
+        (["--dry-run", "--design", "gird"], "design: 'gird' is not allowed; did you mean 'grid'?"),
+        (["--dry-run", "--samples", "3"], "samples: 3 is not allowed"),
+        (["--shard", "0/2", "--overwrite"], "overwrite: is not allowed with a shard"),
+        (["--over", "overseer.coverage"], "--over 'overseer.coverage': use NAME=LOW:HIGH:COUNT[:log]"),
+        ([], "out: is required"),
+    ],
+)
+def test_a_bad_option_of_a_sweep_gets_one_line(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert message in complains(capsys, "sweep", "bandit", *words)
 
 
 def test_reading_results_needs_no_jax(small_results: tuple, tmp_path: Path) -> None:
@@ -206,7 +267,7 @@ def test_new_writes_a_scenario_that_is_sound_and_runs(
     assert status == 0
     assert err == ""
     assert json.loads(out)["scenario"] == "bait"
-    assert "exists already" in complains(capsys, "new", "bait", "--folder", str(tmp_path))
+    assert "bait.py" in complains(capsys, "new", "bait", "--folder", str(tmp_path))
 
 
 def test_json_has_the_keys_of_the_contract_and_null_for_unknown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,7 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
 def test_bad_names_and_endings(small_results: tuple[rs.Results, Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'race-plane'"):
         small_results[0].plot(None, "race-plan")
-    with pytest.raises(UserError, match=r"has no known ending; use one of \.svg, \.png, \.pdf"):
+    with pytest.raises(UserError, match=r"has an unknown ending; use one of \.svg, \.png, \.pdf"):
         small_results[0].plot(tmp_path / "figure.xyz")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):

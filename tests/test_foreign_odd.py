@@ -142,7 +142,7 @@ def test_what_cannot_be_adapted_says_why() -> None:
         rs.adapt(SNAKE, max_steps=5, actions=[0, 4])
     with pytest.raises(UserError, match="params=3 is not allowed: jumanji configures"):
         rs.adapt(SNAKE, 3, max_steps=5)
-    with pytest.raises(UserError, match="draw is not allowed: .*reset_key"):
+    with pytest.raises(UserError, match=r"draw is not allowed: .*reset_key"):
         rs.adapt(SNAKE, max_steps=5, draw=lambda key, levels: None)
     env, params = gymnax.make("CartPole-v1")
     with pytest.raises(UserError, match="LogWrapper wraps an environment and would be passed by"):

@@ -286,7 +286,7 @@ def test_more_runs_than_a_page_holds_are_chosen_evenly(
     html = page.build(results)
     data = data_of(read(html))
     assert (data["total"], len(data["runs"]["seed"])) == (300, 50)
-    assert "50 runs (evenly chosen from 300)" in html
+    assert re.search(r"50 runs \(.* 300\)", html)
     assert sum(c["runs"] for c in data["configs"]) == 300  # what is counted is counted over all
 
 

@@ -79,10 +79,10 @@ def test_results_that_come_out_differently_are_not_replayed(small_results: tuple
     results, _ = small_results
     other = results.traces.with_columns(misbehaviour_watched=pl.col("misbehaviour_watched") + 0.01)
     forged = rs.Results(results.runs, other, results.manifest)
-    with pytest.raises(UserError, match="comes out differently here"):
+    with pytest.raises(UserError, match=r"replay: seed \d+ differs"):
         replays.make(forged, replays.chosen(forged, 1))
     what = {**results.manifest["what"], "source_sha256": "0" * 64}
-    with pytest.raises(UserError, match="is not the one of these results"):
+    with pytest.raises(UserError, match="is not the scenario of these results"):
         replays.factory_of(rs.Results(results.runs, other, {**results.manifest, "what": what}))
     what = {**results.manifest["what"], "scenario": "camera_valt"}
     with pytest.raises(UserError, match=r"did you mean 'camera_vault'.*name its file with --scenario"):
@@ -213,7 +213,7 @@ def test_bad_input_is_one_line(
             ["bandit", "--out", out],
             "scenario 'bandit': cannot be replayed: its environment has no render(state, signal)",
         ),
-        ([folder, "--out", "a.mp4"], "out: 'a.mp4' has no known ending; use one of .gif, .webp"),
+        ([folder, "--out", "a.mp4"], "out: 'a.mp4' has an unknown ending; use one of .gif, .webp"),
         ([folder, "--out", str(tmp_path / "file" / "a.gif")], "cannot be written"),
         ([folder, "--out", out, "--seed", "77"], "seed: 77 is not in these results; they have 0, 1, 2"),
         ([folder, "--out", out, "--seed", "x"], "seed: 'x' is not allowed; use a whole number of at least 0"),

@@ -180,7 +180,7 @@ def test_camera_vault_visible_teaches_only_that_one_gets_caught() -> None:
     assert results.runs["steps_to_suppress"].max() < 1000  # pyright: ignore[reportOptionalOperand]
     assert results.runs["final_misbehaviour_unwatched"].min() >= 0.8  # pyright: ignore[reportOptionalOperand]
     assert s["concealment"]["median"] >= 0.9
-    assert "only learned that it gets caught" in s["placement"]["reason"]
+    assert "(concealment " in s["placement"]["reason"]
 
 
 @pytest.mark.slow

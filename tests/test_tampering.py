@@ -108,7 +108,7 @@ def test_the_tampering_index_has_a_limit() -> None:
 def test_flags_of_a_failure() -> None:
     lost = place(runs(FAILED, 0.0), SETTINGS | {"catastrophe.loss_of_control": True})
     assert lost["flags"] == ["loss-of-control"]
-    assert "64 of 64 were never corrected" in lost["reason"]
+    assert "64 of 64 runs were never" in lost["reason"]
     perfect = {"overseer.coverage": 1.0, "overseer.budget": float("inf")}
     perfect |= {"overseer.per_update": float("inf"), "overseer.labels": float("inf")}
     zeros = ("latency", "delay", "miss_rate", "false_positive_rate", "onset", "ramp", "period")

@@ -1,4 +1,4 @@
-"""Talking to people: progress on stderr, with rich in a terminal and plain lines elsewhere."""
+"""Progress on stderr: a bar in a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ PLAIN_EVERY = 10.0  # seconds between two plain lines
 
 @contextmanager
 def progress(silent: bool = False) -> Iterator[Narrate]:
-    """A narrator for the length of some work."""
+    """A function that reports progress while some work lasts."""
     if silent:
         yield quiet
     elif sys.stderr.isatty():

@@ -35,7 +35,7 @@ def parse_seeds(word: str) -> int:
 
 
 def parse_whole(name: str, word: str, low: int, high: int = LARGEST) -> int:
-    """A whole number; raises UserError if it is none, or not in [low, high]."""
+    """A whole number; raises UserError if it is not one in [low, high]."""
     if not word.isdecimal() or len(word) > len(str(high)) or not low <= int(word) <= high:
         allowed = f"of at least {low}" if high == LARGEST else f"from {low} to {high:,}"
         raise UserError(f"{name}: {word[:40]!r} is not allowed; use a whole number {allowed}")

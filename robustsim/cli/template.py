@@ -151,6 +151,6 @@ def write(name: str, folder: Path, template: str = "grid") -> None:
         raise UserError(f"name: {name!r} is not allowed: scenario files use it for something else")
     path = folder / f"{name}.py"
     if path.exists():
-        raise UserError(f"{path} exists already; choose another name")
+        raise UserError(f"name: {str(path)!r} already exists; choose another name")
     files.write_atomically(path, TEMPLATES[template].format(name=name).encode())
     print(path)

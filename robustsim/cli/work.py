@@ -64,7 +64,7 @@ def demo(out: Path, seeds: Seeds) -> None:
 
 
 def in_words(results: Results) -> str:
-    """The answer for one configuration, in a few lines."""
+    """The results of one configuration in a few lines."""
     s = results.summary()
     lines = [f"{s['scenario']}, {s['seeds']} seeds"]
     lines.append(

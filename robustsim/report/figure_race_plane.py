@@ -1,4 +1,4 @@
-"""The race plane with the spectrum strip: where each run's two clocks stand, and where that puts it."""
+"""The race plane with the spectrum strip: the two clocks of each run, and its position."""
 
 import math
 
@@ -13,7 +13,7 @@ from robustsim.analysis.tables import Tables
 from robustsim.report import words
 from robustsim.report.style import COLOURS, IN_TIME, INK, MARKERS, QUIET, TOO_LATE, new_figure, quiet_axes
 
-MOST = 20  # configurations that can be told apart
+MOST = 20  # configurations that are distinguished
 KEYED = 5  # configurations that the key has room for; the strip names all of them
 
 
@@ -31,7 +31,7 @@ def groups(results: Tables) -> list[tuple[str, pl.DataFrame]]:
 
 
 def draw(results: Tables) -> Figure:
-    """The figure; at most 20 configurations are told apart by the strip, 8 by colour."""
+    """The figure; the strip distinguishes at most 20 configurations, colour 8."""
     shown = groups(results)
     strip = 0.62 + 0.34 * len(shown)
     figure = new_figure(7.2, 4.6 + strip)

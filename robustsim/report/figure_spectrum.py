@@ -1,4 +1,4 @@
-"""The spectrum: where each configuration stands between correction in time and correction too late."""
+"""The spectrum: the position of each configuration between correction in time and too late."""
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,7 @@ from robustsim.report import words
 from robustsim.report.style import COLOURS, IN_TIME, INK, QUIET, TOO_LATE, new_figure, quiet_axes
 
 LABELLED = 40  # rows that have room for a label, and for their runs
-BEYOND = 0.4  # decades beyond the outermost number at which an open end is drawn
+BEYOND = 0.4  # decades from the outermost number to where open ends are drawn
 
 Rows = list[tuple[str, pl.DataFrame]]
 """(label, runs) of each row, the first at the top."""
@@ -21,8 +21,8 @@ Rows = list[tuple[str, pl.DataFrame]]
 def draw(results: Tables) -> Figure:
     """One row per configuration, from the most in time to the most too late.
 
-    Up to 40 rows show their runs: a point each, or an arrow where only one side of the position is known. The bar is
-    the interval of the median, the diamond the median where it is identified. More rows show bar and median only.
+    Up to 40 rows show their runs: a point each, or an arrow if only one bound of the position is known. The bar is
+    the interval of the median, the diamond the median if it is identified. More rows show only bar and median.
     """
     rows = ordered(_rows(results))
     figure = new_figure(8.2, 1.3 + 0.3 * len(rows) if len(rows) <= LABELLED else 6.6)
@@ -36,7 +36,7 @@ def draw(results: Tables) -> Figure:
 
 
 def ordered(rows: Rows) -> Rows:
-    """Rows from the most in time to the most too late: by the middle of what is known of the median."""
+    """Rows from the most in time to the most too late, by the middle of the bounds of the median."""
 
     def key(row: tuple[str, pl.DataFrame]) -> float:
         lower, upper = (np.clip(b, -9, 9) for b in _bounds(row[1]))
@@ -84,7 +84,7 @@ def _bounds(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _backdrop(ax: Axes, ends: list[np.ndarray]) -> tuple[float, float]:
-    """Both sides of 0, in colour, as wide as all that is known; returns where open ends are drawn."""
+    """Colours both sides of 0, as wide as the data; returns where open ends are drawn."""
     known = np.concatenate([*(end[np.isfinite(end)] for end in ends), [0.0]])
     left, right = float(known.min()) - BEYOND, float(known.max()) + BEYOND
     ax.axvspan(left - 1, 0, color=IN_TIME, zorder=0, linewidth=0)

@@ -1,4 +1,4 @@
-"""Misbehaviour watched and unwatched against gradient steps: was the goal changed, or only hidden?"""
+"""Misbehaviour watched and unwatched over gradient steps: did the goal change, or was it only hidden?"""
 
 from collections.abc import Sequence
 
@@ -93,7 +93,7 @@ def rates(ax: Axes, traces: pl.DataFrame, thresholds: Sequence[float]) -> None:
 
 
 def _clocks(ax: Axes, runs: pl.DataFrame) -> None:
-    """The clocks as lines, named on rows of their own, where they cannot collide."""
+    """The clocks as lines, labelled on separate rows so that labels cannot collide."""
     shown = (
         ("steps_to_catastrophe", "T_k", COLOURS[1], 0.58),
         ("steps_to_suppress", "T_suppress", COLOURS[0], 0.52),

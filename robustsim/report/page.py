@@ -1,4 +1,4 @@
-"""One self-contained page about some results: it opens from a file, and asks nothing of any network."""
+"""One self-contained HTML page about some results: it opens from a file and needs no network."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def build(results: Tables, replays: Sequence[Recording] = (), note: str = "", fo
 
     Args:
       replays: recordings of some of its runs.
-      note: what is to be said about replays that are missing.
+      note: why replays are missing, if they are.
       folder: the results directory, as commands on the page name it.
     """
     runs = page_data.held(results)
@@ -46,7 +46,7 @@ def build(results: Tables, replays: Sequence[Recording] = (), note: str = "", fo
     }
     page = _template("page.html")
     pieces = page.split("{{")
-    # Filled from left to right in one go, so that nothing in the data can pass for a place to fill.
+    # Filled from left to right in one pass, so that nothing in the data can be taken for a place to fill.
     return pieces[0] + "".join(parts[name] + rest for name, _, rest in (p.partition("}}") for p in pieces[1:]))
 
 
@@ -63,7 +63,7 @@ def embedded(data: Any) -> str:
 def _answer(results: Tables) -> list[str]:
     found = words.answer(results)
     if not results.complete:
-        found.append("Not all planned runs are there yet: this is what has finished.")
+        found.append("The sweep is not complete: these are the runs that have finished.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the page draws, as plain JSON. Times that are censored are null, with the bound beside them."""
+"""The data of the page as plain JSON. Censored times are null, with their bound beside them."""
 
 import math
 from typing import Any
@@ -42,7 +42,7 @@ COLUMNS = {  # short name on the page: column of `runs`
 
 
 def held(results: Tables) -> pl.DataFrame:
-    """The runs that the page holds, with the number of their configuration: all, or evenly many from everywhere."""
+    """The runs that the page holds, with the number of their configuration: all, or an even selection."""
     numbered = _numbered(results)
     if len(numbered) <= MOST_RUNS:
         return numbered
@@ -58,7 +58,7 @@ def _numbered(results: Tables) -> pl.DataFrame:
 
 
 def payload(results: Tables, runs: pl.DataFrame) -> dict[str, Any]:
-    """Everything but traces and replays.
+    """Everything except traces and replays.
 
     Args:
       runs: what :func:`held` returns.
@@ -75,7 +75,7 @@ def payload(results: Tables, runs: pl.DataFrame) -> dict[str, Any]:
 
 
 def _setting(results: Tables, name: str) -> Any:
-    """A setting, or where it was swept the largest of its values."""
+    """A setting; if it was swept, the largest of its values."""
     return results.runs[name].max() if name in results.swept else results.settings.get(name)
 
 
@@ -177,7 +177,7 @@ def _numbers(values: np.ndarray) -> list[float | None]:
 
 
 def _number(x: Any) -> Any:
-    """A number with four digits, which is more than a chart shows; None where there is none."""
+    """A number with four digits, more than a chart shows; None if there is none."""
     if x is None or not math.isfinite(x):
         return None
     rounded = float(f"{x:.4g}") if abs(x) < 1e4 else round(x)

@@ -1,4 +1,4 @@
-"""The numbers behind each chart as plain HTML tables: for screen readers, and where scripts do not run."""
+"""The numbers behind each chart as plain HTML tables, for screen readers and browsers without scripts."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -24,7 +24,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> s
 
 
 def time(x: int | None, lower: int | None) -> str:
-    """A time in gradient steps; one that is censored says so."""
+    """A time in gradient steps, or that it is censored."""
     if x is not None:
         return words.steps(x)
     return "censored" if lower is None else f"censored (beyond {words.steps(lower)})"
@@ -41,7 +41,7 @@ def position(x: float | None, lower: float | None, upper: float | None) -> str:
 
 def runs_table(runs: pl.DataFrame, swept: Sequence[str], total: int) -> str:
     """The runs that the page holds."""
-    few = "" if len(runs) == total else f" (evenly chosen from {total:,})"
+    few = "" if len(runs) == total else f" (evenly selected from {total:,})"
     names = ["seed", *swept, "steps_to_correct", "steps_to_correct_lower", "steps_to_catastrophe"]
     names += ["steps_to_catastrophe_lower", "first_event", "position", "position_lower", "position_upper"]
     rows = []
@@ -87,7 +87,7 @@ def curves_table(curves: list[dict[str, Any]], budget: int) -> str:
             rows.append([curve["label"], f"{at:,}", *(f"{x:.3f}" for x in [*kept, *first, 1 - sum(first)])])
     head = ["configuration", "gradient step", "not yet corrected", "no catastrophe yet, unopposed"]
     head += ["removed first", "catastrophe first", "neither yet"]
-    return table("Shares of the runs by then", head, rows)
+    return table("Shares of the runs by gradient step", head, rows)
 
 
 def _value(times: list[int], heights: list[float], at: int, start: float) -> float:
@@ -96,7 +96,7 @@ def _value(times: list[int], heights: list[float], at: int, start: float) -> flo
 
 
 def grid_table(results: Tables, configs: list[dict[str, Any]]) -> str:
-    """Median position and P(catastrophe first) over two axes, or "" where there are not two."""
+    """Median position and P(catastrophe first) over two axes, or "" if there are not two."""
     if len(results.swept) != 2 or len(configs) > MOST_CONFIGS:
         return ""
     across, down = (list(dict.fromkeys(c["values"][i] for c in configs)) for i in (0, 1))

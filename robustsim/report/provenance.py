@@ -1,4 +1,4 @@
-"""What made a picture: written beside it, so that it can be made again."""
+"""The provenance of a figure, stored beside it, so that it can be reproduced."""
 
 import json
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from robustsim.report.figures import save
 
 
 def publish(figure: Figure, stem: Path, command: str, results: Mapping[str, Tables], numbers: dict[str, Any]) -> None:
-    """Writes a figure as `stem.svg` and `stem.png`, and `stem.json` with what made it.
+    """Writes a figure as `stem.svg` and `stem.png`, and `stem.json` with their provenance.
 
     Args:
-      command: the command that makes it again.
+      command: the command that reproduces it.
       results: the results behind it, by name.
-      numbers: what the figure says, as numbers.
+      numbers: the numbers that the figure shows.
     """
     for ending in (".svg", ".png"):
         save(figure, stem.with_suffix(ending))
@@ -26,7 +26,7 @@ def publish(figure: Figure, stem: Path, command: str, results: Mapping[str, Tabl
 
 
 def note(stem: Path, command: str, results: Mapping[str, Tables], numbers: dict[str, Any]) -> None:
-    """Writes `stem.json`, what made a picture; arguments as :func:`publish`."""
+    """Writes `stem.json`, the provenance of a figure; arguments as :func:`publish`."""
     made_of = {
         name: {
             "scenario": r.scenario,

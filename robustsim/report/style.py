@@ -1,4 +1,4 @@
-"""How every figure looks: colours that colour-blind readers and greyscale keep apart, quiet axes, readable numbers."""
+"""The style of every figure: colours that differ for colour-blind readers and in greyscale, and quiet axes."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ SETTINGS: Any = {
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches, that belongs to nobody else (no global state)."""
+    """An empty figure of this size in inches, without global state."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def quiet_axes(ax: Axes) -> None:
-    """Leaves only the axes that carry numbers."""
+    """Keeps only the axes that carry numbers."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(True, color=GRID, linewidth=0.6)
     ax.set_axisbelow(True)

@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple, Protocol
 
-GRACE = 3.5  # seconds that workers get to save before they are killed: what is lost is since their last checkpoint
+GRACE = 3.5  # seconds that workers have to save before they are killed
 
 
 class Outcome(NamedTuple):
-    """What became of a task: "done", "stopped", "bad" (input), "storage", "error" or "died"."""
+    """The outcome of a task: "done", "stopped", "bad" (input), "storage", "error" or "died"."""
 
     task: dict[str, Any]
     status: str
@@ -14,21 +14,21 @@ class Outcome(NamedTuple):
 
 
 class Executor(Protocol):
-    """A place where tasks are done."""
+    """Something that performs tasks."""
 
     @property
     def workers(self) -> int:
-        """How many tasks it does at a time."""
+        """How many tasks it performs at once."""
         ...
 
     def submit(self, task: dict[str, Any]) -> None:
-        """Takes a task."""
+        """Accepts a task."""
         ...
 
     def wait(self, seconds: float) -> list[Outcome]:
-        """Outcomes that have come in, after waiting for one for at most so long."""
+        """Outcomes so far, after waiting at most `seconds` for one."""
         ...
 
     def close(self) -> None:
-        """Ends the workers, after GRACE seconds at most; tasks that are not done are lost, what they saved is not."""
+        """Ends the workers within GRACE seconds; unfinished tasks are lost, but not their checkpoints."""
         ...

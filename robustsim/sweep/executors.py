@@ -19,7 +19,7 @@ from robustsim.sweep.executor import GRACE, Executor, Outcome
 
 
 class Inline:
-    """In this process, one task at a time; in a thread, so that the driver can be interrupted during a compilation."""
+    """This process, one task at a time; in a thread, so that the driver can be interrupted during compilation."""
 
     workers = 1
 
@@ -28,11 +28,11 @@ class Inline:
         self._running: tuple[dict[str, Any], threading.Thread, list[dict[str, Any]]] | None = None
 
     def submit(self, task: dict[str, Any]) -> None:
-        """Takes a task."""
+        """Accepts a task."""
         self._tasks.append(task)
 
     def wait(self, seconds: float) -> list[Outcome]:
-        """Waits for the task that is being done."""
+        """Waits for the current task."""
         if self._running is None:
             if not self._tasks:
                 return []
@@ -48,7 +48,7 @@ class Inline:
         return [Outcome(task, **box[0])]
 
     def close(self) -> None:
-        """Waits for the thread to save."""
+        """Gives the thread time to save."""
         if self._running is not None:
             self._running[1].join(GRACE)
 
@@ -66,7 +66,7 @@ class Processes:
         self._closed = False
 
     def submit(self, task: dict[str, Any]) -> None:
-        """Takes a task."""
+        """Accepts a task."""
         self._tasks.append(task)
         self._feed()
 
@@ -84,15 +84,15 @@ class Processes:
             line = child.stdout.readline()
             task = self._busy.pop(slot, None)
             if line.endswith(b"\n"):
-                if task is not None:  # None: an interrupt came while it was handed over
+                if task is not None:  # None: interrupted while it was handed over
                     outcomes.append(Outcome(task, **json.loads(line)))
                 continue
             self._selector.unregister(child.stdout)
             code = child.wait()
             self._children[slot] = None
             if task is not None:
-                how = f"signal {-code}" if code < 0 else f"exit status {code}"
-                outcomes.append(Outcome(task, "died", f"its worker died ({how})"))
+                cause = f"signal {-code}" if code < 0 else f"exit status {code}"
+                outcomes.append(Outcome(task, "died", f"its worker died ({cause})"))
         self._feed()
         return outcomes
 
@@ -107,7 +107,7 @@ class Processes:
             try:
                 child.stdin.write(json.dumps(task | {"worker": f"worker-{slot}"}).encode() + b"\n")
                 child.stdin.flush()
-            except BrokenPipeError:  # it died while it had nothing to do; wait() sees that
+            except BrokenPipeError:  # it died while idle; wait() notices that
                 self._tasks.appendleft(task)
                 self._selector.unregister(child.stdout)
                 child.wait()
@@ -130,7 +130,7 @@ class Processes:
         return child
 
     def close(self) -> None:
-        """Gives busy workers time to save, then ends all; a second time it does nothing."""
+        """Gives busy workers time to save, then ends all workers; calling it again does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -144,12 +144,12 @@ class Processes:
                 child.wait()
                 for pipe in (child.stdin, child.stdout):
                     if pipe is not None:
-                        with suppress(OSError):  # a task that was being handed over as the interrupt came
+                        with suppress(OSError):  # a task that was being handed over during the interrupt
                             pipe.close()
         self._selector.close()
 
 
-# Pinning comes before JAX is imported, because that is when it counts the cores.
+# Pin before JAX is imported, because JAX counts the cores then.
 _PINNED = """
 import os, sys
 if len(sys.argv) > 1: os.sched_setaffinity(0, set(map(int, sys.argv[1:])))
