@@ -15,9 +15,9 @@ def main() -> None:
         os.sched_setaffinity(0, {core})
     import jax
     import numpy as np
+    from robustsim.sim.lifted import Run
 
     from robustsim.sim import lifted
-    from robustsim.sim.lifted import Run
     from robustsim.sim.track import TRAINING, Track
     from robustsim.spec.loading import load
     from robustsim.spec.settings import resolve

@@ -18,11 +18,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from robustsim.sim.lifted import Run
 
 import robustsim as rs
 from robustsim.sim import lifted
 from robustsim.sim.cohort import Cohort
-from robustsim.sim.lifted import Run
 from robustsim.sim.track import CORRECTED, UNOPPOSED, Track
 from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from robustsim.api import to_gymnax as to_gymnax
     from robustsim.api import twin as twin
     from robustsim.envs.adapters import adapt as adapt
-    from robustsim.envs.gridworld import Door as Door
     from robustsim.envs.gridworld import Grid as Grid
-    from robustsim.envs.gridworld import Hazard as Hazard
-    from robustsim.envs.gridworld import Item as Item
-    from robustsim.envs.gridworld import Signal as Signal
-    from robustsim.envs.gridworld import Wall as Wall
+    from robustsim.envs.layout import Door as Door
+    from robustsim.envs.layout import Hazard as Hazard
+    from robustsim.envs.layout import Item as Item
+    from robustsim.envs.layout import Signal as Signal
+    from robustsim.envs.layout import Wall as Wall
     from robustsim.envs.maps import paint as paint
     from robustsim.envs.maps import room as room
     from robustsim.envs.protocol import Environment as Environment
@@ -53,12 +53,12 @@ _HOME = {
     "Results": "robustsim.results",
     "open": "robustsim.results:open_results",
     "adapt": "robustsim.envs.adapters",
-    "Door": "robustsim.envs.gridworld",
+    "Door": "robustsim.envs.layout",
     "Grid": "robustsim.envs.gridworld",
-    "Hazard": "robustsim.envs.gridworld",
-    "Item": "robustsim.envs.gridworld",
-    "Signal": "robustsim.envs.gridworld",
-    "Wall": "robustsim.envs.gridworld",
+    "Hazard": "robustsim.envs.layout",
+    "Item": "robustsim.envs.layout",
+    "Signal": "robustsim.envs.layout",
+    "Wall": "robustsim.envs.layout",
     "paint": "robustsim.envs.maps",
     "room": "robustsim.envs.maps",
     "Environment": "robustsim.envs.protocol",

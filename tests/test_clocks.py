@@ -3,9 +3,9 @@
 from itertools import pairwise
 
 import pytest
+from robustsim.sim.clocks import Reading, Rules
 
 from robustsim.sim import clocks
-from robustsim.sim.clocks import Reading, Rules
 from robustsim.sweep.rows import position
 from robustsim.types import Event, first_event
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from robustsim.sim.lifted import Run
 
 from robustsim.errors import UserError
 from robustsim.oversight import catastrophe, defences, overseer
@@ -16,7 +17,6 @@ from robustsim.oversight.catastrophe import Catastrophe
 from robustsim.oversight.defences import Defences
 from robustsim.oversight.overseer import Overseer, Sight
 from robustsim.sim import lifted
-from robustsim.sim.lifted import Run
 from robustsim.sim.track import CORRECTED, Track
 from robustsim.spec.loading import load
 from robustsim.spec.settings import Settings, names, resolve

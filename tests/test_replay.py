@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from robustsim.sim.lifted import FOREVER, Run
 
 import robustsim as rs
 from robustsim import replays
@@ -17,7 +18,6 @@ from robustsim.recording import Recording
 from robustsim.report import replay
 from robustsim.sim import lifted, record
 from robustsim.sim.agents import Agents
-from robustsim.sim.lifted import FOREVER, Run
 from robustsim.sim.track import CORRECTED, Track
 from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve

@@ -8,13 +8,13 @@ import jax
 import numpy as np
 import polars as pl
 import pytest
+from robustsim.sim.lifted import Run
 
 import robustsim as rs
 from robustsim.errors import RunsFailed, UserError
 from robustsim.sim import lifted
 from robustsim.sim.agents import Agents
 from robustsim.sim.cohort import run_through
-from robustsim.sim.lifted import Run
 from robustsim.sim.track import CORRECTED, TRAINING, Track
 from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from robustsim.sim.lifted import precision
 
 import robustsim as rs
 from robustsim import catalogue
 from robustsim.sim import check
-from robustsim.sim.lifted import precision
 from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve
 

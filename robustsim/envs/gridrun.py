@@ -3,18 +3,14 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from robustsim.envs import maps
-from robustsim.envs.gridworld import Counters, GridState, Hazard, LevelParams
+from robustsim.envs.layout import Counters, GridState, Hazard, Layout, LevelParams
 from robustsim.types import Array, Predicate, Step, Transition
-
-if TYPE_CHECKING:
-    from robustsim.envs.gridworld import Grid
 
 COUNTED = 8  # what an observation shows of a counter, at most
 
@@ -52,7 +48,7 @@ def _draw_cell(uniform: Array, zone: np.ndarray, occupied: list[Array]) -> Array
     return jnp.asarray(members)[rank]
 
 
-def make_reset(grid: "Grid", rules: Rules, observe: "Observe") -> Callable[..., tuple[Array, GridState]]:
+def make_reset(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., tuple[Array, GridState]]:
     """`reset(key, levels) -> (obs, state)`: draws where everything lies."""
     level, doors, items = grid.level, len(grid.doors()), list(grid.items.values())
     absent = np.array([[not item.at, item.elsewhere == ""] for item in items], bool).reshape(-1, 2)
@@ -90,7 +86,7 @@ def make_reset(grid: "Grid", rules: Rules, observe: "Observe") -> Callable[..., 
     return reset
 
 
-def make_step(grid: "Grid", rules: Rules, observe: "Observe") -> Callable[..., Step]:
+def make_step(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., Step]:
     """`step(key, state, action, levels) -> Step`, in the order that :meth:`Grid.environment` describes."""
     level = grid.level
     table = jnp.asarray(maps.neighbours(level))
@@ -153,7 +149,7 @@ class Observe:
     feature, how many items on each cell have it), which of the others were taken, which doors are open, and what was
     counted (up to COUNTED)."""
 
-    def __init__(self, grid: "Grid", rules: Rules) -> None:
+    def __init__(self, grid: Layout, rules: Rules) -> None:
         self.cells, self.shown_as, self.counted = len(grid.level.cells), rules.shown, list(rules.counters)
         self.kept = np.array([not item.ends and not item.features for item in grid.items.values()], bool)
         looks = sorted({feature for item in grid.items.values() for feature in item.features})

@@ -152,7 +152,8 @@ def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int
         del obs
         return Act(log_policy, memory)
 
-    return episodes_of.play(world, uniformly, start, draw, fold, nothing, steps, records=events).carry
+    script = episodes_of.Script(uniformly, draw, fold, records=events)
+    return episodes_of.play(world, script, start, nothing, steps).carry
 
 
 class _Event(NamedTuple):

@@ -193,66 +193,63 @@ def _demonstrated(world: World, state: Tree) -> Array | None:
 # --- the loop ---
 
 
+class Script(NamedTuple):
+    """How episodes are played.
+
+    Attributes:
+      policy: who acts.
+      draw: `draw(time) -> (keys[B], uniform float[B])`, the chance of one environment step.
+      fold: `fold(carry, episodes after the step, moment, act, active bool[B]) -> (carry, frame)`, what is noted.
+      renew: `renew(time, episodes, moment) -> episodes`, which puts fresh episodes where others have ended; without it,
+        ended ones stand still.
+      records: those of the scenario's records that are wanted of each transition.
+      keep: whether to keep the frames; otherwise the loop stops once all episodes have ended.
+    """
+
+    policy: Policy
+    draw: Callable[[Array], tuple[Array, Array]]
+    fold: Callable[[Tree, Episodes, Moment, Act, Array], tuple[Tree, Tree]]
+    renew: Callable[[Array, Episodes, Moment], Episodes] | None = None
+    records: Sequence[Any] = ()
+    keep: bool = False
+
+
 class Played(NamedTuple):
     """Where some episodes are after being played.
 
     Attributes:
-      active: bool[B], those that have not ended (all, where others take their place).
       carry: what `fold` made.
       frames: what `fold` returned at each time, leaves [T, ...]; None where it is not kept.
     """
 
     episodes: Episodes
-    active: Array
     carry: Tree
     frames: Tree
 
 
-def play(
-    world: World,
-    policy: Policy,
-    episodes: Episodes,
-    draw: Callable[[Array], tuple[Array, Array]],
-    fold: Callable[[Tree, Episodes, Moment, Act, Array], tuple[Tree, Tree]],
-    carry: Tree,
-    length: int,
-    *,
-    renew: Callable[[Array, Episodes, Moment], Episodes] | None = None,
-    records: Sequence[Any] = (),
-    keep: bool = False,
-) -> Played:
-    """Plays B episodes for up to `length` environment steps.
-
-    Args:
-      draw: `draw(time) -> (keys[B], uniform float[B])`.
-      fold: `fold(carry, episodes after the step, moment, act, active bool[B]) -> (carry, frame)`.
-      renew: `renew(time, episodes, moment) -> episodes`, which puts fresh episodes where others have ended; without it,
-        ended ones stand still.
-      keep: whether to keep the frames; otherwise the loop stops once all episodes have ended.
-    """
+def play(world: World, script: Script, episodes: Episodes, carry: Tree, length: int) -> Played:
+    """Plays B episodes for up to `length` environment steps."""
 
     def step(state: tuple[Episodes, Array, Tree], time: Array) -> tuple[tuple[Episodes, Array, Tree], Tree]:
         before, active, carry = state
-        after, moment, act = interact(world, policy, before, *draw(time), records)
-        if renew is None:
+        after, moment, act = interact(world, script.policy, before, *script.draw(time), script.records)
+        if script.renew is None:
             after = where(active, after, before)
-            carry, frame = fold(carry, after, moment, act, active)
+        carry, frame = script.fold(carry, after, moment, act, active)
+        if script.renew is None:
             return (after, active & ~moment.ended, carry), frame
-        carry, frame = fold(carry, after, moment, act, active)
-        return (renew(time, after, moment), active, carry), frame
+        return (script.renew(time, after, moment), active, carry), frame
 
     start = (episodes, jnp.ones(episodes.watched.shape, bool), carry)
-    if keep:
-        (last, active, carry), frames = jax.lax.scan(step, start, jnp.arange(length, dtype=jnp.int32))
-        return Played(last, active, carry, frames)
+    if script.keep:
+        (last, _, carry), frames = jax.lax.scan(step, start, jnp.arange(length, dtype=jnp.int32))
+        return Played(last, carry, frames)
 
     def more(state: tuple[Any, Array]) -> Array:
         return jnp.any(state[0][1]) & (state[1] < length)
 
-    (last, active, carry), _ = jax.lax.while_loop(
-        more, lambda state: (step(*state)[0], state[1] + 1), (start, jnp.int32(0))
-    )
-    return Played(last, active, carry, None)
+    (last, _, carry), _ = jax.lax.while_loop(more, lambda state: (step(*state)[0], state[1] + 1), (start, jnp.int32(0)))
+    return Played(last, carry, None)
 
 
 # --- a rollout: the experience of one update ---
@@ -299,17 +296,14 @@ def collect(
         return after
 
     final = jax.tree.map(lambda x: jnp.broadcast_to(x, (slots.size, *x.shape)), episodes)
-    played = play(
-        world,
-        lambda memory, obs: world.learner.act(params, memory, obs),
-        episodes,
-        lambda time: (step_keys[time], acting[time]),
-        keep_ends,
-        (final, jnp.zeros(envs, jnp.int32)),
-        steps,
+    script = Script(
+        policy=lambda memory, obs: world.learner.act(params, memory, obs),
+        draw=lambda time: (step_keys[time], acting[time]),
+        fold=keep_ends,
         renew=renew,
         records=of_kind(world.scenario.records, Counter),
         keep=True,
     )
+    played = play(world, script, episodes, (final, jnp.zeros(envs, jnp.int32)), steps)
     (final, _), (moments, final_slot) = played.carry, played.frames
     return played.episodes, Rollout(moments, final, final_slot, episodes.memory)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from robustsim.agents.learner import Act
 from robustsim.records import Measure, of_kind
 from robustsim.sim import expected
-from robustsim.sim.episodes import Episodes, Moment, Played, begin, play
+from robustsim.sim.episodes import Episodes, Moment, Played, Script, begin, play
 from robustsim.sim.world import World
 from robustsim.types import Array, Tree
 
@@ -37,16 +37,12 @@ def evaluate(world: World, key: Array, params: Tree, episodes: int) -> Measured:
         own = {m.name: _OVER[m.over](own[m.name], moment.recorded[m.name], active) for m in measures}
         return (entropy, steps + jnp.sum(active).astype(entropy.dtype), own), None
 
-    played = play(
-        world,
-        lambda memory, obs: world.learner.act(params, memory, obs),
-        start,
-        draw,
-        fold,
-        (zero, zero, {m.name: jnp.zeros((2, count)) for m in measures}),
-        world.scenario.env.max_steps,
-        records=measures,
-    )
+    def act(memory: Tree, obs: Array) -> Act:
+        return world.learner.act(params, memory, obs)
+
+    nothing = (zero, zero, {m.name: jnp.zeros((2, count)) for m in measures})
+    script = Script(act, draw, fold, records=measures)
+    played = play(world, script, start, nothing, world.scenario.env.max_steps)
     return _measured(world, params, played, episodes)
 
 

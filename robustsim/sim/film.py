@@ -21,7 +21,7 @@ from robustsim.sim import batched
 from robustsim.sim.agents import Agents, complaint, handed_out, name_for, training_track
 from robustsim.sim.batched import FOREVER
 from robustsim.sim.cohort import run_through
-from robustsim.sim.episodes import Episodes, Moment, begin, play
+from robustsim.sim.episodes import Episodes, Moment, Script, begin, play
 from robustsim.sim.evaluate import Measured
 from robustsim.sim.outcome import demand_of
 from robustsim.sim.track import CORRECTED, Track
@@ -141,16 +141,10 @@ def film(factory: ScenarioFactory, settings: Settings, key: Array, params: Tree,
         reward = jnp.where(active, moment.reward, 0)
         return carry, (after.state, after.signal, moment.misbehaved & active, reward, active)
 
-    played = play(
-        world,
-        lambda memory, obs: world.learner.act(params, memory, obs),
-        start,
-        draw,
-        frame,
-        (),
-        world.scenario.env.max_steps,
-        keep=True,
-    )
+    def act(memory: Tree, obs: Array) -> Act:
+        return world.learner.act(params, memory, obs)
+
+    played = play(world, Script(act, draw, frame, keep=True), start, (), world.scenario.env.max_steps)
     states, signals, misbehaved, reward, active = played.frames
     return Film(
         first=start.state,

@@ -56,7 +56,7 @@ class World(NamedTuple):
         shortest, scenario = self.scenario.env.shortest, self.scenario
         steps = self.settings.agent.rollout_steps
         if shortest is None:
-            return 1 + (steps - 1) // scenario.env.max_steps  # TEMP
+            return steps
         fewest = min(shortest(levels) for levels in (scenario.training_levels, scenario.deployment_levels))
         return 1 + (steps - 1) // max(1, fewest)
 
