@@ -11,6 +11,7 @@ import numpy as np
 from robustsim.arguments import whole
 from robustsim.errors import UserError
 from robustsim.results import Results, open_results
+from robustsim.sim.policy import with_policy
 from robustsim.spec import twins
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
@@ -56,6 +57,7 @@ def run(
     overwrite: bool = False,
     execution: Execution = Execution(),
     narrate: Narrate = quiet,
+    policy: Any = None,
 ) -> Results:
     """Trains agents, deploys each in both arms, and measures both clocks.
 
@@ -67,10 +69,14 @@ def run(
       overwrite: remove other results in the directory.
       execution: where and how the work is done; it changes no result.
       narrate: receives the state of the work, a `Status`, about once a second.
+      policy: deployed in place of trained agents: a `Policy` (see `Results.agent`) or its parameters, from where the
+        scenario's own agent learns on; or a function `policy(obs float[D]) -> logits float[A]` that never learns.
 
     Raises:
       UserError: bad input. RunsFailed: some runs failed; the others are in `out`.
     """
+    if policy is not None:
+        scenario = with_policy(load(scenario), policy)
     sweep = Sweep(scenario=scenario, over={}, seeds=seeds, settings={} if settings is None else settings)
     return sweep.run(out, overwrite=overwrite, execution=execution, narrate=narrate)
 

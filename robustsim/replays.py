@@ -13,6 +13,8 @@ from robustsim.recording import Recording
 from robustsim.report import words
 from robustsim.sim import batched, film
 from robustsim.sim.agents import Agents
+from robustsim.sim.policy import Policy, policy_of
+from robustsim.sim.track import UNOPPOSED
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Run, resolve
@@ -22,11 +24,12 @@ from robustsim.sweep.rows import run_id
 Row = dict[str, Any]
 
 
-def factory_of(results: Tables, scenario: str | ScenarioFactory = "") -> ScenarioFactory:
+def factory_of(results: Tables, scenario: str | ScenarioFactory = "", drawn: bool = True) -> ScenarioFactory:
     """The scenario that made some results.
 
     Args:
       scenario: what `load` takes; "" uses the file at the time of the run, or the scenario of that name.
+      drawn: whether it has to be drawable.
 
     Raises:
       UserError: it cannot be found, is not the one that was run, or cannot be drawn.
@@ -44,7 +47,8 @@ def factory_of(results: Tables, scenario: str | ScenarioFactory = "") -> Scenari
         raise UserError(
             f"scenario {factory.name!r}: is not the scenario of these results, or has changed since; run it again"
         )
-    film.check_drawable(factory)
+    if drawn:
+        film.check_drawable(factory)
     return factory
 
 
@@ -160,15 +164,48 @@ def make(
     """
     compiled.keep()
     factory = factory_of(results, scenario)
-    folders = [files.cache_folder() / "agents", *([] if folder is None else [Path(folder) / "agents"])]
-    agents = Agents(tuple(folders), alone=True)
+    agents = _agents(folder)
     return [_make_one(factory, results, row, agents, episodes) for row in rows]
+
+
+def policy_at(
+    results: Tables, row: Row, arm: str, step: int, *, folder: str | Path | None, scenario: str | ScenarioFactory
+) -> Policy:
+    """The agent of one arm of a run after `step` gradient steps, made again.
+
+    Raises:
+      UserError: as :func:`factory_of` (it need not be drawable); or a step that the arm did not reach.
+    """
+    compiled.keep()
+    factory = factory_of(results, scenario, drawn=False)
+    agents = _agents(folder)
+    run = _run_of(factory, results, row)
+    mine = results.traces.filter((pl.col("run_id") == row["run_id"]) & (pl.col("arm") == arm))
+    last = int(mine["step"].max() or 0)  # pyright: ignore[reportArgumentType]
+    if not 0 <= step <= last:
+        raise UserError(f"step: {step!r} is not allowed; seed {row['seed']} went from 0 to {last} in the arm {arm!r}")
+    overseen = mine.filter(pl.col("overseen"))
+    withdrawn = None if arm == UNOPPOSED or len(overseen) == len(mine) else int(overseen["step"].max())  # pyright: ignore[reportArgumentType]
+    with batched.precision(factory(**factory.defaults).precision):
+        before = film.trained_agent(factory, run, agents)
+        (agent,) = film.agents_at(factory, run, before, [step], withdrawn, arm)
+    return policy_of(factory, run, agent.params, step)
+
+
+def _agents(folder: str | Path | None) -> Agents:
+    folders = [files.cache_folder() / "agents", *([] if folder is None else [Path(folder) / "agents"])]
+    return Agents(tuple(folders), alone=True)
+
+
+def _run_of(factory: ScenarioFactory, results: Tables, row: Row) -> Run:
+    point = {name: row[name] for name in results.swept}
+    return Run(resolve(factory, {**results.settings, **point}), row["seed"])
 
 
 def _make_one(factory: ScenarioFactory, results: Tables, row: Row, agents: Agents, episodes: int) -> Recording:
     compiled.make_room()
     point = {name: row[name] for name in results.swept}
-    run = Run(resolve(factory, {**results.settings, **point}), row["seed"])
+    run = _run_of(factory, results, row)
     found = stages(row, results.traces.filter(pl.col("run_id") == row["run_id"]))
     with batched.precision(factory(**factory.defaults).precision):
         before = film.trained_agent(factory, run, agents)

@@ -60,6 +60,30 @@ class Results(Tables):
                 warnings.warn(note, stacklevel=2)
         return page.write(self, out, recorded, note, "" if folder is None else str(folder))
 
+    def agent(self, seed: int, arm: str = "corrected", step: int = 0, *, scenario: Any = "") -> Any:
+        """The agent of one arm of a run after `step` gradient steps of deployment, made again bit for bit: a `Policy`.
+
+        Args:
+          seed: of the run; choose the configuration of a sweep with :meth:`where` first.
+          arm: "corrected" or "unopposed".
+          step: 0 is the deployment start.
+          scenario: the scenario or its file, if it is not installed.
+
+        Raises:
+          UserError: there is no such run, arm or step, or the scenario is not the one of these results.
+        """
+        from robustsim import replays  # needs the simulator, so JAX
+
+        if arm not in ("corrected", "unopposed"):
+            raise UserError(f"arm: {arm!r} is not allowed; use 'corrected' or 'unopposed'")
+        rows = self.runs.filter(pl.col("seed") == seed)
+        if len(rows) != 1:
+            raise UserError(
+                f"seed: {seed!r} has {len(rows)} runs in these results; choose one configuration with where()"
+            )
+        folder = self.manifest.get("folder")
+        return replays.policy_at(self, rows.row(0, named=True), arm, step, folder=folder, scenario=scenario)
+
 
 def open_results(folder: str | Path) -> Results:
     """The results in a directory, with verified checksums.
@@ -76,6 +100,7 @@ def open_results(folder: str | Path) -> Results:
         runs = runs.with_columns(**{name: pl.lit(None) for name in manifest["what"]["swept"]})
     if file := manifest.get("scenario_file"):
         manifest["scenario_file"] = str(folder / file)
+    manifest["folder"] = str(folder)
     done = store.marks(folder, manifest)
     complete = len(done) == manifest["plan"]["shards"]
     manifest["worker_seconds"] = round(sum(mark["seconds"] for mark in done.values()), 1)

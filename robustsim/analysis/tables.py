@@ -92,7 +92,7 @@ class Tables:
 
         Tampering can be told from other failures only beside its guarded twin: in a sweep over `tampering.guarded`.
         """
-        return placement.place(self.runs, self.settings, self.guarded)
+        return placement.place(self.runs, self.settings, self.guarded, self.manifest.get("perfect_overseer"))
 
     def summary(self) -> dict[str, Any]:
         """The answer for one configuration, as `robustsim run --json` prints it. None: not identified."""

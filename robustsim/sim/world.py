@@ -15,6 +15,7 @@ from robustsim.errors import UserError
 from robustsim.oversight.protocol import Site
 from robustsim.spec.scenario import Scenario, ScenarioFactory
 from robustsim.spec.settings import Settings, env_values
+from robustsim.treatments.wrap import with_params
 from robustsim.types import Array, Tree
 
 
@@ -79,6 +80,8 @@ def make_world(factory: ScenarioFactory, settings: Settings, training: Any = Fal
         raise UserError(
             f"overseer.staleness: 'gradient' is not allowed with {learner.gradient_steps} gradient steps per rollout"
         )
+    if scenario.start is not None:
+        learner = _started(learner, scenario.start)
     return World(scenario, settings, learner, levels, training)
 
 
@@ -102,6 +105,15 @@ def _restarted(learner: Learner) -> Learner:
         return learner.restart(learner.deploy(key, agent, experience))
 
     return learner._replace(deploy=deploy)
+
+
+def _started(learner: Learner, params: Tree) -> Learner:
+    def init(key: Array) -> Any:
+        agent = learner.init(key)
+        given = jax.tree.map(lambda x, p: jnp.asarray(p, x.dtype).reshape(x.shape), agent.params, params)
+        return learner.restart(with_params(agent, given))
+
+    return learner._replace(init=init)
 
 
 def observation_size(scenario: Scenario) -> int:

@@ -86,6 +86,7 @@ class Scenario:
         section by section of the dotted names.
       treatments: those that are on by default, and those of the user's own that can be switched on.
       monitor: what the overseer sees in place of `misbehaviour` (see :class:`Monitor`).
+      start: parameters that agents begin with, in place of random ones.
       records: counters, measures and columns of the scenario's own.
       arrange: `arrange(levels, signal) -> levels`, the level parameters of an episode in which the agent sees the
         signal of being watched or not, bool[]: for what is there for the unwatched only. `step` gets the plain ones.
@@ -115,6 +116,7 @@ class Scenario:
     deployment: Deployment = Deployment()
     training: Training = Training()
     records: Sequence[Any] = ()
+    start: Tree = None
     arrange: Callable[[Tree, Array], Tree] | None = None
     event: Predicate | None = None
     tampers: Predicate | None = None
