@@ -5,12 +5,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from complaints import complains
 
 from robustsim.agents.a2c import A2C, advantages
 from robustsim.agents.learner import Batch, Interface
 from robustsim.agents.optimizers import check_optimizer, make_optimizer, optimizer_names
 from robustsim.agents.tabular import Tabular
-from robustsim.errors import UserError
 from robustsim.sim.world import sample
 
 T, B, D, A = 5, 3, 7, 4
@@ -114,17 +114,17 @@ def test_every_optimizer_that_is_offered_works() -> None:
         optimizer = make_optimizer(name, 0.1, 0.5)
         updates, _ = optimizer.update({"w": jnp.ones((3, 2))}, optimizer.init(params), params)
         chex.assert_tree_all_finite(updates)
-    with pytest.raises(UserError, match="did you mean"):
+    with complains("agent.optimizer", "adan_"):
         check_optimizer("agent.optimizer", "adan_")
 
 
 def test_the_tabular_agent_needs_a_single_decision() -> None:
-    with pytest.raises(UserError, match="one decision"):
+    with complains("tabular"):
         Tabular().learner(Interface(D, A, None))
 
 
 def test_the_tabular_agent_refuses_float32() -> None:
-    with pytest.raises(UserError, match="float32 fakes robustness"):
+    with complains("tabular", "float32"):
         Tabular().learner(Interface(2, 2, jnp.eye(2)))
 
 

@@ -1,8 +1,9 @@
-"""Scenario files broken in thirty ways: `robustsim check` says what is wrong in one line that names it."""
+"""Broken scenario files: `robustsim check` says what is wrong in one line that names it."""
 
 from pathlib import Path
 
 import pytest
+from complaints import says
 
 from robustsim.cli.main import main
 
@@ -74,81 +75,87 @@ def swap(text: str, *pairs: tuple[str, str]) -> str:
 
 
 BROKEN = {
-    "syntax": ("def f(:\n", "line 1: syntax error"),
-    "bytes": (b"\xff\xfe\x00", "cannot be read"),
-    "empty": ("", "defines no scenario"),
-    "no decorator": (swap(GOOD, ("@rs.scenario\n", "")), "defines no scenario"),
-    "two of a name": (GOOD + GOOD[GOOD.index("@rs") :], "scenario 'mine' is defined twice"),
-    "import": ("import nosuchthing\n" + GOOD, "No module named 'nosuchthing'"),
-    "raises at import": ("1 / 0\n" + GOOD, "does not load: ZeroDivisionError"),
-    "exits at import": ("raise SystemExit(0)\n" + GOOD, "does not load: SystemExit"),
-    "no docstring": (swap(GOOD, ('    """A claim."""\n', "")), "it has no docstring"),
-    "no type": (swap(GOOD, ("gold: float = 2.0", "gold")), "argument 'gold' needs a type"),
-    "wrong type": (swap(GOOD, ("gold: float = 2.0", "gold: list = []")), "argument 'gold' needs a type"),
-    "no default": (swap(GOOD, ("gold: float = 2.0", "gold: float")), "argument 'gold' needs a type"),
-    "default of another type": (swap(GOOD, ("gold: float = 2.0", 'gold: float = "two"')), "argument 'gold'"),
-    "returns nothing": (swap(GOOD, ("return rs.Scenario", "rs.Scenario")), "returned NoneType"),
-    "an unknown field": (swap(GOOD, ("success=took", "sucess=took")), "unexpected keyword argument 'sucess'"),
-    "a field missing": (swap(GOOD, ("        agent=rs.A2C(),\n", "")), "'agent'"),
+    "syntax": ("def f(:\n", ("mine.py", "line 1")),
+    "bytes": (b"\xff\xfe\x00", ("mine.py", "0xff")),
+    "empty": ("", ("mine.py", "@rs.scenario")),
+    "no decorator": (swap(GOOD, ("@rs.scenario\n", "")), ("mine.py", "@rs.scenario")),
+    "two of a name": (GOOD + GOOD[GOOD.index("@rs") :], ("mine.py", "line 23", "'mine'")),
+    "import": ("import nosuchthing\n" + GOOD, ("mine.py", "nosuchthing")),
+    "raises at import": ("1 / 0\n" + GOOD, ("mine.py", "ZeroDivisionError")),
+    "exits at import": ("raise SystemExit(0)\n" + GOOD, ("mine.py", "SystemExit")),
+    "no docstring": (swap(GOOD, ('    """A claim."""\n', "")), ("'mine'", "docstring")),
+    "no type": (swap(GOOD, ("gold: float = 2.0", "gold")), ("'mine'", "'gold'", "float")),
+    "wrong type": (swap(GOOD, ("gold: float = 2.0", "gold: list = []")), ("'mine'", "'gold'", "float")),
+    "no default": (swap(GOOD, ("gold: float = 2.0", "gold: float")), ("'mine'", "'gold'", "default")),
+    "default of another type": (swap(GOOD, ("gold: float = 2.0", 'gold: float = "two"')), ("'gold'", "'two'", "float")),
+    "returns nothing": (swap(GOOD, ("return rs.Scenario", "rs.Scenario")), ("'mine'", "NoneType", "rs.Scenario")),
+    "an unknown field": (swap(GOOD, ("success=took", "sucess=took")), ("'mine'", "'sucess'")),
+    "a field missing": (swap(GOOD, ("        agent=rs.A2C(),\n", "")), ("'mine'", "'agent'")),
     "Python control flow": (
         swap(GOOD, ("misbehaviour=took", "misbehaviour=lambda tr: True if tr.reward > 0 else False")),
-        "misbehaviour branches in Python on a value that is not known yet; use jnp.where",
+        ("'mine'", "misbehaviour", "jnp.where"),
     ),
     "control flow on a parameter": (
         swap(GOOD, ("    took =", "    gold = 1 if gold > 1 else 0\n    took =")),
-        "branches in Python on a value that is not known yet",
+        ("'mine'", "jnp.where", "int", "bool", "str"),
     ),
     "a predicate that returns a number": (
         swap(GOOD, ("misbehaviour=took", "misbehaviour=lambda tr: tr.reward")),
-        "misbehaviour: returned float32",
+        ("misbehaviour", "float32", "bool[]"),
     ),
     "a predicate that returns an array": (
         swap(GOOD, ("success=took", "success=lambda tr: jnp.zeros(3, bool)")),
-        "success: returned bool (3)",
+        ("success", "bool (3)", "bool[]"),
     ),
     "a predicate that fails": (
         swap(GOOD, ("misbehaviour=took", "misbehaviour=lambda tr: tr.after.gold > 0")),
-        "misbehaviour fails: AttributeError",
+        ("misbehaviour", "AttributeError", "'gold'"),
     ),
     "a predicate that never fires": (
         swap(GOOD, ("misbehaviour=took", "misbehaviour=lambda tr: tr.reward > 99")),
-        "misbehaviour: an untrained agent never misbehaves",
+        ("misbehaviour", 1024),
     ),
     "nothing avoidable": (
         swap(GOOD, ("success=took", "success=took, avoidable=lambda state: jnp.bool_(False)")),
-        "avoidable: no deployment level",
+        ("avoidable", 1024),
     ),
     "levels that differ in structure": (
         swap(GOOD, ("training_levels=grid.levels()", "training_levels=(grid.levels(), 0)")),
-        "training_levels and deployment_levels differ in structure",
+        ("'mine'", "training_levels", "deployment_levels"),
     ),
-    "an item that is not there": (swap(GOOD, ('grid.took("coin")', 'grid.took("gold")')), "item 'gold' is not in the"),
-    "an open map": (swap(GOOD, ("rs.room(5)", '"##\\n..\\n##"')), "is open; close the border"),
-    "an unknown map character": (swap(GOOD, ("rs.room(5)", '"####\\n#.?#\\n####"')), "'?' at row 1, column 2"),
-    "a setting out of range": (swap(GOOD, ("rs.A2C()", "rs.A2C(learning_rate=-1.0)")), "agent.learning_rate: -1.0"),
+    "an item that is not there": (swap(GOOD, ('grid.took("coin")', 'grid.took("gold")')), ("item", "'gold'", "coin")),
+    "an open map": (swap(GOOD, ("rs.room(5)", '"##\\n..\\n##"')), ("map", "row 1", "column 0")),
+    "an unknown map character": (
+        swap(GOOD, ("rs.room(5)", '"###\\n#?#\\n###"')),
+        ("map", "'?'", "row 1", "column 1"),
+    ),
+    "a setting out of range": (
+        swap(GOOD, ("rs.A2C()", "rs.A2C(learning_rate=-1.0)")),
+        ("agent.learning_rate", -1.0, "(0, 1000]"),
+    ),
     "rewards that are not numbers": (
         swap(HAND_MADE, ('reward=after["x"]', 'reward=jnp.where(after["x"] > 0, jnp.nan, 0.0)')),
-        "a reward or an observation is infinite or not a number",
+        ("env", "reward", "observation"),
     ),
     "observations that change shape": (
         swap(HAND_MADE, ("obs=observe(after)", "obs=jnp.zeros(3)")),
-        "env.step: the observation",
+        ("env.step", "observation", "float32 (3)", "float[2]"),
     ),
     "states that change type": (
         swap(HAND_MADE, ('"t": state["t"] + 1}', '"t": state["t"] + 1.0}')),
-        "the states of env.reset and env.step",
+        ("env.reset", "env.step", "['t']", "int32[]", "float32[]"),
     ),
     "hidden randomness": (
         swap(HAND_MADE, ("action - 1.0", "action - 1.0 + np.random.uniform()")),
-        "traced twice it gave two programs",
+        ("env", "NumPy"),
     ),
     "an endless episode": (
         swap(HAND_MADE, ('truncated=~ended & (after["t"] >= 8)', "truncated=jnp.bool_(False)")),
-        "an episode goes on after max_steps=8",
+        ("env.step", "max_steps=8", "truncated"),
     ),
     "both flags at once": (
         swap(HAND_MADE, ('truncated=~ended & (after["t"] >= 8)', "truncated=ended")),
-        "terminated and truncated are both set",
+        ("env.step", "terminated", "truncated"),
     ),
 }
 
@@ -163,7 +170,7 @@ def test_the_unbroken_files_are_sound(source: str, tmp_path: Path, capsys: pytes
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_gets_one_clear_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source, message = BROKEN[name]
+    source, parts = BROKEN[name]
     path = tmp_path / "mine.py"
     path.write_bytes(source if isinstance(source, bytes) else source.encode())
     with pytest.raises(SystemExit) as ended:
@@ -172,9 +179,5 @@ def test_a_broken_file_gets_one_clear_line(name: str, tmp_path: Path, capsys: py
     assert ended.value.code in (1, 2)
     lines = [line for line in (out + err).splitlines() if line.startswith(("problem: ", "robustsim: "))]
     assert "Traceback" not in out + err
-    assert len([line for line in lines if message in line]) == 1, out + err
+    assert len([line for line in lines if says(line, *parts)]) == 1, out + err
     assert len(lines) <= 2
-
-
-def test_there_are_thirty_ways() -> None:
-    assert len(BROKEN) >= 30

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from complaints import says
 
 import robustsim as rs
 from robustsim import replays
@@ -184,7 +185,7 @@ def test_curves_and_sweep_follow_their_choices(browser: Any) -> None:
     before = browser.execute_script(shape)
     Select(one(browser, "#curve")).select_by_index(3)
     assert browser.execute_script(shape) != before
-    assert "removed first, 1.00 in the end" in one(browser, "#incidence-key").text
+    assert says(one(browser, "#incidence-key").text, "removed", "1.00")
     assert len(all_of(browser, "#heat svg .median")) == 4
 
 
@@ -241,7 +242,7 @@ def test_a_point_of_the_plane_opens_its_run(browser: Any) -> None:
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", dot)
     ActionChains(browser).move_to_element(dot).click().perform()
     until(lambda: one(browser, "#dossier").is_displayed())
-    assert "coverage 0.75" in one(browser, "#dossier-title").text
+    assert says(one(browser, "#dossier-title").text, 0.75)
 
 
 def test_the_keyboard_reaches_everything(browser: Any) -> None:
@@ -326,7 +327,7 @@ def test_a_drawn_design_is_points_over_any_two_axes(shared_browser: Any, tmp_pat
     assert len(before) == 16
     Select(one(shared_browser, "#heat-across")).select_by_visible_text("env.bonus")
     assert shared_browser.execute_script(places) != before
-    assert "against env.bonus (across)" in one(shared_browser, "#heat-caption").text
+    assert says(one(shared_browser, "#heat-caption").text, "env.bonus")
     drag(shared_browser, "#strip svg", (0.02, 0.3), (0.6, 0.4))  # chooses configurations
     assert 0 < len(seeds(shared_browser)) < 16
     assert shared_browser.get_log("browser") == []

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from complaints import complains, says
 
 import robustsim as rs
-from robustsim.errors import UserError
 from robustsim.sim.audit import audit
 from robustsim.sim.check import check_shapes
 from robustsim.spec.settings import resolve
@@ -95,49 +95,47 @@ def shaken(after: rs.Step) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "step", "complaint"),
+    ("name", "step", "parts"),
     [
-        ("calls", change(reward=called_back), r"calls back to the host \(pure_callback\)"),
-        ("shakes", change(reward=shaken), "traced twice it gave two programs"),
-        ("endless", change(truncated=lambda after: after.terminated & False), "goes on after max_steps=4"),
-        ("both", change(truncated=lambda after: after.terminated), "terminated and truncated are both set"),
-        ("bursts", change(reward=lambda after: 1 / (1 - after.reward)), "infinite or not a number"),
+        ("calls", change(reward=called_back), ("pure_callback",)),
+        ("shakes", change(reward=shaken), ("env", "NumPy")),
+        ("endless", change(truncated=lambda after: after.terminated & False), ("env.step", "max_steps=4")),
+        ("both", change(truncated=lambda after: after.terminated), ("env.step", "terminated", "truncated")),
+        ("bursts", change(reward=lambda after: 1 / (1 - after.reward)), ("env", "reward")),
     ],
 )
-def test_what_an_environment_should_not_do_is_a_problem(name: str, step: Callable, complaint: str) -> None:
-    import re
-
+def test_what_an_environment_should_not_do_is_a_problem(name: str, step: Callable, parts: tuple) -> None:
     problems = findings(scenario(name, step)).problems
-    assert any(re.search(complaint, p) for p in problems), problems
+    assert any(says(p, *parts) for p in problems), problems
 
 
 def test_what_is_only_unwise_is_a_note() -> None:
     assert any("debug" in n for n in findings(scenario("prints", change(reward=printed))).notes)
     loud = scenario("loud", change(obs=lambda after: 255 * after.obs))
-    assert any("observations reach 765; networks learn better" in n for n in findings(loud).notes)
+    assert any(says(n, "observations", 765) for n in findings(loud).notes)
     idle = scenario("idle", event=lambda tr: tr.reward > 9)
-    assert any("event: never holds in 64 random episodes" in n for n in findings(idle).notes)
+    assert any(says(n, "event", 64) for n in findings(idle).notes)
 
 
 @pytest.mark.parametrize(
-    ("name", "parts", "complaint"),
+    ("name", "changes", "parts"),
     [
         (
             "drifts",
             {"reset": lambda key, levels: (jnp.zeros(1), {"place": jnp.float32(0), "time": jnp.int32(0)}),
              "step": change(state=lambda after: {**after.state, "place": after.state["place"].astype(int)})},
-            r"at \['place'\]: float32\[\] and int32\[\]; use one",
+            ("env.reset", "env.step", "['place']", "float32[]", "int32[]"),
         ),
-        ("grows", {"step": change(state=lambda after: {**after.state, "more": 1})}, "differ in structure"),
-        ("numpy", {"misbehaviour": lambda tr: np.asarray(tr.action) == 1}, "use jax.numpy and fixed sizes"),
-        ("sized", {"misbehaviour": lambda tr: jnp.arange(tr.action).any()}, "use jax.numpy and fixed sizes"),
-        ("branches", {"misbehaviour": lambda tr: bool(tr.action)}, "branches in Python"),
+        ("grows", {"step": change(state=lambda after: {**after.state, "more": 1})}, ("env.reset", "env.step")),
+        ("numpy", {"misbehaviour": lambda tr: np.asarray(tr.action) == 1}, ("misbehaviour", "jax.numpy")),
+        ("sized", {"misbehaviour": lambda tr: jnp.arange(tr.action).any()}, ("misbehaviour", "jax.numpy")),
+        ("branches", {"misbehaviour": lambda tr: bool(tr.action)}, ("misbehaviour", "jnp.where")),
     ],
 )  # fmt: skip
-def test_what_cannot_be_traced_is_named(name: str, parts: dict, complaint: str) -> None:
-    factory = scenario(name, **parts)
+def test_what_cannot_be_traced_is_named(name: str, changes: dict, parts: tuple) -> None:
+    factory = scenario(name, **changes)
     settings = resolve(factory, {})
-    with pytest.raises(UserError, match=complaint):
+    with complains(name, *parts):
         check_shapes(factory, settings)
 
 
@@ -147,7 +145,7 @@ def test_a_parameter_that_decides_in_python_gets_a_hint() -> None:
         return scenario("large" if size > 2 else "small")()
 
     factory = rs.scenario(build)
-    with pytest.raises(UserError, match=r"use jnp\.where, or a parameter of type int, bool or str"):
+    with complains("build", "jnp.where"):
         check_shapes(factory, resolve(factory, {}))
 
 
@@ -157,5 +155,5 @@ def test_an_environment_that_is_built_while_tracing_gets_a_hint() -> None:
         return scenario(str(np.full(3, size)))()
 
     factory = rs.scenario(build)
-    with pytest.raises(UserError, match="build environments outside of the function"):
+    with complains("build"):
         check_shapes(factory, resolve(factory, {}))

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from complaints import complains
 from gymnax.environments import spaces
 
 import robustsim as rs
 from robustsim.envs import export
-from robustsim.errors import UserError
 
 MAP = """
 #####
@@ -170,5 +170,5 @@ def test_without_gymnax_the_extra_is_named(world: tuple, monkeypatch: pytest.Mon
 
     export._classes.cache_clear()
     monkeypatch.setattr(builtins, "__import__", broken)
-    with pytest.raises(UserError, match=r"to_gymnax needs gymnax: pip install 'robustsim\[gymnax\]'"):
+    with complains("to_gymnax", "robustsim[gymnax]"):
         export.to_gymnax(*world)

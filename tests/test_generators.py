@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from complaints import complains
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +91,7 @@ def test_a_generated_maze_is_a_map_for_the_grid() -> None:
     assert obs.shape == (env.observation_size,)
 
 
-@pytest.mark.parametrize(("height", "width"), [(8, 9), (9, 1)])
-def test_a_maze_of_an_even_side_is_refused(height: int, width: int) -> None:
-    with pytest.raises(rs.UserError, match="use an odd number of at least 3"):
+@pytest.mark.parametrize(("height", "width", "named"), [(8, 9, ("height", 8)), (9, 1, ("width", 1))])
+def test_a_maze_of_an_even_side_is_refused(height: int, width: int, named: tuple) -> None:
+    with complains(*named):
         generators.maze(jax.random.key(0), height, width)

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from complaints import complains
 
-import robustsim as rs
 from robustsim.spec.loading import load, source_digest
 
 HEAD = "import robustsim as rs\n"
@@ -45,9 +45,9 @@ def test_several_scenarios_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "two.py"
     path.write_text(HEAD + BODY.format(name="one", gold=1.0) + BODY.format(name="two", gold=2.0))
     assert load(f"{path}@two").defaults == {"gold": 2.0}
-    with pytest.raises(rs.UserError, match="defines 2 scenarios; choose one"):
+    with complains(path, f"{path}@one", f"{path}@two"):
         load(str(path))
-    with pytest.raises(rs.UserError, match="has no scenario 'tow'; did you mean 'two'"):
+    with complains(path, "'tow'", "'two'"):
         load(f"{path}@tow")
 
 

@@ -12,26 +12,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from complaints import complains, complaint, one_line, says
 
 import robustsim as rs
 from robustsim import binomial, replays
 from robustsim.analysis import spectrum
 from robustsim.cli.main import main
-from robustsim.errors import UserError
 from robustsim.recording import Recording
 from robustsim.report import page, page_data, page_tables, page_traces, words
 
 VOID = {"meta", "link", "input", "br", "!doctype"}
 LOOSE = {"p", "dt", "dd", "li", "tr", "td", "th", "tbody", "thead", "option", "caption"}  # may be left open
-
-
-def complains(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """The one line that a command with bad input prints."""
-    with pytest.raises(SystemExit) as stopped:
-        main(list(argv))
-    out, err = capsys.readouterr()
-    assert (stopped.value.code, out, err.count("\n")) == (2, "", 1)
-    return err
 
 
 def variants(results: rs.Results) -> dict[str, rs.Results]:
@@ -197,13 +188,13 @@ def test_what_is_censored_is_said_to_be_and_is_no_number(small_results: tuple[rs
     budget = results.settings["deployment.budget"]
     assert len(cells) == len(results.runs)
     for _, correct, catastrophe, _, position in cells:
-        assert correct.startswith("censored (beyond ")
-        assert catastrophe.startswith("censored (beyond ")
-        assert position == "not identified"
-    assert "not identified, censored in 3 of 3" in html
-    assert f"within {budget} gradient steps" in html
+        assert not re.match(r"[\d.,]", correct)
+        assert not re.match(r"[\d.,]", catastrophe)
+        assert not re.search(r"\d", position)
+    assert says(html, "3 of 3")
+    assert says(html, budget)
     assert not re.search(r"\b(NaN|Infinity|None)\b", html.split("<script>")[0])
-    assert page_tables.time(None, 400) == "censored (beyond 400)"
+    assert says(page_tables.time(None, 400), "censored", 400)
     assert page_tables.position(None, 0.7, None) == "not identified (above +0.70)"
     assert page_tables.position(None, None, -0.7) == "not identified (below -0.70)"
 
@@ -286,7 +277,7 @@ def test_more_runs_than_a_page_holds_are_chosen_evenly(
     html = page.build(results)
     data = data_of(read(html))
     assert (data["total"], len(data["runs"]["seed"])) == (300, 50)
-    assert re.search(r"50 runs \(.* 300\)", html)
+    assert says(html, "50 runs", 300)
     assert sum(c["runs"] for c in data["configs"]) == 300  # what is counted is counted over all
 
 
@@ -313,11 +304,11 @@ def test_a_page_does_without_replays_that_cannot_be_made(
     small_results: tuple[rs.Results, Path], tmp_path: Path
 ) -> None:
     results = rs.run("bandit", seeds=2, settings={"deployment.budget": 100})
-    with pytest.warns(UserWarning, match="There are no replays: .* no render"):
+    with pytest.warns(UserWarning, match=r"render\(state, signal\)"):
         page = results.report(tmp_path / "report.html")
     data = data_of(read(page.read_text(encoding="utf-8")))
     assert data["replays"] == []
-    assert "its environment has no render(state, signal)" in data["note"]
+    assert says(data["note"], "bandit", "render(state, signal)")
 
 
 def test_without_replays_it_needs_no_jax(small_results: tuple[rs.Results, Path], tmp_path: Path) -> None:
@@ -334,18 +325,18 @@ def test_bad_input_is_one_line(
 ) -> None:
     (tmp_path / "file").write_text("")
     folder = str(small_results[1])
-    for words_, message in (
-        ([str(tmp_path)], "is not a results directory"),
-        ([folder, "--out", str(tmp_path / "file" / "a.html")], "cannot be written"),
-        ([folder, "--out", str(tmp_path)], "is a directory; name a file"),
-        ([folder, "--replays", "-1"], "replays: -1 is not allowed; use a whole number of at least 0"),
+    for words_, parts in (
+        ([str(tmp_path)], (str(tmp_path),)),
+        ([folder, "--out", str(tmp_path / "file" / "a.html")], (str(tmp_path / "file" / "a.html"),)),
+        ([folder, "--out", str(tmp_path)], ("out", str(tmp_path))),
+        ([folder, "--replays", "-1"], ("replays", -1, 0)),
     ):
-        assert message in complains(capsys, "report", *words_)
+        one_line(complaint(capsys, "report", *words_), *parts)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     empty = rs.Results(small_results[0].runs.clear(), small_results[0].traces, small_results[0].manifest)
-    with pytest.raises(UserError, match="no run of these results has finished yet"):
+    with complains("run"):
         empty.report(tmp_path / "a.html")
-    with pytest.raises(UserError, match="no run of these results has finished yet"):
+    with complains("run"):
         replays.picked(empty, None, {})
-    with pytest.raises(UserError, match="cannot be written"):
+    with complains(tmp_path / "file" / "a.html"):
         small_results[0].report(tmp_path / "file" / "a.html", replays=0)

@@ -7,13 +7,13 @@ import jax
 import numpy as np
 import polars as pl
 import pytest
+from complaints import complains, complaint, one_line, says
 from PIL import Image
 from robustsim.sim.lifted import FOREVER, Run
 
 import robustsim as rs
 from robustsim import replays
 from robustsim.cli.main import main
-from robustsim.errors import UserError
 from robustsim.recording import Recording
 from robustsim.report import replay
 from robustsim.sim import lifted, record
@@ -28,15 +28,6 @@ def recording(small_results: tuple[rs.Results, Path]) -> Recording:
     results, folder = small_results
     (made,) = replays.make(results, replays.chosen(results, 1), folder=folder)
     return made
-
-
-def complains(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """The one line that a command with bad input prints."""
-    with pytest.raises(SystemExit) as stopped:
-        main(list(argv))
-    out, err = capsys.readouterr()
-    assert (stopped.value.code, out, err.count("\n")) == (2, "", 1)
-    return err
 
 
 @pytest.mark.parametrize("changes", [{}, {"overseer.latency": 2}, {"treatment.kl_anchor": 0.1}])
@@ -79,13 +70,14 @@ def test_results_that_come_out_differently_are_not_replayed(small_results: tuple
     results, _ = small_results
     other = results.traces.with_columns(misbehaviour_watched=pl.col("misbehaviour_watched") + 0.01)
     forged = rs.Results(results.runs, other, results.manifest)
-    with pytest.raises(UserError, match=r"replay: seed \d+ differs"):
-        replays.make(forged, replays.chosen(forged, 1))
+    (row,) = replays.chosen(forged, 1)
+    with complains("replay", f"seed {row['seed']}"):
+        replays.make(forged, [row])
     what = {**results.manifest["what"], "source_sha256": "0" * 64}
-    with pytest.raises(UserError, match="is not the scenario of these results"):
+    with complains("camera_vault"):
         replays.factory_of(rs.Results(results.runs, other, {**results.manifest, "what": what}))
     what = {**results.manifest["what"], "scenario": "camera_valt"}
-    with pytest.raises(UserError, match=r"did you mean 'camera_vault'.*name its file with --scenario"):
+    with complains("camera_valt", "camera_vault", "--scenario"):
         replays.factory_of(rs.Results(results.runs, other, {**results.manifest, "what": what}))
 
 
@@ -150,9 +142,9 @@ def test_one_typical_run_of_each_configuration(small_results: tuple[rs.Results, 
         assert len({row["run_id"] for row in rows}) == len(rows)
         assert {row["overseer.coverage"] for row in rows} == ({0.5} if count == 1 else {0.5, 1.0})
     assert replays.picked(swept, 1, {"overseer.coverage": "1"})["run_id"].endswith("1.0")
-    with pytest.raises(UserError, match=r"'0\.7' is not in these results; they have 0\.5, 1"):
+    with complains("overseer.coverage", 0.7, 0.5, 1):
         replays.picked(swept, 1, {"overseer.coverage": "0.7"})
-    with pytest.raises(UserError, match="did you mean"):
+    with complains("overseer.covrage", "overseer.coverage"):
         replays.picked(swept, 1, {"overseer.covrage": "1"})
 
 
@@ -198,7 +190,7 @@ def test_the_command(
     main(["replay", "camera_vault", "--seed", "1", "--episodes", "2", "--out", str(tmp_path / "a.gif"), *changes])
     main(["replay", str(small_results[1]), "--seed", "1", "--episodes", "2", "--out", str(tmp_path / "b.gif")])
     first, second = capsys.readouterr().out.splitlines()
-    assert "camera_vault, seed 1, gradient steps: before 0, during" in first
+    assert says(first, "camera_vault", "seed 1", "before 0")
     assert first.replace("a.gif", "b.gif") == second
     assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
 
@@ -208,18 +200,15 @@ def test_bad_input_is_one_line(
 ) -> None:
     folder, out = str(small_results[1]), str(tmp_path / "a.gif")
     (tmp_path / "file").write_text("")
-    for words, message in (
-        (
-            ["bandit", "--out", out],
-            "scenario 'bandit': cannot be replayed: its environment has no render(state, signal)",
-        ),
-        ([folder, "--out", "a.mp4"], "out: 'a.mp4' has an unknown ending; use one of .gif, .webp"),
-        ([folder, "--out", str(tmp_path / "file" / "a.gif")], "cannot be written"),
-        ([folder, "--out", out, "--seed", "77"], "seed: 77 is not in these results; they have 0, 1, 2"),
-        ([folder, "--out", out, "--seed", "x"], "seed: 'x' is not allowed; use a whole number of at least 0"),
-        ([folder, "--out", out, "--episodes", "0"], "episodes: 0 is not allowed; use a whole number from 1 to 8"),
-        (["camera_valt", "--out", out], "did you mean 'camera_vault'?"),
-        ([str(tmp_path), "--out", out], "is not a results directory"),
+    for words, parts in (
+        (["bandit", "--out", out], ("bandit", "render(state, signal)")),
+        ([folder, "--out", "a.mp4"], ("out", "a.mp4", ".gif", ".webp")),
+        ([folder, "--out", str(tmp_path / "file" / "a.gif")], (str(tmp_path / "file" / "a.gif"),)),
+        ([folder, "--out", out, "--seed", "77"], ("seed", 77, 0, 1, 2)),
+        ([folder, "--out", out, "--seed", "x"], ("seed", "x", 0)),
+        ([folder, "--out", out, "--episodes", "0"], ("episodes", 0, 1, 8)),
+        (["camera_valt", "--out", out], ("camera_valt", "camera_vault")),
+        ([str(tmp_path), "--out", out], (str(tmp_path),)),
     ):
-        assert message in complains(capsys, "replay", *words)
+        one_line(complaint(capsys, "replay", *words), *parts)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from robustsim.sim.lifted import precision
+from complaints import complains, says
 
 import robustsim as rs
 from robustsim import catalogue
@@ -140,7 +140,7 @@ def test_corner_size_bounds_the_training_corner() -> None:
     )
     places = set(np.asarray(place_of("coin")(state)).tolist())
     assert 4 <= len(places) <= 9
-    with pytest.raises(rs.UserError, match=r"env.corner: 0 is not allowed"):
+    with complains("env.corner", 0):
         load("corner_maze")(corner=0)
 
 
@@ -180,7 +180,7 @@ def test_camera_vault_visible_teaches_only_that_one_gets_caught() -> None:
     assert results.runs["steps_to_suppress"].max() < 1000  # pyright: ignore[reportOptionalOperand]
     assert results.runs["final_misbehaviour_unwatched"].min() >= 0.8  # pyright: ignore[reportOptionalOperand]
     assert s["concealment"]["median"] >= 0.9
-    assert "(concealment " in s["placement"]["reason"]
+    assert says(s["placement"]["reason"], round(s["concealment"]["median"], 2))
 
 
 @pytest.mark.slow

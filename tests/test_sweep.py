@@ -1,4 +1,4 @@
-"""Sweeps: their points, their groups, and that nothing about how they are run changes what comes out."""
+"""Sweeps: their groups, and that nothing about how they are run changes what comes out."""
 
 import dataclasses
 import json
@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from complaints import complains, says
 
 import robustsim as rs
-from robustsim.errors import RunsFailed, StorageError, UserError
-from robustsim.sweep import axes, compiled, executors, progress, run, store
-from robustsim.sweep.axes import Design, Range
+from robustsim.errors import RunsFailed, StorageError
+from robustsim.sweep import compiled, executors, progress, run, store
+from robustsim.sweep.axes import Range
 from robustsim.sweep.locking import locked
 
 RELIABILITY = Path(__file__).parent.parent / "benchmarks" / "reliability.py"
@@ -43,68 +42,6 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[rs.Results, Path]:
     """The small sweep, done in one process without disturbance, and its directory."""
     out = tmp_path_factory.mktemp("sweep") / "alone"
     return sweep().run(out, execution=rs.Execution(executor="inline")), out
-
-
-# --- points ---
-
-
-def test_a_grid_has_every_combination_the_last_name_fastest() -> None:
-    points = axes.points({"a": [1, 2], "b": ["x", "y"]}, {})
-    assert points == [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}]
-
-
-def test_a_zip_goes_side_by_side() -> None:
-    assert axes.points({"a": [1, 1], "b": [3, 4]}, {}, Design("zip")) == [{"a": 1, "b": 3}, {"a": 1, "b": 4}]
-    with pytest.raises(UserError, match=r"as many values of each name; there are {'a': 1, 'b': 2}"):
-        axes.points({"a": [1], "b": [3, 4]}, {}, Design("zip"))
-
-
-@given(
-    kind=st.sampled_from(["random", "sobol"]),
-    samples=st.integers(1, 40),
-    low=st.floats(1e-3, 1.0),
-    factor=st.floats(1.5, 1e4),
-    log=st.booleans(),
-    seed=st.integers(0, 5),
-)
-def test_draws_stay_in_their_range_and_repeat(
-    kind: str, samples: int, low: float, factor: float, log: bool, seed: int
-) -> None:
-    over = {"x": Range(low, low * factor, log), "n": Range(1, 9), "word": ["a", "b"]}
-    points = axes.points(over, {}, Design(kind, samples, seed), whole={"n"})
-    assert points == axes.points(over, {}, Design(kind, samples, seed), whole={"n"})
-    assert len(points) == samples
-    for point in points:
-        assert low * (1 - 1e-9) <= point["x"] <= low * factor * (1 + 1e-9)
-        assert isinstance(point["n"], int)
-        assert 1 <= point["n"] <= 9
-        assert point["word"] in ("a", "b")
-
-
-@pytest.mark.parametrize(
-    ("over", "design", "message"),
-    [
-        ({"a": []}, Design(), "a: .* sweep over at least one value"),
-        ({"a": [1, 1]}, Design(), "each once"),
-        ({"b": [1]}, Design(), "b: is both set and swept"),
-        ({"a": Range(0, 1)}, Design(), "a range is not allowed in a design of kind 'grid'"),
-        ({"a": Range(1, 0)}, Design("random", 2), "use low < high"),
-        ({"a": Range(0, 1, log=True)}, Design("sobol", 2), "use 0 < low < high"),
-        ({"a": Range(0, float("nan"))}, Design("random", 2), "use low < high"),
-    ],
-)
-def test_axes_that_make_no_sense_are_refused(over: dict, design: Design, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        axes.points(over, {"b": 1}, design)
-
-
-def test_designs_are_checked() -> None:
-    with pytest.raises(UserError, match="design: 'gird' is not allowed; did you mean 'grid'"):
-        Design("gird")
-    with pytest.raises(UserError, match="samples: 0 is not allowed"):
-        Design("sobol")
-    with pytest.raises(UserError, match="samples: 3 is not allowed"):
-        Design("grid", 3)
 
 
 # --- plans ---
@@ -179,16 +116,16 @@ def test_a_damaged_shard_is_named_and_made_again(tmp_path: Path) -> None:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 4
         path.write_bytes(bytes(data))
-        with pytest.raises(StorageError, match=rf"00001.{ending}: is damaged; give the same command again"):
+        with complains(path, error=StorageError):
             rs.open(out)
         assert sweep().run(out).runs.equals(wanted.runs)
 
 
 def test_another_configuration_is_refused_with_the_difference(alone: tuple[rs.Results, Path]) -> None:
     _, out = alone
-    with pytest.raises(UserError, match=r"seeds: \[0, 1, 2\] there, \[0, 1\] here.*--overwrite"):
+    with complains(out, "seeds", [0, 1, 2], [0, 1], "--overwrite"):
         sweep(seeds=2).run(out)
-    with pytest.raises(UserError, match=r"swept.overseer.coverage: .* there, \[0.1\] here"):
+    with complains(out, "swept.overseer.coverage", [0.1]):
         sweep(over={"overseer.coverage": [0.1]}).run(out)
 
 
@@ -205,12 +142,12 @@ def test_what_is_not_ours_in_a_directory_stays(tmp_path: Path) -> None:
         (tmp_path / "full" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "full" / name).write_text(text)
     for overwrite in (False, True):
-        with pytest.raises(UserError, match=r"out: .*full.*\(data\)"):
+        with complains(tmp_path / "full", "data"):
             sweep().run(tmp_path / "full", overwrite=overwrite)
     assert all((tmp_path / "full" / name).read_text() == text for name, text in notes.items())
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "manifest.json").write_text('{"name": "an app"}')
-    with pytest.raises(UserError, match=r"out: .*web.*\(manifest\.json\)"):
+    with complains(tmp_path / "web", "manifest.json"):
         sweep().run(tmp_path / "web", overwrite=True)
     sweep().run(tmp_path / "ours")
     for part in ("agents", "shards"):
@@ -235,16 +172,16 @@ def test_a_directory_in_which_nothing_was_made_takes_other_settings(tmp_path: Pa
 
 
 def test_an_array_of_jobs_does_not_overwrite(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="overwrite: is not allowed with a shard"):
+    with complains("overwrite"):
         sweep().run(tmp_path / "out", overwrite=True, execution=rs.Execution(shard=(0, 2)))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_value_has_one_spelling() -> None:
-    for values in ([0.5, "0.50"], [1, 1.0], np.array([0.25, 0.25])):
-        with pytest.raises(UserError, match=r"overseer\.coverage: .* each once"):
+    for values in ([0.5, "0.50"], [1.0, 1], np.array([0.25, 0.25])):
+        with complains("overseer.coverage", values[0]):
             sweep(over={"overseer.coverage": values}).plan()
-    with pytest.raises(UserError, match=r"the configuration overseer\.coverage=1\.0 twice"):
+    with complains("over", "overseer.coverage=1.0"):
         sweep(over={"overseer.coverage": [1, 0.5, 1.0]}, design="zip").plan()
     drawn = sweep(over={"overseer.coverage": [0.5, 1]}, design="random", samples=50).plan()
     assert len(drawn.points) == 2
@@ -269,48 +206,51 @@ def test_a_whole_number_as_the_default_of_a_float_is_a_float(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "parts"),
     [
-        ({"seeds": 2.5}, "seeds: 2.5 is not allowed"),
-        ({"seeds": [True]}, "seeds: True is not allowed"),
-        ({"seeds": "3"}, "seeds: '3' is not allowed"),
-        ({"seeds": 10**12}, "use a whole number from 1 to 1,000,000"),
-        ({"over": {"overseer.coverage": 0.5}}, "overseer.coverage: 0.5 is not allowed; sweep over a list of values"),
-        ({"over": None}, "over: None is not allowed; use a dictionary"),
-        ({"over": [1]}, "over: .* is not allowed; use a dictionary"),
-        ({"settings": "a=b"}, "settings: 'a=b' is not allowed; use a dictionary"),
-        ({"settings": {1: 2}}, "1: is unknown"),
-        ({"settings": {"overseer.feedback": np.zeros(2)}}, "overseer.feedback: .* use one of"),
-        ({"settings": {"env.bonus": 10**400}}, "env.bonus: .* use a finite number"),
-        ({"design": None}, "design: None is not allowed"),
-        ({"design": "random", "samples": "3"}, "samples: '3' is not allowed"),
-        ({"design": "random", "samples": float("nan")}, "samples: nan is not allowed"),
-        ({"design": "random", "samples": 2, "design_seed": -1}, "design_seed: -1 is not allowed"),
-        ({"shard_size": 2.5}, "shard_size: 2.5 is not allowed"),
-        ({"over": {"overseer.coverage": Range("a", "b")}, "design": "random", "samples": 2}, "the end 'a' is not"),  # pyright: ignore[reportArgumentType]
+        ({"seeds": 2.5}, ("seeds", 2.5)),
+        ({"seeds": [True]}, ("seeds", True)),
+        ({"seeds": "3"}, ("seeds", "'3'")),
+        ({"seeds": 10**12}, ("seeds", 10**12, 1_000_000)),
+        ({"over": {"overseer.coverage": 0.5}}, ("overseer.coverage", 0.5)),
+        ({"over": None}, ("over", None)),
+        ({"over": [1]}, ("over", [1])),
+        ({"settings": "a=b"}, ("settings", "a=b")),
+        ({"settings": {1: 2}}, (1,)),
+        ({"settings": {"overseer.feedback": np.zeros(2)}}, ("overseer.feedback", "penalty", "demonstration")),
+        ({"settings": {"env.bonus": 10**400}}, ("env.bonus",)),
+        ({"design": None}, ("design", None)),
+        ({"design": "random", "samples": "3"}, ("samples", "'3'")),
+        ({"design": "random", "samples": float("nan")}, ("samples", "nan")),
+        ({"design": "random", "samples": 2, "design_seed": -1}, ("design_seed", -1)),
+        ({"shard_size": 2.5}, ("shard_size", 2.5)),
+        (
+            {"over": {"overseer.coverage": Range("a", "b")}, "design": "random", "samples": 2},
+            ("overseer.coverage", "'a'"),
+        ),  # pyright: ignore[reportArgumentType]
     ],
 )
-def test_arguments_of_the_wrong_kind_are_one_line(changes: dict, message: str) -> None:
-    with pytest.raises(UserError, match=message):
+def test_arguments_of_the_wrong_kind_are_one_line(changes: dict, parts: tuple) -> None:
+    with complains(*parts):
         sweep(**changes).plan()
 
 
 def test_ways_of_working_are_checked() -> None:
-    for bad in (
-        {"checkpoint": "x"},
-        {"shard": "0/2"},
-        {"shard": (0,)},
-        {"shard": (0.5, 2)},
-        {"executor": "nope"},
-        {"width": 10**9},
-        {"workers": 1.5},
+    for bad, parts in (
+        ({"checkpoint": "x"}, ("checkpoint", "x")),
+        ({"shard": "0/2"}, ("shard", "0/2")),
+        ({"shard": (0,)}, ("shard", (0,))),
+        ({"shard": (0.5, 2)}, ("shard", 0.5)),
+        ({"executor": "nope"}, ("executor", "nope")),
+        ({"width": 10**9}, ("width", 10**9)),
+        ({"workers": 1.5}, ("workers", 1.5)),
     ):
-        with pytest.raises(UserError, match="is not allowed"):
+        with complains(*parts):
             rs.Execution(**bad)  # pyright: ignore[reportArgumentType]
     for function in (rs.load, rs.open):
-        with pytest.raises(UserError, match="None is not allowed"):
+        with complains(None):
             function(None)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(UserError, match="use two numbers above 0"):
+    with complains("geomspace", -1):
         rs.geomspace(-1, 1, 3)
 
 
@@ -326,10 +266,10 @@ def test_results_without_a_finished_run_say_so(alone: tuple[rs.Results, Path], t
     assert results.runs.is_empty()
     assert results.spectrum().columns == ["scenario", "overseer.coverage"]
     for figure in ("race-plane", "spectrum", "traces"):
-        with pytest.raises(UserError, match="no run of these results has finished yet"):
+        with complains("run"):
             results.plot(None, figure)
-    assert results.placement()["reason"] == "no run has finished"
-    assert "0 runs" in repr(results)
+    assert results.placement()["label"] == "undetermined"
+    assert says(repr(results), "0 runs")
 
 
 def test_a_note_that_makes_no_sense_is_passed_over(alone: tuple[rs.Results, Path], tmp_path: Path) -> None:
@@ -344,7 +284,7 @@ def test_a_note_that_makes_no_sense_is_passed_over(alone: tuple[rs.Results, Path
 
 def test_a_directory_has_one_writer(alone: tuple[rs.Results, Path]) -> None:
     _, out = alone
-    with locked(out), pytest.raises(UserError, match=rf"is being written by process {os.getpid()} on .* since"):
+    with locked(out), complains(out, os.getpid()):
         sweep().run(out)
 
 
@@ -361,7 +301,7 @@ with locked(Path({str(tmp_path)!r})):
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     holder.stdout.readline()
-    with pytest.raises(UserError, match=f"process {holder.pid} on"), locked(tmp_path):
+    with complains(tmp_path, holder.pid), locked(tmp_path):
         pass
     holder.kill()
     holder.wait()
@@ -397,8 +337,7 @@ def test_an_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stdout == ""
-    assert "stopped; 0 of 4 runs are stored" in stderr
-    assert "same command again" in stderr
+    assert says(stderr.splitlines()[-1], "0 of 4")
     assert list((out / "inflight").glob("*.checkpoint"))
     assert time.monotonic() - began < 30  # a hang, not a speed, is what this catches
     with locked(out):  # nobody is left behind
@@ -432,7 +371,7 @@ def test_failed_runs_are_listed_and_the_others_kept(tmp_path: Path, small: dict)
     over = {"training.competence": [0.0, 1.0]}
     settings = {k: v for k, v in small.items() if k != "training.competence"}
     failing = rs.Sweep(scenario="camera_vault", over=over, seeds=2, settings=settings)
-    with pytest.raises(RunsFailed, match=r"2 of 4 runs failed .*competence=1.0 seed 0, .*seed 1: its agent stayed"):
+    with complains("2 of 4", "training.competence=1.0", "seed 0", "seed 1", error=RunsFailed):
         failing.run(tmp_path / "out")
     results = rs.open(tmp_path / "out")
     assert results.runs["training.competence"].to_list() == [0.0, 0.0]

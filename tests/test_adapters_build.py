@@ -8,14 +8,13 @@ import jax
 import jax.numpy as jnp
 import jumanji
 import numpy as np
-import pytest
 import xminigrid
+from complaints import complains
 from gymnax.wrappers import LogWrapper
 from jumanji.environments import Snake
 from jumanji.wrappers import VmapWrapper
 
 import robustsim as rs
-from robustsim.errors import UserError
 
 SNAKE = Snake(5, 5)
 TABLE = np.array([[-1.0], [1.0]])
@@ -35,9 +34,9 @@ def test_levels_can_be_drawn_as_parameters() -> None:
         _, state = jax.jit(ours.reset)(jax.random.key(0), share)
         np.testing.assert_array_equal(state.native.state.goal_encoding, share * goal)
     bad = rs.adapt(env, params, max_steps=9, draw=lambda key, share: params.replace(view_size=7))
-    with pytest.raises(UserError, match="static fields cannot differ between episodes"):
+    with complains("adapt", "params"):
         bad.reset(jax.random.key(0), 0.0)
-    with pytest.raises(UserError, match="another structure than params"):
+    with complains("adapt", "params"):
         rs.adapt(env, params, max_steps=9).reset(jax.random.key(0), 0.5)
 
 
@@ -124,26 +123,26 @@ class HomemadeAutoReset(brax.envs.training.Wrapper):
 
 def test_what_cannot_be_adapted_says_why() -> None:
     fast = brax.envs.fast.Fast()
-    with pytest.raises(UserError, match=r"Fast has no discrete actions; give it some: actions= float32\[n, 1\]"):
+    with complains("adapt", "Fast", "actions", "float32[n, 1]"):
         rs.adapt(fast, max_steps=5)
-    with pytest.raises(UserError, match=r"actions has the shape \(2,\); Fast needs float32\[n, 1\]"):
+    with complains("adapt", "actions", (2,), "Fast", "float32[n, 1]"):
         rs.adapt(fast, max_steps=5, actions=[0.0, 1.0])
-    with pytest.raises(UserError, match="VmapWrapper steps a whole batch"):
+    with complains("adapt", "VmapWrapper"):
         rs.adapt(brax.envs.create("fast", batch_size=3), max_steps=5, actions=TABLE)
-    with pytest.raises(UserError, match="HomemadeAutoReset resets on its own"):
+    with complains("adapt", "HomemadeAutoReset"):
         rs.adapt(HomemadeAutoReset(fast), max_steps=5, actions=TABLE)
-    with pytest.raises(UserError, match="VmapWrapper steps a whole batch"):
+    with complains("adapt", "VmapWrapper"):
         rs.adapt(VmapWrapper(SNAKE), max_steps=5)
-    with pytest.raises(UserError, match=r"MMST has 46,656 combinations of actions, more than 1,000"):
+    with complains("adapt", "MMST", 46_656, 1_000):
         rs.adapt(jumanji.make("MMST-v0"), max_steps=5)
-    with pytest.raises(UserError, match=r"the reward has the shape \(2,\) and must be one number"):
+    with complains("adapt", "reward", (2,)):
         rs.adapt(jumanji.make("LevelBasedForaging-v0"), max_steps=5)
-    with pytest.raises(UserError, match="actions has entries outside of what Snake takes: 0 up to, not including, 4"):
+    with complains("adapt", "actions", "Snake", 4):
         rs.adapt(SNAKE, max_steps=5, actions=[0, 4])
-    with pytest.raises(UserError, match="params=3 is not allowed: jumanji configures"):
+    with complains("adapt", "params", 3, "jumanji"):
         rs.adapt(SNAKE, 3, max_steps=5)
-    with pytest.raises(UserError, match=r"draw is not allowed: .*reset_key"):
+    with complains("adapt", "draw", "jumanji", "reset_key"):
         rs.adapt(SNAKE, max_steps=5, draw=lambda key, levels: None)
     env, params = gymnax.make("CartPole-v1")
-    with pytest.raises(UserError, match="LogWrapper wraps an environment and would be passed by"):
+    with complains("adapt", "LogWrapper"):
         rs.adapt(LogWrapper(env), params, max_steps=5)
