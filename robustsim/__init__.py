@@ -18,7 +18,6 @@ _HOME = {
     for alias in node.names
 }
 _HOME["open"] = _HOME.pop("open_results")
-_HOME["open"] = _HOME.pop("open_results")
 
 __all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
 

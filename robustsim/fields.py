@@ -88,7 +88,8 @@ def typed(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
     if "options" in meta:
         return _option(name, value, meta["options"])
     if meta.get("word"):
-        if isinstance(value, str) and not value:
+        parts = value if isinstance(value, tuple) else (value,)
+        if not (isinstance(value, str) and value) and not (parts and all(callable(part) for part in parts)):
             raise UserError(f"{name}: {value!r} is not a name")
         return value
     if meta["type"] is bool:

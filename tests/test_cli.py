@@ -14,8 +14,8 @@ from complaints import complaint, one_line, says
 
 import robustsim as rs
 from robustsim.cli.main import main
-from robustsim.sweep.options import Options
 from robustsim.sweep import store
+from robustsim.sweep.options import Options
 
 SCENARIO = '''
 import robustsim as rs

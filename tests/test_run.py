@@ -12,12 +12,13 @@ from complaints import complains
 
 import robustsim as rs
 from robustsim.errors import RunsFailed
-from robustsim.sim import lifted
-from robustsim.sim.agents import Agents
+from robustsim.sim import batched
+from robustsim.sim.agents import Agents, handed_out, training_track
 from robustsim.sim.cohort import run_through
-from robustsim.sim.track import CORRECTED, TRAINING, Track
+from robustsim.sim.outcome import Demand
+from robustsim.sim.track import CORRECTED, Track
 from robustsim.spec.loading import load
-from robustsim.spec.settings import resolve
+from robustsim.spec.settings import Run, resolve
 from robustsim.sweep import store
 from robustsim.truth import theory
 
@@ -77,15 +78,16 @@ def test_both_arms_share_their_random_numbers() -> None:
 def test_advancing_in_pieces_changes_no_bit(small: dict) -> None:
     factory = load("camera_vault")
     runs = [Run(resolve(factory, {**small, "overseer.latency": 2}), seed) for seed in range(3)]
-    settings = lifted.stack([lifted.as_arrays(run.settings) for run in runs])
-    agents = lifted.initialise(factory, settings, np.arange(6, dtype=np.uint32).reshape(3, 2))
-    lanes = lifted.lanes([Track(i, run, CORRECTED).lane(factory.name) for i, run in enumerate(runs)])
+    settings = batched.stack([batched.as_arrays(run.settings) for run in runs])
+    agents = batched.initialise(factory, settings, np.arange(6, dtype=np.uint32).reshape(3, 2))
+    told = [Track(i, run, CORRECTED).control(factory.name, False) for i, run in enumerate(runs)]
+    controls = batched.controls(told)
 
     def advanced(*limits: int) -> list[np.ndarray]:
-        states = lifted.begin_phase(factory, settings, lanes, agents)
+        states = batched.begin_phase(factory, settings, controls, agents)
         for limit in limits:
-            paused = replace(lanes, limit=np.full(len(runs), limit, np.int32))
-            states, _ = lifted.advance(factory, settings, paused, states, np.int32(0))
+            paused = replace(controls, limit=np.full(len(runs), limit, np.int32))
+            states, _ = batched.advance(factory, settings, paused, states, np.int32(0))
         return [np.asarray(x) for x in jax.tree.leaves(states)]
 
     for a, b in zip(advanced(9), advanced(1, 4, 5, 9), strict=True):
@@ -98,14 +100,17 @@ def test_the_number_of_slots_changes_no_bit(small: dict, scenario: str, widths: 
     factory = load(scenario)
     changes = {"camera_vault": {**small, "agent.width": 64, "agent.rollout_steps": 32}, "bandit": SAMPLED}[scenario]
     ends = []
-    with lifted.precision("float64" if scenario == "bandit" else "float32"):
+    with batched.precision("float64" if scenario == "bandit" else "float32"):
         for width in widths:
-            tracks = [Track(i, Run(resolve(factory, changes), i), TRAINING) for i in range(3)]
-            trained = {f.track.index: f for f in run_through(factory, tracks, lambda _: None, width)}
-            tracks = [Track(i, Run(resolve(factory, changes), i), CORRECTED) for i in range(3)]
-            ended = run_through(factory, tracks, lambda t: trained[t.index].agent, width)  # noqa: B023
-            paths = sorted((f.track.index, f.path) for f in ended)
-            ends.append((repr(paths), [jax.tree.leaves(trained[i].agent) for i in range(3)]))
+            runs = [Run(resolve(factory, changes), i) for i in range(3)]
+            demand = Demand(runs[0].settings.training.steps)
+            tracks = [training_track(i, run, (demand,)) for i, run in enumerate(runs)]
+            ended = run_through(factory, tracks, lambda _: None, width)
+            agents = {track.index: handed_out(track, demand).agent for track in ended}
+            tracks = [Track(i, run, CORRECTED) for i, run in enumerate(runs)]
+            ended = run_through(factory, tracks, lambda t: agents[t.index], width)  # noqa: B023
+            paths = sorted((track.index, track.readings, track.ending, track.catastrophe) for track in ended)
+            ends.append((repr(paths), [jax.tree.leaves(agents[i]) for i in range(3)]))
     for paths, agents in ends[1:]:
         assert paths == ends[0][0]
         for a, b in zip(jax.tree.leaves(agents), jax.tree.leaves(ends[0][1]), strict=True):
