@@ -58,7 +58,11 @@ def run(
 
 @app.command(name="sweep")
 def sweep(
-    what: SweepWords, execution: Execution = Execution(), out: str = "", dry_run: bool = False, as_json: Json = False
+    configuration: SweepWords,
+    execution: Execution = Execution(),
+    out: str = "",
+    dry_run: bool = False,
+    as_json: Json = False,
 ) -> None:
     """Runs a scenario under many settings. The same command resumes a sweep that was interrupted.
 
@@ -68,7 +72,7 @@ def sweep(
     """
     from robustsim.cli import sweeping
 
-    sweeping.sweep(what, execution, out, dry_run, as_json)
+    sweeping.sweep(configuration, execution, out, dry_run, as_json)
 
 
 @app.command(name="status")

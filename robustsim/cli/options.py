@@ -15,9 +15,7 @@ Spec = Annotated[
     arg(metavar="SPEC", help="a scenario: name, path/file.py, path/file.py@name or package.module:name"),
 ]
 Folder = Annotated[Positional[str], arg(metavar="DIR", help="a results directory")]
-Overrides = Annotated[
-    Words, arg(name="set", metavar="NAME=VALUE", help="the value of a setting, by its dotted name; may be repeated")
-]
+Overrides = Annotated[Words, arg(name="set", metavar="NAME=VALUE", help="the value of a setting, by its dotted name")]
 Over = Annotated[
     Words, arg(metavar="NAME=VALUES", help="LOW:HIGH:COUNT[:log], or V1,V2,..., or LOW:HIGH[:log] to draw from")
 ]
@@ -26,7 +24,7 @@ Json = Annotated[bool, arg(name="json", help="print one JSON object on stdout an
 
 @dataclass(frozen=True, kw_only=True)
 class SweepWords(Options):
-    """A sweep as it is typed: its values are still words."""
+    """The configurations to run, and the number of seeds."""
 
     spec: Spec
     over: Over = ()

@@ -148,7 +148,7 @@ def ends(state: Status) -> str:
     """How the stored runs ended. A run may be corrected after its catastrophe."""
     return (
         f"{state.catastrophe_first} catastrophe first, {state.censored} neither; "
-        f"{state.corrected} corrected (before or after a catastrophe)"
+        f"{state.corrected} corrected, before or after a catastrophe"
     )
 
 
