@@ -174,26 +174,26 @@ def test_the_options_of_a_sweep_are_those_of_python(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "parts"),
     [
-        (["--shard", "2/2"], "shard: 2/2 is not allowed; use I/N"),
-        (["--shard", "one"], "shard 'one': is not allowed; use I/N"),
-        (["--executor", "cloud"], "executor: 'cloud' is not allowed; allowed: dask, inline, processes"),
-        (["--workers", "-1"], "workers: -1 is not allowed; use a whole number"),
-        (["--width", "70000"], "width: 70000 is not allowed; use a whole number"),
-        (["--checkpoint", "0"], "checkpoint: 0.0 is not allowed; use a number of seconds above 0"),
-        (["--seeds", "many"], "seeds: 'many' is not allowed; use a whole number"),
-        (["--dry-run", "--design", "gird"], "design: 'gird' is not allowed; did you mean 'grid'?"),
-        (["--dry-run", "--samples", "3"], "samples: 3 is not allowed"),
-        (["--shard", "0/2", "--overwrite"], "overwrite: is not allowed with a shard"),
-        (["--over", "overseer.coverage"], "--over 'overseer.coverage': use NAME=LOW:HIGH:COUNT[:log]"),
-        ([], "out: is required"),
+        (["--shard", "2/2"], ("shard", "2/2")),
+        (["--shard", "one"], ("shard", "'one'")),
+        (["--executor", "cloud"], ("executor", "'cloud'", "dask")),
+        (["--workers", "-1"], ("workers", -1)),
+        (["--width", "70000"], ("width", 70_000)),
+        (["--checkpoint", "0"], ("checkpoint", 0.0)),
+        (["--seeds", "many"], ("seeds", "'many'")),
+        (["--dry-run", "--design", "gird"], ("design", "'gird'", "'grid'")),
+        (["--dry-run", "--samples", "3"], ("samples", 3)),
+        (["--shard", "0/2", "--overwrite"], ("overwrite",)),
+        (["--over", "overseer.coverage"], ("--over", "'overseer.coverage'")),
+        ([], ("out",)),
     ],
 )
 def test_a_bad_option_of_a_sweep_gets_one_line(
-    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+    capsys: pytest.CaptureFixture[str], words: list[str], parts: tuple
 ) -> None:
-    assert message in complains(capsys, "sweep", "bandit", *words)
+    one_line(complaint(capsys, "sweep", "bandit", *words), *parts)
 
 
 def test_reading_results_needs_no_jax(small_results: tuple, tmp_path: Path) -> None:

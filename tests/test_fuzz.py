@@ -25,6 +25,7 @@ from robustsim.spec.loading import load
 from robustsim.spec.settings import Run, Settings, for_training, names, resolve
 
 RULES = {f.name: f.metadata for kind in bundled("catastrophe") for f in declared(Catastrophe(kind))}
+RULE_OF = {"catastrophe.hazard": "hazard", "catastrophe.step_back": "chain", "catastrophe.window": "windowed"}
 FIELDS: dict[str, Any] = {f"overseer.{f.name}": f.metadata for f in declared(Overseer())}
 FIELDS |= {f"defences.{f.name}": f.metadata for f in declared(Defences())}
 FIELDS |= {f"catastrophe.{name}": meta for name, meta in RULES.items()}
@@ -53,16 +54,18 @@ BANDIT = load("bandit")
 def _try(changes: dict[str, Any]) -> Settings | None:
     """The settings, or None where one clear line says what is wrong with which field."""
     try:
-        return resolve(BANDIT, {"agent.gradient": "sampled", "agent.num_envs": 2, **changes})
+        kind = {"catastrophe.kind": next((RULE_OF[name] for name in changes if name in RULE_OF), "cumulative")}
+        return resolve(BANDIT, {"agent.gradient": "sampled", "agent.num_envs": 2, **kind, **changes})
     except UserError as error:
         told = str(error)
         assert "\n" not in told
-        assert told.split(":")[0].split(" ")[0] in names(BANDIT)
+        assert told.split(":")[0].split(" ")[0] in {*names(BANDIT), *FIELDS}
         return None
 
 
 def _finite(tree: Any) -> bool:
-    return all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating))
+    leaves = [jnp.asarray(x) for x in jax.tree.leaves(tree)]
+    return all(bool(jnp.isfinite(x).all()) for x in leaves if jnp.issubdtype(x.dtype, jnp.floating))
 
 
 def _sight(u: jax.Array, watched: jax.Array, signal: jax.Array) -> Sight:
@@ -236,7 +239,7 @@ def test_ten_thousand_configurations_through_the_simulator(structure: dict[str, 
         ({"treatment.kl_anchor": -1}, ("treatment.kl_anchor", -1)),
         ({"treatment.kl_ancor": 1}, ("treatment.kl_ancor", "'treatment.kl_anchor'")),
         ({"online.learning_rate": 0}, ("online.learning_rate", 0)),
-        ({"online.optimizer": "adma"}, ("online.optimizer", "'adma'", "'adam'")),
+        ({"online.optimizer": "adma"}, ("online.optimizer", "'adma'")),
     ],
     ids=lambda x: next(iter(x)) if isinstance(x, dict) else "",
 )

@@ -9,6 +9,7 @@ from complaints import complains, says
 import robustsim as rs
 from robustsim import catalogue
 from robustsim.sim import check
+from robustsim.sim.batched import precision
 from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve
 

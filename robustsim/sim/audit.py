@@ -82,6 +82,8 @@ def audit(factory: ScenarioFactory, settings: Settings) -> Report:
         facts[f"random play: steps with {name}"] = f"{int(count)}"
         if not count and name in ("event", "tampers"):  # `check` itself judges the other two
             notes.append(f"{name}: never holds in {EPISODES} random episodes; is it out of reach?")
+    if not jax.device_get(_observes(factory, args[0])):
+        problems.append("env.step: its observation is not the one that env.observe makes of its state")
     problems += _endings(played, steps, scenario.env.max_steps)
     if not played.finite:
         problems.append("env: a reward or an observation is infinite or not a number in random play")
@@ -154,6 +156,21 @@ def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int
 
     script = episodes_of.Script(uniformly, draw, fold, records=events)
     return episodes_of.play(world, script, start, nothing, steps).carry
+
+
+@partial(jax.jit, static_argnames="factory")
+def _observes(factory: ScenarioFactory, settings: Settings) -> Array:
+    """bool[], whether `step` and `observe` agree about one step of some episodes, for every action."""
+    scenario = factory(**env_values(settings))
+    env, levels = scenario.env, scenario.deployment_levels
+
+    def agree(key: Array, action: Array) -> Array:
+        key_reset, key_step = jax.random.split(key)
+        step = env.step(key_step, env.reset(key_reset, levels)[1], action, levels)
+        return jnp.all(step.obs == env.observe(step.state))
+
+    keys = jax.random.split(jax.random.key(0), EPISODES)
+    return jnp.all(jax.vmap(agree)(keys, jnp.arange(EPISODES, dtype=jnp.int32) % env.num_actions))
 
 
 class _Event(NamedTuple):
