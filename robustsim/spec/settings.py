@@ -260,6 +260,8 @@ def _with(factory: ScenarioFactory, section: Any, name: str, field: str, value: 
     """A section with one value changed."""
     for part in section.values() if isinstance(section, dict) else [section]:
         if any(f.name == field for f in declared(part)):
+            if described(getattr(part, field)) == value:  # also what a manifest says of a network of the user's own
+                return section
             changed = dataclasses.replace(part, **{field: value})
             return {**section, name_of(part): changed} if isinstance(section, dict) else changed
     raise UserError(f"{name}: is unknown; {nearest(name, names(factory))}")
