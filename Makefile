@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: setup demo test lint types layers check validate figures docs bench reliability wheel clean
+.PHONY: setup demo test lint types layers house check validate figures docs bench reliability wheel clean
 
 setup: $(READY)
 
@@ -30,7 +30,10 @@ types: setup
 layers: setup
 	$(BIN)/lint-imports
 
-check: lint types layers
+house:  ## short functions, few parameters, no import circles; and how large the package is
+	$(PYTHON) benchmarks/house.py
+
+check: lint types layers house
 
 validate: setup  ## the slow statistical tests and every analytic ground truth
 	$(BIN)/python -m pytest -n 2 -m slow

@@ -16,11 +16,10 @@ def main() -> None:
     import jax
     import numpy as np
 
-    from robustsim.sim import lifted
-    from robustsim.sim.lifted import Run
-    from robustsim.sim.track import TRAINING, Track
+    from robustsim.sim import batched
+    from robustsim.sim.agents import training_track
     from robustsim.spec.loading import load
-    from robustsim.spec.settings import resolve
+    from robustsim.spec.settings import Run, resolve
 
     if name == "gemm":
         a = jax.numpy.ones((1024, 1024), jax.numpy.float32)
@@ -32,15 +31,15 @@ def main() -> None:
         amount = 2 * 1024**3
     else:
         factory = load(name)
-        chosen = [Run(resolve(factory, {}), seed) for seed in range(runs)]
-        settings = lifted.stack([lifted.as_arrays(run.settings) for run in chosen])
-        keys = np.stack([lifted.key_of("benchmark", seed) for seed in range(runs)])
-        lanes = lifted.lanes([Track(i, run, TRAINING).lane(name) for i, run in enumerate(chosen)])
-        states = lifted.begin_phase(factory, settings, lanes, lifted.initialise(factory, settings, keys))
-        lanes = replace(lanes, limit=np.full(runs, steps, np.int32))
+        tracks = [training_track(seed, Run(resolve(factory, {}), seed), ()) for seed in range(runs)]
+        settings = batched.stack([batched.as_arrays(track.run.settings) for track in tracks])
+        keys = np.stack([batched.key_of("benchmark", seed) for seed in range(runs)])
+        controls = batched.controls([track.control(name, False) for track in tracks])
+        states = batched.begin_phase(factory, settings, controls, batched.initialise(factory, settings, keys))
+        controls = replace(controls, limit=np.full(runs, steps, np.int32))
 
         def work() -> Any:
-            return jax.block_until_ready(lifted.advance(factory, settings, lanes, states, np.int32(0)))
+            return jax.block_until_ready(batched.advance(factory, settings, controls, states, np.int32(0)))
 
         amount = runs * steps
     work()

@@ -29,7 +29,7 @@ import robustsim as rs
 from robustsim.errors import StorageError
 from robustsim.sim.agents import Agents
 from robustsim.sweep import checkpoint, progress, store
-from robustsim.sweep.run import How
+from robustsim.sweep.execution import Execution
 
 INTERVAL = 0.3  # seconds between two checkpoints
 SETTINGS = {
@@ -139,9 +139,9 @@ def _children(pid: int) -> list[int]:
 def victim(folder: str, executor: str, boundary: int, seeds: int, budget: int) -> None:
     """The process that is killed; at its own `boundary`-th write boundary, if that is not 0."""
     print("ready", flush=True)
-    how = How(executor=executor, checkpoint=INTERVAL, workers=2 if executor == "processes" else 0)
+    execution = Execution(executor=executor, checkpoint=INTERVAL, workers=2 if executor == "processes" else 0)
     with boundaries_that(lambda i: os.kill(os.getpid(), signal.SIGKILL) if i == boundary else None):
-        sweep(seeds, budget).run(folder, how=how)
+        sweep(seeds, budget).run(folder, execution=execution)
 
 
 # --- crashes at every write boundary ---
@@ -183,7 +183,7 @@ def boundaries(seeds: int, budget: int, stride: int) -> dict[str, Any]:
     """A crash at every write boundary of a sweep, each in a directory of its own, then the same command again."""
     small = sweep(seeds, budget, shard_size=max(1, 25 * seeds // 3))
     wanted = small.run()
-    how = How(executor="inline", checkpoint=INTERVAL)
+    execution = Execution(executor="inline", checkpoint=INTERVAL)
     told = {"crashes": 0, "boundaries": 0, "lost": 0, "duplicated": 0, "different_tables": 0}
     for at in itertools.count(1, stride):
         with tempfile.TemporaryDirectory() as name:
@@ -196,18 +196,18 @@ def boundaries(seeds: int, budget: int, stride: int) -> dict[str, Any]:
 
             try:
                 with boundaries_that(crash) as count:
-                    _undisturbed_thread(small, folder, how)
+                    _undisturbed_thread(small, folder, execution)
                 told["boundaries"] = count[0]
                 break
             except Crash:
                 told["crashes"] += 1
-            small.run(folder, how=how)
+            small.run(folder, execution=execution)
             for key, value in compare(folder, wanted).items():
                 told[key] += value
     return told | {"broken": told["lost"] + told["duplicated"] + told["different_tables"]}
 
 
-def _undisturbed_thread(small: rs.Sweep, folder: Path, how: How) -> None:
+def _undisturbed_thread(small: rs.Sweep, folder: Path, execution: Execution) -> None:
     """The sweep with its work in this thread, so that a crash in it is a crash of everything."""
     import threading
 
@@ -223,7 +223,7 @@ def _undisturbed_thread(small: rs.Sweep, folder: Path, how: How) -> None:
 
     real, threading.Thread = threading.Thread, Here  # type: ignore[misc]
     try:
-        small.run(folder, how=how)
+        small.run(folder, execution=execution)
     finally:
         threading.Thread = real  # type: ignore[misc]
 
@@ -308,18 +308,18 @@ def faults(seeds: int, budget: int, stride: int) -> dict[str, Any]:
     """An I/O error, and a full disk, at every call that changes the disk: a typed error, and nothing half-committed."""
     small = sweep(seeds, budget, shard_size=max(1, 25 * seeds // 3))
     wanted = small.run()
-    how = How(executor="inline", checkpoint=INTERVAL)
+    execution = Execution(executor="inline", checkpoint=INTERVAL)
     told: dict[str, Any] = {"faults": 0, "typed_errors": 0, "unharmed": 0, "other_errors": [], "different_tables": 0}
     told |= {"half_committed": 0, "lost": 0, "duplicated": 0}
     for code in (errno.EIO, errno.ENOSPC):
         for at in itertools.count(1, stride):
-            if not _fault(small, wanted, how, code, at, told):
+            if not _fault(small, wanted, execution, code, at, told):
                 break
     names = ("half_committed", "lost", "duplicated", "different_tables")
     return told | {"broken": sum(told[n] for n in names) + len(told["other_errors"])}
 
 
-def _fault(small: rs.Sweep, wanted: rs.Results, how: How, code: int, at: int, told: dict[str, Any]) -> bool:
+def _fault(small: rs.Sweep, wanted: rs.Results, execution: Execution, code: int, at: int, told: dict[str, Any]) -> bool:
     """A sweep whose `at`-th change of the disk fails, and the same command again; False if there is no such change."""
     with tempfile.TemporaryDirectory() as name:
         os.environ["ROBUSTSIM_CACHE"] = name + "/cache"
@@ -332,7 +332,7 @@ def _fault(small: rs.Sweep, wanted: rs.Results, how: How, code: int, at: int, to
 
         try:
             with boundaries_that(fail):
-                _undisturbed_thread(small, folder, how)
+                _undisturbed_thread(small, folder, execution)
             told["unharmed"] += reached[0] >= at
         except StorageError:
             told["typed_errors"] += 1
@@ -342,7 +342,7 @@ def _fault(small: rs.Sweep, wanted: rs.Results, how: How, code: int, at: int, to
             return False
         told["faults"] += 1
         told["half_committed"] += _half_committed(folder)
-        small.run(folder, how=how)
+        small.run(folder, execution=execution)
         for key, value in compare(folder, wanted).items():
             told[key] += value
         return True

@@ -20,12 +20,11 @@ import jax
 import numpy as np
 
 import robustsim as rs
-from robustsim.sim import lifted
+from robustsim.sim import batched
 from robustsim.sim.cohort import Cohort
-from robustsim.sim.lifted import Run
 from robustsim.sim.track import CORRECTED, UNOPPOSED, Track
 from robustsim.spec.loading import load
-from robustsim.spec.settings import resolve
+from robustsim.spec.settings import Run, for_training, resolve
 from robustsim.sweep import compiled
 
 TINY = {
@@ -48,8 +47,8 @@ def slots(runs: int, width: int, longest: int) -> dict[str, Any]:
         for i, b in enumerate(budgets)
     ]
     example = tracks[0].run.settings
-    settings = lifted.stack([lifted.as_arrays(example)])
-    agents = lifted.initialise(factory, settings, np.zeros((1, 2), np.uint32))
+    settings = batched.stack([batched.as_arrays(for_training(example))])
+    agents = batched.initialise(factory, settings, np.zeros((1, 2), np.uint32))
     agent = jax.tree.map(lambda x: np.asarray(x[0]), agents)
     cohort = Cohort(factory, example, width)
     waiting = tracks[::-1]
@@ -58,18 +57,18 @@ def slots(runs: int, width: int, longest: int) -> dict[str, Any]:
         room = min(width - cohort.busy, len(waiting))
         cohort.add([(waiting.pop(), agent) for _ in range(room)])
         cohort.advance()
-    tally, spent = cohort.tally, time.perf_counter() - began
+    done, spent = cohort.spent, time.perf_counter() - began
     lock_step = sum(width * int(budgets[i : i + width].max()) for i in range(0, runs, width))
     return {
         "runs": runs,
         "slots": width,
         "stopping_times": [10, longest],
-        "gradient_steps": tally.steps,
-        "useful_share_of_slot_steps": round(tally.steps / tally.slot_steps, 4),
-        "slot_steps_in_lock_step_to_ours": round(lock_step / tally.slot_steps, 2),
+        "gradient_steps": done.steps,
+        "useful_share_of_slot_steps": round(done.steps / done.slot_steps, 4),
+        "slot_steps_in_lock_step_to_ours": round(lock_step / done.slot_steps, 2),
         "seconds": round(spent, 1),
-        "share_on_host_between_calls": round(tally.host_only_seconds / spent, 4),
-        "share_on_evaluations": round(tally.evaluation_seconds / spent, 4),
+        "share_on_host_between_calls": round(done.host_only_seconds / spent, 4),
+        "share_on_evaluations": round(done.evaluation_seconds / spent, 4),
     }
 
 
@@ -92,7 +91,7 @@ def linear_one(runs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         sweep = rs.Sweep(scenario="bandit", over={}, seeds=runs, settings=settings, shard_size=64)
-        sweep.run(folder + "/out", how=rs.How(executor="inline"))
+        sweep.run(folder + "/out", execution=rs.Execution(executor="inline"))
         spent = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": round(spent, 2), "megabytes": round(peak)}
@@ -102,8 +101,8 @@ def evaluations(budget: int) -> dict[str, Any]:
     """The share of evaluations in the time of deployments in which an overseer corrects nothing, both arms."""
     factory = load("camera_vault")
     run = Run(resolve(factory, {"deployment.budget": budget, "overseer.coverage": 0.1, "overseer.visible": False}), 0)
-    settings = lifted.stack([lifted.as_arrays(run.settings)])
-    agents = lifted.initialise(factory, settings, np.zeros((1, 2), np.uint32))
+    settings = batched.stack([batched.as_arrays(for_training(run.settings))])
+    agents = batched.initialise(factory, settings, np.zeros((1, 2), np.uint32))
     agent = jax.tree.map(lambda x: np.asarray(x[0]), agents)
     shares = []
     for _ in range(2):  # the first round compiles
@@ -112,7 +111,7 @@ def evaluations(budget: int) -> dict[str, Any]:
         began = time.perf_counter()
         while cohort.busy:
             cohort.advance()
-        shares.append(cohort.tally.evaluation_seconds / (time.perf_counter() - began))
+        shares.append(cohort.spent.evaluation_seconds / (time.perf_counter() - began))
     return {"budget": budget, "share_on_evaluations": round(shares[-1], 3)}
 
 

@@ -1,93 +1,23 @@
 """robustsim: how many gradient steps until a misbehaviour is really gone, and how many until it is too late?
 
-Names are imported when they are first used, so that reading a finished sweep needs no JAX and `--help` is instant.
+Names are imported when they are first used, so that reading a finished sweep needs no JAX and `--help` is instant. The
+stub beside this file says which names there are and where they live, to type checkers and to this module.
 """
 
+import ast
 import importlib
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from robustsim.agents.a2c import A2C as A2C
-    from robustsim.agents.tabular import Tabular as Tabular
-    from robustsim.analysis.results import Results as Results
-    from robustsim.analysis.results import open_results as open
-    from robustsim.api import Sweep as Sweep
-    from robustsim.api import geomspace as geomspace
-    from robustsim.api import run as run
-    from robustsim.api import to_gymnax as to_gymnax
-    from robustsim.api import twin as twin
-    from robustsim.envs.adapters import adapt as adapt
-    from robustsim.envs.gridworld import Door as Door
-    from robustsim.envs.gridworld import Floor as Floor
-    from robustsim.envs.gridworld import Grid as Grid
-    from robustsim.envs.gridworld import Hazard as Hazard
-    from robustsim.envs.gridworld import Item as Item
-    from robustsim.envs.gridworld import Signal as Signal
-    from robustsim.envs.gridworld import Wall as Wall
-    from robustsim.envs.maps import paint as paint
-    from robustsim.envs.maps import room as room
-    from robustsim.envs.protocol import Environment as Environment
-    from robustsim.errors import RunsFailed as RunsFailed
-    from robustsim.errors import Stopped as Stopped
-    from robustsim.errors import UserError as UserError
-    from robustsim.fields import Between as Between
-    from robustsim.oversight.catastrophe import Catastrophe as Catastrophe
-    from robustsim.oversight.defences import Defences as Defences
-    from robustsim.oversight.overseer import Overseer as Overseer
-    from robustsim.oversight.tampering import Tampering as Tampering
-    from robustsim.spec.loading import load as load
-    from robustsim.spec.scenario import Deployment as Deployment
-    from robustsim.spec.scenario import Evaluation as Evaluation
-    from robustsim.spec.scenario import Scenario as Scenario
-    from robustsim.spec.scenario import Training as Training
-    from robustsim.spec.scenario import scenario as scenario
-    from robustsim.sweep.axes import Range as Range
-    from robustsim.sweep.run import How as How
-    from robustsim.types import Step as Step
-    from robustsim.types import Transition as Transition
-
-__version__ = "0.1.0"
+from robustsim.version import VERSION as __version__
 
 _HOME = {
-    "A2C": "robustsim.agents.a2c",
-    "Tabular": "robustsim.agents.tabular",
-    "Results": "robustsim.analysis.results",
-    "open": "robustsim.analysis.results:open_results",
-    "adapt": "robustsim.envs.adapters",
-    "Door": "robustsim.envs.gridworld",
-    "Floor": "robustsim.envs.gridworld",
-    "Grid": "robustsim.envs.gridworld",
-    "Hazard": "robustsim.envs.gridworld",
-    "Item": "robustsim.envs.gridworld",
-    "Signal": "robustsim.envs.gridworld",
-    "Wall": "robustsim.envs.gridworld",
-    "paint": "robustsim.envs.maps",
-    "room": "robustsim.envs.maps",
-    "Environment": "robustsim.envs.protocol",
-    "RunsFailed": "robustsim.errors",
-    "Stopped": "robustsim.errors",
-    "UserError": "robustsim.errors",
-    "Between": "robustsim.fields",
-    "Catastrophe": "robustsim.oversight.catastrophe",
-    "Defences": "robustsim.oversight.defences",
-    "Overseer": "robustsim.oversight.overseer",
-    "Tampering": "robustsim.oversight.tampering",
-    "load": "robustsim.spec.loading",
-    "run": "robustsim.api",
-    "twin": "robustsim.api",
-    "geomspace": "robustsim.api",
-    "Sweep": "robustsim.api",
-    "to_gymnax": "robustsim.api",
-    "Deployment": "robustsim.spec.scenario",
-    "Training": "robustsim.spec.scenario",
-    "Evaluation": "robustsim.spec.scenario",
-    "Scenario": "robustsim.spec.scenario",
-    "scenario": "robustsim.spec.scenario",
-    "Range": "robustsim.sweep.axes",
-    "How": "robustsim.sweep.run",
-    "Step": "robustsim.types",
-    "Transition": "robustsim.types",
+    alias.asname or alias.name: (node.module or "", alias.name)
+    for node in ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
 }
+_HOME["open"] = _HOME.pop("open_results")
 
 __all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
 
@@ -95,8 +25,8 @@ __all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'robustsim' has no attribute {name!r}")
-    module, _, original = _HOME[name].partition(":")
-    return getattr(importlib.import_module(module), original or name)
+    module, original = _HOME[name]
+    return getattr(importlib.import_module(module), original)
 
 
 def __dir__() -> list[str]:

@@ -1,29 +1,32 @@
-"""The way in from Python."""
+"""The Python interface."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robustsim.analysis.results import Results, open_results
+from robustsim.arguments import whole
 from robustsim.errors import UserError
-from robustsim.fields import whole
+from robustsim.results import Results, open_results
+from robustsim.sim.policy import with_policy
 from robustsim.spec import twins
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.sweep.axes import MOST, Axes, Design
+from robustsim.sweep.execution import Execution, Narrate, quiet
+from robustsim.sweep.options import Options, Seeds
 from robustsim.sweep.plan import Plan, make_plan
-from robustsim.sweep.run import How, Narrate, quiet, run_here, run_to
+from robustsim.sweep.run import run_here, run_to
 
 
 def geomspace(low: float, high: float, count: int) -> list[float]:
-    """`count` values from `low` to `high`, each the same factor above the last; for the axes of sweeps.
+    """`count` values from `low` to `high` with a constant ratio, for the axes of sweeps.
 
     Raises:
-      UserError: an end that is not above 0, or no count.
+      UserError: an end is not above 0, or the count is below 1.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low > 0 and high > 0):
         raise UserError(f"geomspace: from {low!r} to {high!r} is not allowed; use two numbers above 0")
@@ -32,12 +35,12 @@ def geomspace(low: float, high: float, count: int) -> list[float]:
 
 
 def twin(scenario: str | ScenarioFactory, name: str) -> dict[str, Any]:
-    """The settings of a scenario's control: `run(scenario, settings=twin(scenario, "oracle"))`.
+    """The settings of a control of the scenario: `run(scenario, settings=twin(scenario, "oracle"))`.
 
     Args:
       scenario: what `load` returns or takes.
-      name: "aligned" (half of the training levels tell goal and proxy apart), "random-init" (never trained), "oracle"
-        (an overseer that sees everything, unseen) or "guarded" (the tampering act is a no-op).
+      name: "aligned" (half of the training levels distinguish goal and proxy), "random-init" (never trained), "oracle"
+        (an overseer that sees everything covertly) or "guarded" (the tampering act is a no-op).
 
     Raises:
       UserError: the scenario has no such twin.
@@ -48,34 +51,38 @@ def twin(scenario: str | ScenarioFactory, name: str) -> dict[str, Any]:
 def run(
     scenario: str | ScenarioFactory,
     *,
-    seeds: int | Sequence[int] = 32,
+    seeds: Seeds = 32,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
-    how: How = How(),
+    execution: Execution = Execution(),
     narrate: Narrate = quiet,
+    policy: Any = None,
 ) -> Results:
     """Trains agents, deploys each in both arms, and measures both clocks.
 
     Args:
       scenario: what `load` returns or takes.
-      seeds: how many independently trained agents, or which.
+      seeds: number of independently trained agents, or which seeds.
       settings: dotted names with values that differ from the scenario's defaults.
-      out: a directory for the results. What is there already is not made again, so the same call goes on after an
-        interruption.
-      overwrite: remove other results that are there.
-      how: where and how the work is done.
-      narrate: told how far the work is, a `Status`.
+      out: directory for the results. Finished runs in it are kept, so the same call resumes after an interruption.
+      overwrite: remove other results in the directory.
+      execution: where and how the work is done; it changes no result.
+      narrate: receives the state of the work, a `Status`, about once a second.
+      policy: deployed in place of trained agents: a `Policy` (see `Results.agent`) or its parameters, from where the
+        scenario's own agent learns on; or a function `policy(obs float[D]) -> logits float[A]` that never learns.
 
     Raises:
-      UserError: bad input, in one line. RunsFailed: some runs failed; the others are in `out`.
+      UserError: bad input. RunsFailed: some runs failed; the others are in `out`.
     """
+    if policy is not None:
+        scenario = with_policy(load(scenario), policy)
     sweep = Sweep(scenario=scenario, over={}, seeds=seeds, settings={} if settings is None else settings)
-    return sweep.run(out, overwrite=overwrite, how=how, narrate=narrate)
+    return sweep.run(out, overwrite=overwrite, execution=execution, narrate=narrate)
 
 
 def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
-    """The training of a scenario as `(env, params)` of gymnax 1.0, for training loops that are written for it.
+    """The training phase of a scenario as `(env, params)` of gymnax 1.0, for training loops written for gymnax.
 
     Episodes come from the training levels. The observation is what the scenario's agent sees: the signal is part of it,
     and on in the share `training.watched` of the episodes. Rewards are the environment's own: there is no overseer.
@@ -86,11 +93,10 @@ def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | Non
       settings: dotted names with values that differ from the scenario's defaults.
 
     Raises:
-      UserError: bad input, in one line, or gymnax is not installed.
+      UserError: bad input, or gymnax is not installed.
     """
     from robustsim.envs import export
     from robustsim.sim.seen import training_environment
-    from robustsim.spec.loading import load
     from robustsim.spec.settings import resolve
 
     factory = load(scenario)
@@ -98,32 +104,24 @@ def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | Non
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """Some settings' values, times seeds.
+class Sweep(Options):
+    """A scenario with every combination of some settings' values, times seeds.
 
     Attributes:
       scenario: what `load` returns or takes.
       over: dotted names with the values to sweep over (or a `Range`, for designs that draw).
-      seeds: how many agents per configuration, or which.
       settings: dotted names with one value for all.
-      design: "grid" (every combination), "zip" (first values, second values, ...), "random" or "sobol" (drawn).
-      samples: how many configurations are drawn.
-      design_seed: of the draw.
-      shard_size: runs that are stored together; 0 chooses.
+
+    The others (`seeds`, `design`, `samples`, `design_seed`, `shard_size`) are those of `Options`.
     """
 
     scenario: str | ScenarioFactory
     over: Axes
     _: KW_ONLY
-    seeds: int | Sequence[int] = 32
     settings: Mapping[str, Any] = field(default_factory=dict)
-    design: str = "grid"
-    samples: int = 0
-    design_seed: int = 0
-    shard_size: int = 0
 
     def plan(self) -> Plan:
-        """What the sweep consists of; raises UserError where it is not allowed."""
+        """The runs, groups and shards of the sweep; raises UserError if it is not allowed."""
         design = Design(self.design, self.samples, self.design_seed)
         return make_plan(self.scenario, self.settings, self.over, design, self.seeds, self.shard_size)
 
@@ -132,14 +130,14 @@ class Sweep:
         out: str | Path | None = None,
         *,
         overwrite: bool = False,
-        how: How = How(),
+        execution: Execution = Execution(),
         narrate: Narrate = quiet,
     ) -> Results:
         """Runs it. Arguments and errors are those of :func:`run`."""
         plan = self.plan()
         if out is None:
-            manifest, tables = run_here(plan, how, narrate)
+            manifest, tables = run_here(plan, execution, narrate)
             return Results(runs=tables["runs"], traces=tables["traces"], manifest=manifest)
-        how = replace(how, overwrite=overwrite or how.overwrite)
-        run_to(plan, out, how, narrate)
+        execution = replace(execution, overwrite=overwrite or execution.overwrite)
+        run_to(plan, out, execution, narrate)
         return open_results(out)

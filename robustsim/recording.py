@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-CONDITIONS = ("unwatched", "watched")  # the first axis of everything in a stage
-
 
 class Stage(NamedTuple):
     """Some held-out episodes of one agent: E of them, each unwatched and watched, at most T environment steps long.

@@ -1,4 +1,4 @@
-"""From results to recordings: which run is shown, at which gradient steps, and that it is the run of the results."""
+"""From results to recordings: which run is shown, at which steps, and a check that it is the run of the results."""
 
 from pathlib import Path
 from typing import Any
@@ -6,26 +6,30 @@ from typing import Any
 import polars as pl
 
 from robustsim import files
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.errors import RunsFailed, UserError, nearest
-from robustsim.recording import CONDITIONS, Recording
-from robustsim.sim import lifted, record
+from robustsim.events import CONDITIONS
+from robustsim.recording import Recording
+from robustsim.report import words
+from robustsim.sim import batched, film
 from robustsim.sim.agents import Agents
-from robustsim.sim.lifted import Run
+from robustsim.sim.policy import Policy, policy_of
+from robustsim.sim.track import UNOPPOSED
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
-from robustsim.spec.settings import resolve
+from robustsim.spec.settings import Run, resolve
 from robustsim.sweep import compiled
 from robustsim.sweep.rows import run_id
 
 Row = dict[str, Any]
 
 
-def factory_of(results: Results, scenario: str | ScenarioFactory = "") -> ScenarioFactory:
+def factory_of(results: Tables, scenario: str | ScenarioFactory = "", drawn: bool = True) -> ScenarioFactory:
     """The scenario that made some results.
 
     Args:
-      scenario: what `load` takes; "" looks where it was when the results were made, or for its name.
+      scenario: what `load` takes; "" uses the file at the time of the run, or the scenario of that name.
+      drawn: whether it has to be drawable.
 
     Raises:
       UserError: it cannot be found, is not the one that was run, or cannot be drawn.
@@ -41,14 +45,15 @@ def factory_of(results: Results, scenario: str | ScenarioFactory = "") -> Scenar
     what = results.manifest["what"]
     if (factory.name, factory.source_hash) != (what["scenario"], what["source_sha256"]):
         raise UserError(
-            f"scenario {factory.name!r}: is not the one of these results, or has changed since; run it again"
+            f"scenario {factory.name!r}: is not the scenario of these results, or has changed since; run it again"
         )
-    record.check_drawable(factory)
+    if drawn:
+        film.check_drawable(factory)
     return factory
 
 
 def typical(runs: pl.DataFrame) -> Row:
-    """A run of the commonest outcome, in the middle of its kind by the time to correct, and to the catastrophe."""
+    """A run of the most common outcome, with the median time to correct (then to catastrophe) among those."""
     outcome = ["first_event", "corrected"]
     commonest = runs.group_by(outcome).len().sort("len", *outcome, descending=[True, False, False]).row(0, named=True)
     alike = runs.filter(*[pl.col(name) == commonest[name] for name in outcome])
@@ -56,7 +61,7 @@ def typical(runs: pl.DataFrame) -> Row:
     return ordered.row((len(ordered) - 1) // 2, named=True)
 
 
-def chosen(results: Results, count: int) -> list[Row]:
+def chosen(results: Tables, count: int) -> list[Row]:
     """At most `count` runs to record: a typical one of each configuration, then others of each in turn."""
     if not results.swept:
         groups = [results.runs]
@@ -75,11 +80,11 @@ def chosen(results: Results, count: int) -> list[Row]:
     return found
 
 
-def picked(results: Results, seed: int | None, point: dict[str, str]) -> Row:
-    """The run of a seed and of the configuration with these values (as words); what is left open is chosen typically.
+def picked(results: Tables, seed: int | None, point: dict[str, str]) -> Row:
+    """The run of a seed and of the configuration with these values (as words); a typical run of those that match.
 
     Raises:
-      UserError: a name that was not swept, a value or a seed that is not there.
+      UserError: a name was not swept, or a value or seed is not in the results.
     """
     runs = results.runs
     if runs.is_empty():
@@ -88,9 +93,9 @@ def picked(results: Results, seed: int | None, point: dict[str, str]) -> Row:
         if name not in results.swept:
             raise UserError(f"--set {name}: is not an axis of these results; {nearest(name, results.swept)}")
         values = runs[name].unique(maintain_order=True).to_list()
-        same = [value for value in values if _word(value) == word.lower() or _is_number(value, word)]
+        same = [value for value in values if words.value(value).lower() == word.lower() or _is_number(value, word)]
         if not same:
-            there = ", ".join(map(_word, values[:20]))
+            there = ", ".join(map(words.value, values[:20]))
             raise UserError(f"--set {name}: {word!r} is not in these results; they have {there}")
         runs = runs.filter(pl.col(name) == same[0])
     if seed is not None:
@@ -101,10 +106,6 @@ def picked(results: Results, seed: int | None, point: dict[str, str]) -> Row:
     if runs.is_empty():
         raise UserError("replay: no run with these values and this seed has finished")
     return typical(runs)
-
-
-def _word(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value).lower()
 
 
 def _is_number(value: Any, word: str) -> bool:
@@ -133,9 +134,9 @@ def stages(row: Row, traces: pl.DataFrame) -> list[tuple[str, Row]]:
 
 
 def for_page(
-    results: Results, count: int, folder: str | Path | None = None, scenario: str | ScenarioFactory = ""
+    results: Tables, count: int, folder: str | Path | None = None, scenario: str | ScenarioFactory = ""
 ) -> tuple[list[Recording], str]:
-    """(recordings of at most `count` typical runs, why there are none). A page does without those it cannot have."""
+    """(recordings of at most `count` typical runs, why there are none). A page can do without recordings."""
     try:
         return make(results, chosen(results, count), folder=folder, scenario=scenario), ""
     except (UserError, RunsFailed) as error:
@@ -143,14 +144,14 @@ def for_page(
 
 
 def make(
-    results: Results,
+    results: Tables,
     rows: list[Row],
     *,
     episodes: int = 3,
     folder: str | Path | None = None,
     scenario: str | ScenarioFactory = "",
 ) -> list[Recording]:
-    """Makes the agents of some runs again, and records them.
+    """Reproduces the agents of some runs and records them.
 
     Args:
       rows: of `results.runs`.
@@ -159,36 +160,70 @@ def make(
       scenario: as :func:`factory_of`.
 
     Raises:
-      UserError: as :func:`factory_of`, or the runs come out differently here than they did.
+      UserError: as :func:`factory_of`, or the runs cannot be reproduced here.
     """
     compiled.keep()
     factory = factory_of(results, scenario)
-    folders = [files.cache_folder() / "agents", *([] if folder is None else [Path(folder) / "agents"])]
-    agents = Agents(tuple(folders), alone=True)
+    agents = _agents(folder)
     return [_make_one(factory, results, row, agents, episodes) for row in rows]
 
 
-def _make_one(factory: ScenarioFactory, results: Results, row: Row, agents: Agents, episodes: int) -> Recording:
+def policy_at(
+    results: Tables, row: Row, arm: str, step: int, *, folder: str | Path | None, scenario: str | ScenarioFactory
+) -> Policy:
+    """The agent of one arm of a run after `step` gradient steps, made again.
+
+    Raises:
+      UserError: as :func:`factory_of` (it need not be drawable); or a step that the arm did not reach.
+    """
+    compiled.keep()
+    factory = factory_of(results, scenario, drawn=False)
+    agents = _agents(folder)
+    run = _run_of(factory, results, row)
+    mine = results.traces.filter((pl.col("run_id") == row["run_id"]) & (pl.col("arm") == arm))
+    last = int(mine["step"].max() or 0)  # pyright: ignore[reportArgumentType]
+    if not 0 <= step <= last:
+        raise UserError(f"step: {step!r} is not allowed; seed {row['seed']} went from 0 to {last} in the arm {arm!r}")
+    overseen = mine.filter(pl.col("overseen"))
+    withdrawn = None if arm == UNOPPOSED or len(overseen) == len(mine) else int(overseen["step"].max())  # pyright: ignore[reportArgumentType]
+    with batched.precision(factory(**factory.defaults).precision):
+        before = film.trained_agent(factory, run, agents)
+        (agent,) = film.agents_at(factory, run, before, [step], withdrawn, arm)
+    return policy_of(factory, run, agent.params, step)
+
+
+def _agents(folder: str | Path | None) -> Agents:
+    folders = [files.cache_folder() / "agents", *([] if folder is None else [Path(folder) / "agents"])]
+    return Agents(tuple(folders), alone=True)
+
+
+def _run_of(factory: ScenarioFactory, results: Tables, row: Row) -> Run:
+    point = {name: row[name] for name in results.swept}
+    return Run(resolve(factory, {**results.settings, **point}), row["seed"])
+
+
+def _make_one(factory: ScenarioFactory, results: Tables, row: Row, agents: Agents, episodes: int) -> Recording:
     compiled.make_room()
     point = {name: row[name] for name in results.swept}
-    run = Run(resolve(factory, {**results.settings, **point}), row["seed"])
+    run = _run_of(factory, results, row)
     found = stages(row, results.traces.filter(pl.col("run_id") == row["run_id"]))
-    with lifted.precision(factory(**factory.defaults).precision):
-        before = record.trained_agent(factory, run, agents)
-        at = record.agents_at(factory, run, before, [p["step"] for _, p in found])
+    with batched.precision(factory(**factory.defaults).precision):
+        before = film.trained_agent(factory, run, agents)
+        at = film.agents_at(factory, run, before, [p["step"] for _, p in found])
         same = run_id(factory, run) == row["run_id"]
         for agent, (_, p) in zip(at, found, strict=True):
             size = run.settings.evaluation.episodes if p["confirmatory"] else run.settings.evaluation.screen
-            counts = record.evaluate_again(factory, run, agent, p["step"], size)
+            measured = film.evaluate_again(factory, run, agent, p["step"], size)
             for i, condition in enumerate(CONDITIONS):
-                decisions, rate = int(counts.decisions[i]), counts.misbehaved[i] / max(int(counts.decisions[i]), 1)
+                decisions = int(measured["decisions"][i])
+                rate = measured["misbehaved"][i] / max(decisions, 1)
                 same = same and decisions == p[f"decisions_{condition}"] and rate == p[f"misbehaviour_{condition}"]
         if not same:
             raise UserError(
-                f"replay: seed {row['seed']} comes out differently here than in these results: they were made by other "
-                "versions, or on another kind of machine; run the scenario again"
+                f"replay: seed {row['seed']} differs here from these results, which were made by other versions or on "
+                "another kind of machine; run the scenario again"
             )
         rates = [(p["misbehaviour_unwatched"], p["misbehaviour_watched"]) for _, p in found]
         named = [(name, p["step"], pair) for (name, p), pair in zip(found, rates, strict=True)]
         about = {"run_id": row["run_id"], "point": point, "corrected": row["corrected"]}
-        return record.record(factory, run, at, named, about, episodes)
+        return film.record(factory, run, at, named, about, episodes)

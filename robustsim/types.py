@@ -1,6 +1,5 @@
 """The small words that every part of robustsim shares."""
 
-import enum
 from collections.abc import Callable
 from typing import Any
 
@@ -11,28 +10,6 @@ from robustsim.pytree import pytree
 Array = jax.Array
 Tree = Any
 """Any pytree of arrays."""
-
-
-class Event(enum.IntEnum):
-    """How a run ended, or which of its events came first."""
-
-    CENSORED = 0  # neither happened within the budget
-    REMOVED = 1  # the misbehaviour was removed
-    CATASTROPHE = 2  # the catastrophe rule fired
-
-
-def first_event(removed: int | None, catastrophe: int | None) -> Event:
-    """Which of two times, in gradient steps (None: never), came first.
-
-    | removed | catastrophe | first event |
-    |---|---|---|
-    | never | never | CENSORED |
-    | t | never, or later than t | REMOVED |
-    | never, or not before t | t | CATASTROPHE (also on a tie: the act comes before the update) |
-    """
-    if catastrophe is not None and (removed is None or catastrophe <= removed):
-        return Event.CATASTROPHE
-    return Event.CENSORED if removed is None else Event.REMOVED
 
 
 @pytree
@@ -56,6 +33,18 @@ class Transition:
     reward: Array  # float[]
     terminated: Array  # bool[]
     truncated: Array  # bool[]
+
+    @staticmethod
+    def of(before: Tree, action: Array, step: Step) -> "Transition":
+        """The transition that a step from `before` makes."""
+        return Transition(
+            before=before,
+            action=action,
+            after=step.state,
+            reward=step.reward,
+            terminated=step.terminated,
+            truncated=step.truncated,
+        )
 
 
 Predicate = Callable[[Transition], Array]

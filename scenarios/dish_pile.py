@@ -18,17 +18,17 @@ def dish_pile(markers: int = 3, alpha: float = 0.0) -> rs.Scenario:
     """The more things always came with the goal, the longer it takes to learn which of them it was."""
     if not 1 <= markers <= 6:
         raise rs.UserError(f"env.markers: {markers} is not allowed; use a whole number in [1, 6]")
-    names = [f"marker {i + 1}" for i in range(markers)]
+    pile, *others = [f"marker {i + 1}" for i in range(markers)]
     room = rs.Grid(
         map=rs.room(9),
         items={
             "coin": rs.Item(reward=1.0, ends=True),
-            names[0]: rs.Item(on="coin", elsewhere=".", colour=(120, 110, 170)),
-            **{name: rs.Item(on=names[0], colour=(120, 110, 170)) for name in names[1:]},
+            pile: rs.Item(on="coin", elsewhere=".", colour=(120, 110, 170)),
+            **{name: rs.Item(on=pile, colour=(120, 110, 170)) for name in others},
         },
         max_steps=32,
     )
-    took_pile, closer, coin = room.took(names[0]), room.approached("coin"), room.present("coin")
+    took_pile, closer, coin = room.took(pile), room.approached("coin"), room.present("coin")
 
     def marker_first(tr: rs.Transition):
         return took_pile(tr) & coin(tr.after) & ~closer(tr)

@@ -53,7 +53,7 @@ def draw(light: rs.Results, hidden: rs.Results, derived: float) -> tuple[Any, di
         for ax, visible, title in zip(axes, (True, False), ("signal visible", "signal hidden"), strict=False):
             one = light.where({"overseer.visible": visible})
             traces = one.traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
-            rates(ax, traces, threshold)
+            rates(ax, traces, [threshold])
             numbers[title] = {
                 "steps_to_suppress": clock(one.runs, "steps_to_suppress"),
                 "steps_to_correct": clock(one.runs, "steps_to_correct"),

@@ -16,17 +16,17 @@ from PIL import Image
 
 import robustsim as rs
 from robustsim import catalogue, files, replays
-from robustsim.analysis.results import to_json
-from robustsim.report import replay
+from robustsim.report import replay, words
 from robustsim.report.provenance import note
+from robustsim.results import to_json
 
 Summary = dict[str, Any]
 PAGE = Path("docs/gallery.md")
 INTRODUCTION = """# Gallery
 
 Every bundled scenario at its defaults, 32 independently trained agents each (fewer where noted: agents that
-never became competent are excluded and counted). Medians with 95% intervals; `-`: not identified within the budget;
-`(n)`: number of censored runs. T_c: gradient steps to correct. T_k: gradient steps to the catastrophe, unopposed.
+never became competent are excluded and counted). Medians with 95% intervals; `open`: an end that is not identified
+within the budget. T_c: gradient steps to correct. T_k: gradient steps to the catastrophe, unopposed.
 Position: log10(T_c / T_k), below 0 if correction is faster; it differs from P(catastrophe first)
 (docs/statistics.md). CPU minutes: all workers together, on two cores shared with other work.
 
@@ -129,7 +129,7 @@ def collect(out: Path, quick: bool, only: list[str] | None = None) -> dict[str, 
 
 
 def _rate(n: Summary, condition: str = "unwatched") -> str:
-    return f"{n['misbehaviour'][condition]['median']:.2f}"
+    return words.rate(n["misbehaviour"][condition]["median"])
 
 
 # (scenario, published, here): mechanisms only, because environments and agents differ.
@@ -162,13 +162,13 @@ MECHANISMS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
         "chopping continues in scarcity until the wood is gone (Shah et al. 2022)",
         lambda n: (
             f"one of the last two trees chopped in {_rate(n)} of the woods; 300 woods gone after "
-            f"{_clock(n['steps_to_catastrophe'])} gradient steps"
+            f"{words.clock(n['steps_to_catastrophe'], n['seeds'])}"
         ),
     ),
     (
         "corner_maze",
         "0.13 of the return with a corner of one cell, 0.69 with eleven (figures/corner-curve.png)",
-        lambda n: f"competence {n['competence']['median']:.2f}, the corner in {_rate(n)} of the levels",
+        lambda n: f"competence {words.rate(n['competence']['median'])}, the corner in {_rate(n)} of the levels",
     ),
 )
 
@@ -198,19 +198,6 @@ def numbers_of(name: str, results: rs.Results) -> dict[str, Any]:
     }
 
 
-def _span(part: Summary, form: str = "{:.2f}") -> str:
-    def shown(x: float | None, open_: str) -> str:
-        return open_ if x is None else form.format(x)
-
-    if part["median"] is None and part["low"] is None and part.get("high") is None:
-        return "-"
-    return f"{shown(part['median'], '-')} [{shown(part['low'], '')}, {shown(part['high'], '')}]"
-
-
-def _clock(part: Summary) -> str:
-    return _span(part, "{:,.0f}") + (f" ({part['censored']})" if part["censored"] else "")
-
-
 def table(numbers: dict[str, Any]) -> str:
     """One row per scenario."""
     head = (
@@ -222,13 +209,13 @@ def table(numbers: dict[str, Any]) -> str:
         p, m = n["p_catastrophe_first"], n["misbehaviour"]
         cells = (
             f"[`{name}`](#{name})" + ("" if n["seeds"] == 32 else f" ({n['seeds']} seeds)"),
-            f"{n['competence']['median']:.2f}",
-            f"{m['watched']['median']:.2f} / {m['unwatched']['median']:.2f}",
-            _clock(n["steps_to_correct"]),
-            _clock(n["steps_to_catastrophe"]),
-            _span(n["position"], "{:+.2f}"),
-            f"{p['estimate']:.2f} [{p['low']:.2f}, {p['high']:.2f}]",
-            _span(n["concealment"]),
+            words.rate(n["competence"]["median"]),
+            f"{words.rate(m['watched']['median'])} / {words.rate(m['unwatched']['median'])}",
+            words.clock(n["steps_to_correct"], n["seeds"], ""),
+            words.clock(n["steps_to_catastrophe"], n["seeds"], ""),
+            words.interval(n["position"]),
+            words.share(p),
+            words.interval(n["concealment"]),
             f"{n['cpu_minutes']:.1f}",
             "yes" if n["supported"] else "**no**",
         )
@@ -272,8 +259,8 @@ def short_table(numbers: dict[str, Any]) -> str:
     for name, n in numbers.items():
         p = n["p_catastrophe_first"]
         verdict = "yes" if n["supported"] else "**no**"
-        where = _span(n["position"], "{:+.2f}")
-        rows.append(f"| `{name}` | {n['claim']} | {where} | {p['estimate']:.2f} | {verdict} |")
+        where = words.interval(n["position"])
+        rows.append(f"| `{name}` | {n['claim']} | {where} | {words.rate(p['estimate'])} | {verdict} |")
     return "\n".join(rows) + "\n"
 
 

@@ -16,6 +16,7 @@ from _common import ALONE, finish, folder, parser, run
 import robustsim as rs
 from robustsim import files
 from robustsim.analysis.spectrum import clock
+from robustsim.report import words
 from robustsim.report.style import COLOURS, QUIET, SETTINGS, new_figure, quiet_axes
 
 SAME = {"overseer.visible": False, "overseer.coverage": 1.0, "overseer.penalty": 2.0}
@@ -38,20 +39,13 @@ QUICK = {"training.steps": 200, "training.competence": 0.0, "deployment.budget":
 def below(a: rs.Results, b: rs.Results) -> tuple[str, str]:
     """Whether T_c of `a` is below that of `b`: (verdict, numbers), by the intervals of the medians."""
     first, second = (clock(r.runs, "steps_to_correct") for r in (a, b))
-    budget = a.settings["deployment.budget"]
-    told = f"{_told(first, budget)} and {_told(second, budget)}"
+    told = " and ".join(words.clock(c, len(r.runs), "") for c, r in ((first, a), (second, b)))
     mid = [c["median"] if c["median"] is not None else np.inf for c in (first, second)]
     if first["high"] is not None and (second["low"] or np.inf) > first["high"]:
         return "holds", told
     if second["high"] is not None and (first["low"] or np.inf) > second["high"]:
         return "does not hold", told
     return ("undecided, in the direction" if mid[0] < mid[1] else "undecided, against the direction"), told
-
-
-def _told(c: dict[str, Any], budget: int) -> str:
-    if c["median"] is None:
-        return f"more than {budget} (censored in {c['censored']})" if c["low"] is None else f"at least {c['low']}"
-    return f"{c['median']:g} [{c['low']}, {c['high'] or 'open'}]"
 
 
 def ratio(results: rs.Results) -> tuple[str, float | None]:
@@ -66,7 +60,7 @@ def ratio(results: rs.Results) -> tuple[str, float | None]:
     if not len(values):
         return f"not identified: watched never removed in {len(runs)} runs", None
     median = float(np.median(values))
-    said = "open" if not np.isfinite(median) else f"{median:.3g}"
+    said = "open" if not np.isfinite(median) else words.value(median)
     return f"{said} (median of {len(values)}; unwatched censored in {censored})", median
 
 

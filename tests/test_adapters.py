@@ -108,8 +108,14 @@ def test_what_cannot_be_adapted_says_why() -> None:
     env, params = gymnax.make("FourRooms-misc")
     with complains("adapt", "max_steps", 0):
         rs.adapt(env, params, max_steps=0)
-    with complains("adapt", "kind", "gymnaz", "gymnax"):
-        rs.adapt(env, params, max_steps=3, kind="gymnaz")
+
+
+def test_an_environment_of_no_known_family_can_be_bound_by_hand() -> None:
+    env, params = gymnax.make("Catch-bsuite")
+    by_hand = rs.adapt(FAMILIES["gymnax"](env, params, 9), max_steps=9)
+    by_family = rs.adapt(env, params, max_steps=9)
+    first, second = (e.reset(jax.random.key(0), None)[0] for e in (by_hand, by_family))
+    assert (first == second).all()
 
 
 def test_every_family_has_an_extra_that_a_failing_import_names(tmp_path: Path) -> None:

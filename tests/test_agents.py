@@ -1,5 +1,7 @@
 """The learners: shapes, formulas against slow versions, and worlds whose answer is known."""
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,11 +9,13 @@ import numpy as np
 import pytest
 from complaints import complains
 
-from robustsim.agents.a2c import A2C, advantages
-from robustsim.agents.learner import Batch, Interface
+from robustsim.agents.a2c import A2C
+from robustsim.agents.gradient import advantages
+from robustsim.agents.learner import Batch, Interface, Learner
 from robustsim.agents.optimizers import check_optimizer, make_optimizer, optimizer_names
 from robustsim.agents.tabular import Tabular
-from robustsim.sim.world import sample
+from robustsim.sim.episodes import sample
+from robustsim.treatments.kl_anchor import KLAnchor
 
 T, B, D, A = 5, 3, 7, 4
 
@@ -59,40 +63,57 @@ def test_advantages_equal_the_sum_they_stand_for() -> None:
             assert float(got[t, j]) == pytest.approx(total, abs=1e-5)
 
 
-@pytest.mark.parametrize(
-    "settings", [A2C(), A2C(kl_anchor=0.1), A2C(normalise_advantages=True, activation="relu", optimizer="sgd")]
-)
-def test_an_update_keeps_shapes_and_stays_finite(settings: A2C) -> None:
-    learner = settings.canonical().learner(Interface(D, A, None))
-    agent = learner.hand_over(learner.init(jax.random.key(1)))
-    after = learner.update(agent, batch(jax.random.key(2)), agent.params)
+KEY = jax.random.key(3)
+
+
+def step(learner: Learner, agent: Any, b: Batch) -> Any:
+    """One update."""
+    return learner.update(KEY, agent, b, agent.params, None)
+
+
+def log_policy(learner: Learner, params: Any, obs: jax.Array) -> jax.Array:
+    """That of a learner without memory."""
+    return learner.act(params, (), obs).log_policy
+
+
+def anchored(settings: A2C, beta: float) -> Learner:
+    """The learner with an anchor."""
+    learner = settings.learner(Interface(D, A))
+    return KLAnchor(kl_anchor=beta).treat(learner) if beta else learner
+
+
+@pytest.mark.parametrize("settings", [A2C(), A2C(normalise_advantages=True, activation="relu", optimizer="sgd")])
+@pytest.mark.parametrize("beta", [0.0, 0.1])
+def test_an_update_keeps_shapes_and_stays_finite(settings: A2C, beta: float) -> None:
+    learner = anchored(settings, beta)
+    agent = learner.deploy(KEY, learner.init(jax.random.key(1)), lambda key: batch(key))
+    after = step(learner, agent, batch(jax.random.key(2)))
     chex.assert_trees_all_equal_shapes_and_dtypes(agent, after)
     chex.assert_tree_all_finite(after)
-    chex.assert_shape(learner.log_policy(after.params, jnp.zeros((6, D))), (6, A))
+    chex.assert_shape(log_policy(learner, after.params, jnp.zeros((6, D))), (6, A))
     assert any(
         bool((a != b).any()) for a, b in zip(jax.tree.leaves(agent.params), jax.tree.leaves(after.params), strict=True)
     )
 
 
 def test_a_rewarded_action_becomes_more_likely() -> None:
-    learner = A2C(entropy=0.0).canonical().learner(Interface(D, A, None))
+    learner = A2C(entropy=0.0).learner(Interface(D, A))
     agent = learner.init(jax.random.key(1))
     for i in range(60):
         b = batch(jax.random.key(i))
-        b = batch(jax.random.key(i), reward=(b.action == 2).astype(float))
-        agent = learner.update(agent, b, agent.params)
-    assert jnp.argmax(learner.log_policy(agent.params, jnp.zeros((D,)))) == 2
+        agent = step(learner, agent, batch(jax.random.key(i), reward=(b.action == 2).astype(float)))
+    assert jnp.argmax(log_policy(learner, agent.params, jnp.zeros((D,)))) == 2
 
 
 def test_a_strong_anchor_holds_the_policy() -> None:
-    def shift(anchor: float) -> float:
-        learner = A2C(kl_anchor=anchor).canonical().learner(Interface(D, A, None))
-        agent = learner.hand_over(learner.init(jax.random.key(1)))
-        before = learner.log_policy(agent.params, jnp.zeros((D,)))
+    def shift(beta: float) -> float:
+        learner = anchored(A2C(), beta)
+        agent = learner.deploy(KEY, learner.init(jax.random.key(1)), lambda key: batch(key))
+        before = log_policy(learner, agent.params, jnp.zeros((D,)))
         for i in range(60):
             b = batch(jax.random.key(i))
-            agent = learner.update(agent, batch(jax.random.key(i), reward=(b.action == 2).astype(float)), agent.params)
-        return float(jnp.abs(learner.log_policy(agent.params, jnp.zeros((D,))) - before).max())
+            agent = step(learner, agent, batch(jax.random.key(i), reward=(b.action == 2).astype(float)))
+        return float(jnp.abs(log_policy(learner, agent.params, jnp.zeros((D,))) - before).max())
 
     assert shift(10.0) < 0.5 * shift(0.0)
 
@@ -134,5 +155,5 @@ def test_both_contexts_start_at_the_initial_logit() -> None:
         contexts = jnp.array([[1.0, 0.0], [rho, (1 - rho**2) ** 0.5]])
         for logits in (1, 2):
             learner = Tabular(initial_logit=3.0, logits=logits).learner(Interface(2, 2, contexts))
-            log_pi = learner.log_policy(learner.init(jax.random.key(0)).params, contexts)
+            log_pi = log_policy(learner, learner.init(jax.random.key(0)).params, contexts)
             np.testing.assert_allclose(log_pi[:, 1] - log_pi[:, 0], 3.0, rtol=1e-12)

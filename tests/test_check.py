@@ -34,13 +34,17 @@ def begin(key: Any, levels: Any) -> Any:
     return jnp.zeros(1), {"place": jnp.int32(0), "time": jnp.int32(0)}
 
 
-def scenario(name: str, step: Callable = walk, reset: Callable = begin, **more: Any) -> Any:
+def look(state: Any) -> Any:
+    return state["place"][None].astype(float)
+
+
+def scenario(name: str, step: Callable = walk, reset: Callable = begin, observe: Callable = look, **more: Any) -> Any:
     def build() -> rs.Scenario:
         """An environment under test."""
         env = rs.Environment(
             reset=reset,
             step=step,
-            observe=lambda state: state["place"][None].astype(float),
+            observe=observe,
             observation_size=1,
             num_actions=2,
             max_steps=LIMIT,
@@ -101,6 +105,7 @@ def shaken(after: rs.Step) -> Any:
         ("shakes", change(reward=shaken), ("env", "NumPy")),
         ("endless", change(truncated=lambda after: after.terminated & False), ("env.step", "max_steps=4")),
         ("both", change(truncated=lambda after: after.terminated), ("env.step", "terminated", "truncated")),
+        ("lies", change(obs=lambda after: after.obs + 1), ("env.step", "env.observe")),
         ("bursts", change(reward=lambda after: 1 / (1 - after.reward)), ("env", "reward")),
     ],
 )
@@ -111,7 +116,7 @@ def test_what_an_environment_should_not_do_is_a_problem(name: str, step: Callabl
 
 def test_what_is_only_unwise_is_a_note() -> None:
     assert any("debug" in n for n in findings(scenario("prints", change(reward=printed))).notes)
-    loud = scenario("loud", change(obs=lambda after: 255 * after.obs))
+    loud = scenario("loud", change(obs=lambda after: 255 * after.obs), observe=lambda state: 255 * look(state))
     assert any(says(n, "observations", 765) for n in findings(loud).notes)
     idle = scenario("idle", event=lambda tr: tr.reward > 9)
     assert any(says(n, "event", 64) for n in findings(idle).notes)

@@ -1,5 +1,7 @@
 """The command line as people use it: what it prints, and what it says to bad input."""
 
+import ast
+import dataclasses
 import errno
 import json
 import os
@@ -10,8 +12,10 @@ from pathlib import Path
 import pytest
 from complaints import complaint, one_line, says
 
+import robustsim as rs
 from robustsim.cli.main import main
 from robustsim.sweep import store
+from robustsim.sweep.options import Options
 
 SCENARIO = '''
 import robustsim as rs
@@ -121,18 +125,75 @@ def test_a_result_of_another_version_gets_one_line(capsys: pytest.CaptureFixture
     one_line(complaint(capsys, "plot", str(tmp_path)), tmp_path / "manifest.json")
 
 
+def imported(modules: tuple[str, ...], *argv: str) -> list[str]:
+    """Which of some modules a command has imported when it ends."""
+    code = f"""
+import atexit, sys
+from robustsim.cli.main import main
+atexit.register(lambda: print([m for m in {modules!r} if m in sys.modules]))
+main({list(argv)!r})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return ast.literal_eval(done.stdout.splitlines()[-1])
+
+
 def test_list_reads_and_does_not_import(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = call(capsys, "list", "--json")
     assert status == 0
     assert {"bandit", "camera_vault", "corner_maze", "four_rooms"} <= {entry["name"] for entry in json.loads(out)}
-    code = """
-import sys
-from robustsim.cli.main import main
-main(['list'])
-print([m for m in ('jax', 'numpy', 'polars') if m in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("words", [["list"], ["--help"], ["sweep", "--help"]], ids=" ".join)
+def test_what_only_lists_imports_nothing_heavy(words: list[str]) -> None:
+    assert imported(("jax", "numpy", "polars"), *words) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["plot", "--out", "f.svg"],
+        ["plot", "--figure", "help"],
+        ["report", "--out", "r.html", "--replays", "0"],
+    ],
+    ids=" ".join,
+)
+def test_commands_that_only_read_import_no_jax(
+    small_results: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert imported(("jax", "flax", "optax"), *words, str(small_results[1])) == []
+
+
+def test_the_options_of_a_sweep_are_those_of_python(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each field is a flag, under its own name."""
+    status, out, _ = call(capsys, "sweep", "--help")
+    assert status == 0
+    for field in (*dataclasses.fields(Options), *dataclasses.fields(rs.Execution)):
+        assert f"--{field.name.replace('_', '-')} " in out
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--shard", "2/2"], ("shard", "2/2")),
+        (["--shard", "one"], ("shard", "'one'")),
+        (["--executor", "cloud"], ("executor", "'cloud'", "dask")),
+        (["--workers", "-1"], ("workers", -1)),
+        (["--width", "70000"], ("width", 70_000)),
+        (["--checkpoint", "0"], ("checkpoint", 0.0)),
+        (["--seeds", "many"], ("seeds", "'many'")),
+        (["--dry-run", "--design", "gird"], ("design", "'gird'", "'grid'")),
+        (["--dry-run", "--samples", "3"], ("samples", 3)),
+        (["--shard", "0/2", "--overwrite"], ("overwrite",)),
+        (["--over", "overseer.coverage"], ("--over", "'overseer.coverage'")),
+        ([], ("out",)),
+    ],
+)
+def test_a_bad_option_of_a_sweep_gets_one_line(
+    capsys: pytest.CaptureFixture[str], words: list[str], parts: tuple
+) -> None:
+    one_line(complaint(capsys, "sweep", "bandit", *words), *parts)
 
 
 def test_reading_results_needs_no_jax(small_results: tuple, tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import robustsim as rs
-from robustsim.oversight import catastrophe, defences
-from robustsim.oversight.catastrophe import Catastrophe
-from robustsim.oversight.defences import Defences, Events
+from robustsim.oversight import defences
+from robustsim.oversight.catastrophe import Catastrophe, Harm
+from robustsim.oversight.defences import Defences
 
 
 def obvious(d: Defences, k: int, rollouts: list[list[tuple[bool, bool, float, float]]]) -> tuple[int, int, int, int]:
@@ -55,12 +55,12 @@ act = st.tuples(st.booleans(), st.booleans(), st.floats(0, 0.99), st.floats(0, 0
 @settings(max_examples=150, deadline=None)
 def test_defences_equal_the_obvious_loop(d: Defences, rollouts: list[list[tuple[bool, bool, float, float]]]) -> None:
     rule = Catastrophe(kind="cumulative", threshold=4)
-    guard = defences.begin(catastrophe.initial())
+    guard = defences.begin(rule.init())
     for step, rollout in enumerate(rollouts):
         bad, noticed, block, wire = (np.array(column)[:, None] for column in zip(*rollout, strict=True))
-        events = Events(jnp.asarray(bad), jnp.asarray(~bad), jnp.zeros(bad.shape))
+        harm = Harm(jnp.asarray(bad), jnp.asarray(~bad), jnp.zeros(bad.shape))
         uniforms = jnp.asarray(np.stack([block, wire], -1))
-        guard = defences.defend(d, guard, rule, events, jnp.asarray(noticed), uniforms, jnp.int32(step))
+        guard = defences.defend(d, guard, rule, harm, jnp.asarray(noticed), uniforms, jnp.int32(step))
     told = (int(guard.rule), int(guard.alarms), int(guard.shutdown), int(guard.catastrophe))
     assert told == obvious(d, 4, rollouts)
 
@@ -73,7 +73,7 @@ def defended() -> rs.Results:
     """The sampled bandit with and without defences."""
     settings_ = {"agent.gradient": "sampled", "agent.num_envs": 8, "catastrophe.threshold": 40, "env.sharing": 0.5}
     over = {"defences.block_rate": [0.0, 0.5]}
-    return rs.Sweep("bandit", over=over, seeds=8, settings=settings_).run(how=rs.How(executor="inline"))
+    return rs.Sweep("bandit", over=over, seeds=8, settings=settings_).run(execution=rs.Execution(executor="inline"))
 
 
 def test_an_agent_does_not_notice_the_defences(defended: rs.Results) -> None:

@@ -28,7 +28,6 @@ LIMIT = 7
 def world() -> tuple[rs.Environment, Any]:
     grid = rs.Grid(
         map=MAP,
-        legend={"o": rs.Floor(), "b": rs.Floor()},
         agent="o",
         items={"coin": rs.Item(at="b", reward=1.0, ends=True)},
         max_steps=LIMIT,

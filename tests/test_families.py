@@ -216,6 +216,13 @@ def test_the_family_is_told_from_the_classes(family: str) -> None:
     assert adapters.family(CASES[family]().env) == family
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_shortest_episode_is_known_where_only_our_clock_truncates(family: str) -> None:
+    case = CASES[family]()
+    shortest = adapted(case).shortest
+    assert (None if shortest is None else shortest(case.params)) == (LIMIT if family in ("gymnax", "craftax") else None)
+
+
 @pytest.mark.parametrize("family", slowly("craftax"))
 @pytest.mark.same_keys
 def test_steps_are_the_family_s_own(family: str) -> None:

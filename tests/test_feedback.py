@@ -61,12 +61,13 @@ def test_the_way_to_an_item_is_a_shortest_one() -> None:
     assert scenario.demonstrate is not None
     for seed in range(20):
         _, state = env.reset(jax.random.key(seed), levels)
+        coin, gold = (state.names.index(name) for name in ("coin", "gold"))
         moves = 0
-        while not bool(state.taken[0]):
+        while not bool(state.taken[coin]):
             step = env.step(jax.random.key(0), state, scenario.demonstrate(state, jnp.array(False)), levels)
             state, moves = step.state, moves + 1
             assert moves <= 20
-        assert not bool(state.taken[1])  # no way to the coin leads over the gold
+        assert not bool(state.taken[gold])  # no way to the coin leads over the gold
 
 
 SHORT = {
@@ -81,7 +82,7 @@ SHORT = {
 def test_demonstrations_teach_a_network_the_good_act() -> None:
     settings = SHORT | {"overseer.feedback": "demonstration", "overseer.penalty": 5.0, "deployment.budget": 120}
     settings |= {"overseer.visible": False, "agent.learning_rate": 3e-3}
-    runs = rs.run("camera_vault", seeds=2, settings=settings, how=rs.How(executor="inline")).runs
+    runs = rs.run("camera_vault", seeds=2, settings=settings, execution=rs.Execution(executor="inline")).runs
     assert (runs["final_competence"] > 0.9).all()
     assert (runs["final_misbehaviour_watched"] < 0.05).all()
     assert (runs["labels"] > 0).all()
@@ -90,7 +91,7 @@ def test_demonstrations_teach_a_network_the_good_act() -> None:
 def test_labels_and_audits_are_counted_and_limited() -> None:
     settings = SHORT | {"overseer.labels": 50, "overseer.coverage": 1.0, "overseer.audit_rate": 0.5}
     settings |= {"deployment.budget": 30}
-    runs = rs.run("camera_vault", seeds=2, settings=settings, how=rs.How(executor="inline")).runs
+    runs = rs.run("camera_vault", seeds=2, settings=settings, execution=rs.Execution(executor="inline")).runs
     assert (runs["labels"] == 50).all()
     assert (runs["audits"] > 10).all()
     assert (runs["audits"] < 40).all()

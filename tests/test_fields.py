@@ -12,8 +12,9 @@ from complaints import complains
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from robustsim.arguments import whole
 from robustsim.errors import UserError
-from robustsim.fields import Between, check_all, checked, choice, count, flag, number, size, whole, word
+from robustsim.fields import Between, check_all, choice, count, flag, number, size, typed, word
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ FIELDS = {f.name: f for f in dataclasses.fields(Sample)}
 
 def one(name: str, value: Any) -> Any:
     """The value as the field of that name takes it."""
-    return checked(f"sample.{name}", value, FIELDS[name])
+    return typed(f"sample.{name}", value, FIELDS[name].metadata)
 
 
 @given(st.floats(0, 1))
@@ -145,15 +146,15 @@ def test_a_whole_argument_is_not_converted(value: Any) -> None:
 
 @given(st.floats(0, 1), st.integers(1, 100), st.booleans())
 def test_all_fields_are_checked_once_and_checking_again_changes_nothing(rate: float, times: int, on: bool) -> None:
-    settings = check_all("sample", Sample(rate=str(rate), times=float(times), on=int(on)))  # pyright: ignore[reportArgumentType]
+    settings = check_all(Sample(rate=str(rate), times=float(times), on=int(on)), "sample.{}".format)  # pyright: ignore[reportArgumentType]
     assert settings == Sample(rate=rate, times=times, on=on)
-    assert check_all("sample", settings) == settings
+    assert check_all(settings, "sample.{}".format) == settings
 
 
 def test_one_bad_field_is_named_with_its_section() -> None:
-    assert check_all("sample", Sample()) == Sample()
+    assert check_all(Sample(), "sample.{}".format) == Sample()
     with complains("other.times", 0, "[1, 100]"):
-        check_all("other", Sample(times=0))
+        check_all(Sample(times=0), "other.{}".format)
 
 
 def test_a_range_has_two_ends() -> None:

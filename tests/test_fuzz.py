@@ -7,36 +7,39 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from complaints import complains
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from robustsim.errors import UserError
-from robustsim.oversight import catastrophe, defences, overseer
-from robustsim.oversight.catastrophe import Catastrophe
+from robustsim.fields import declared
+from robustsim.oversight import defences, overseer
+from robustsim.oversight.catastrophe import Catastrophe, Harm
 from robustsim.oversight.defences import Defences
-from robustsim.oversight.overseer import Overseer, Sight
-from robustsim.sim import lifted
-from robustsim.sim.lifted import Run
+from robustsim.oversight.overseer import Overseer
+from robustsim.oversight.protocol import Shift, Sight, Site
+from robustsim.parts import bundled
+from robustsim.sim import batched
 from robustsim.sim.track import CORRECTED, Track
 from robustsim.spec.loading import load
-from robustsim.spec.settings import Settings, names, resolve
+from robustsim.spec.settings import Run, Settings, for_training, names, resolve
 
-SECTIONS = {"overseer": Overseer(), "catastrophe": Catastrophe(), "defences": Defences()}
-FIELDS = {
-    f"{section}.{name}": field.metadata
-    for section, value in SECTIONS.items()
-    for name, field in type(value).__dataclass_fields__.items()  # pyright: ignore[reportAttributeAccessIssue]
-}
+RULES = {f.name: f.metadata for kind in bundled("catastrophe") for f in declared(Catastrophe(kind))}
+RULE_OF = {"catastrophe.hazard": "hazard", "catastrophe.step_back": "chain", "catastrophe.window": "windowed"}
+FIELDS: dict[str, Any] = {f"overseer.{f.name}": f.metadata for f in declared(Overseer())}
+FIELDS |= {f"defences.{f.name}": f.metadata for f in declared(Defences())}
+FIELDS |= {f"catastrophe.{name}": meta for name, meta in RULES.items()}
+FIELDS["catastrophe.kind"] = {"options": bundled("catastrophe")}
 WRONG = st.sampled_from([math.nan, math.inf, -math.inf, -1, 1.5, 2**40, "x", "", None, [], True, b"1"])
 
 
 def _allowed(meta: Any) -> st.SearchStrategy[Any]:
-    if meta.get("flag"):
-        return st.booleans()
     if "options" in meta:
         return st.sampled_from(meta["options"])
+    if meta["type"] is bool:
+        return st.booleans()
     low, high = meta["low"], meta["high"]
-    if meta.get("whole"):
+    if meta["type"] is int:
         return st.sampled_from([low, low + 1, min(high, 7), min(high, 5000), high])
     return st.sampled_from([low, high]) | st.floats(low, min(high, 20), allow_nan=False)
 
@@ -51,48 +54,68 @@ BANDIT = load("bandit")
 def _try(changes: dict[str, Any]) -> Settings | None:
     """The settings, or None where one clear line says what is wrong with which field."""
     try:
-        return resolve(BANDIT, {"agent.gradient": "sampled", "agent.num_envs": 2, **changes})
+        kind = {"catastrophe.kind": next((RULE_OF[name] for name in changes if name in RULE_OF), "cumulative")}
+        return resolve(BANDIT, {"agent.gradient": "sampled", "agent.num_envs": 2, **kind, **changes})
     except UserError as error:
         told = str(error)
         assert "\n" not in told
-        assert told.split(":")[0].split(" ")[0] in names(BANDIT)
+        assert told.split(":")[0].split(" ")[0] in {*names(BANDIT), *FIELDS}
         return None
 
 
 def _finite(tree: Any) -> bool:
-    return all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating))
+    leaves = [jnp.asarray(x) for x in jax.tree.leaves(tree)]
+    return all(bool(jnp.isfinite(x).all()) for x in leaves if jnp.issubdtype(x.dtype, jnp.floating))
+
+
+def _sight(u: jax.Array, watched: jax.Array, signal: jax.Array) -> Sight:
+    bad, ended = u[..., 2] < 0.4, u[..., 3] < 0.6
+    return Sight(
+        misbehaved=bad,
+        clean=ended & ~bad,
+        dirty=ended & bad,
+        watched=watched,
+        signal=signal,
+        ended=ended,
+        obs=u[..., :1],
+        action=(u[..., 0] < 0.5).astype(jnp.int32),
+        demonstrated=None,
+        hidden=None,
+    )
 
 
 def _rollouts(chosen: Settings, seed: int) -> None:
     """Two rollouts through every pure function, with nothing but finite numbers and possible counts."""
-    o, rule, steps, envs = chosen.overseer, chosen.catastrophe, 5, 2
-    memory, spent = overseer.remember(chosen.line, envs), overseer.Spent(jnp.int32(0), jnp.int32(0))
-    state = catastrophe.initial(chosen.ring)
-    guard = defences.begin(state)
+    o, rule, steps, envs = chosen.overseer.canonical(), chosen.catastrophe.canonical(), 5, 2
+    watcher = o.init(jax.random.key(seed), Site(envs, 1, 2, 0))
+    spent = {name: jnp.int32(0) for name in ("corrections", "false_alarms", "labels")}
+    state, guard = rule.init(), defences.begin(rule.init())
     for t in range(2):
         u = jnp.asarray(np.random.default_rng([seed, t]).uniform(size=(steps, envs, 8)).astype(np.float32))
-        today = overseer.today(o, jnp.int32(t), memory.alert)
-        watch = overseer.watch(today, u)
-        bad, ended = u[..., 2] < 0.4, u[..., 3] < 0.6
-        sight = Sight(misbehaved=bad, clean=ended & ~bad, dirty=ended & bad, watched=watch.watched, signal=watch.signal)
-        active = overseer.on_duty(o, jnp.int32(t), jnp.int32(2**31 - 1))
-        marks = overseer.mark(today, active, spent, sight, u)
-        memory, arrived = overseer.delayed(today, memory, marks.feedback)
-        memory = overseer.stir(today, memory, marks.caught)
-        given_ = int(marks.caught.sum() + marks.false_alarm.sum())
-        spent = overseer.Spent(spent.penalties + given_, spent.labels + marks.labelled.sum(dtype=jnp.int32))
-        assert given_ <= o.per_update
-        assert int(spent.penalties) <= max(o.budget, 0)
-        assert int(spent.labels) <= math.ceil(o.labels) if math.isfinite(o.labels) else True
+        today = o.today(watcher, jnp.int32(t))
+        watch = today.watch(u)
+        sight = _sight(u, watch.watched, watch.signal)
+        active = o.on_duty(jnp.int32(t))
+        watcher, given_ = today.respond(watcher, Shift(active, spent, u, jax.random.key(t)), sight)
+        penalties = int(given_.caught.sum() + given_.false_alarm.sum())
+        spent = {
+            "corrections": spent["corrections"] + given_.caught.sum(dtype=jnp.int32),
+            "false_alarms": spent["false_alarms"] + given_.false_alarm.sum(dtype=jnp.int32),
+            "labels": spent["labels"] + given_.labels,
+        }
+        assert penalties <= o.per_update
+        assert int(spent["corrections"] + spent["false_alarms"]) <= max(o.budget, 0)
+        if math.isfinite(o.labels) and o.feedback != "comparison":  # comparisons are bought by the rollout
+            assert int(spent["labels"]) <= math.ceil(o.labels)
         expected = overseer.expect(today, active)
-        assert _finite((marks, arrived, memory, expected))
+        assert _finite((given_.arrives, given_.opinion, watcher, expected))
         assert float(expected.looks.sum()) == pytest.approx(1, abs=1e-6)
         assert 0 <= float(expected.watched.min()) <= float(expected.watched.max()) <= 1 + 1e-6
-        before, (state, fired) = state, catastrophe.advance(rule, state, bad, sight.clean, u[..., 4])
+        harm = Harm(sight.misbehaved, sight.clean, u[..., 4])
+        before, (state, fired) = state, rule.advance(state, harm)
         assert state.shape == before.shape
-        events = defences.Events(bad, sight.clean, u[..., 4])
         guard = defences.defend(
-            chosen.defences or Defences(), guard, rule, events, marks.noticed, u[..., 5:7], jnp.int32(t)
+            chosen.defences or Defences(), guard, rule, harm, given_.noticed, u[..., 5:7], jnp.int32(t)
         )
         assert int(guard.alarms) >= 0
         assert bool(fired) or int(guard.catastrophe) != t + 1  # no defence makes a catastrophe
@@ -142,8 +165,6 @@ def _dynamic(rng: np.random.Generator) -> dict[str, Any]:
         "overseer.per_update": float(rng.choice([0, 1, np.inf])),
         "overseer.labels": float(rng.choice([0, 3, np.inf])),
         "catastrophe.threshold": int(rng.choice([1, 5, 2**31 - 1])),
-        "catastrophe.hazard": share(),
-        "catastrophe.step_back": share(),
         "catastrophe.loss_of_control": bool(rng.integers(2)),
     }
 
@@ -152,17 +173,22 @@ def _simulate(structure: dict[str, Any], seed: int) -> None:
     """So many random configurations through the compiled deployment, all in one call."""
     rng = np.random.default_rng(seed)
     fixed = {"agent.gradient": "sampled", "agent.num_envs": 2, "deployment.budget": STEPS, **structure}
-    with lifted.precision("float64"):
-        runs = [Run(resolve(BANDIT, {**fixed, **_dynamic(rng)}), i) for i in range(WIDTH)]
-        stacked = lifted.stack([lifted.as_arrays(run.settings) for run in runs])
+    with batched.precision("float64"):
+        chance = {"hazard": "catastrophe.hazard", "chain": "catastrophe.step_back"}.get(fixed.get("catastrophe.kind"))
+        extra = {chance: float(rng.uniform())} if chance else {}
+        runs = [Run(resolve(BANDIT, {**fixed, **extra, **_dynamic(rng)}), i) for i in range(WIDTH)]
+        stacked, training = (
+            batched.stack([batched.as_arrays(of(run.settings)) for run in runs]) for of in (lambda s: s, for_training)
+        )
         tracks = [Track(i, run, CORRECTED) for i, run in enumerate(runs)]
-        lanes = lifted.lanes([t.lane("bandit") | {"stop_removed": False, "limit": STEPS} for t in tracks])
-        agents = lifted.initialise(BANDIT, stacked, np.zeros((WIDTH, 2), np.uint32))
-        states = lifted.begin_phase(BANDIT, stacked, lanes, lifted.hand_over(BANDIT, stacked, agents))
-        states, _ = lifted.advance(BANDIT, stacked, lanes, states, np.int32(2**31 - 1))
+        told = [t.control("bandit", True) | {"stop_removed": False, "limit": STEPS} for t in tracks]
+        controls, keys = batched.controls(told), np.zeros((WIDTH, 2), np.uint32)
+        agents = batched.deploy(BANDIT, stacked, keys, batched.initialise(BANDIT, training, keys))
+        states = batched.begin_phase(BANDIT, stacked, controls, agents)
+        states, _ = batched.advance(BANDIT, stacked, controls, states, np.int32(2**31 - 1))
         assert (np.asarray(states.step) == STEPS).all()
-        assert _finite((states.agent.params, states.clocks, states.desk, states.exact))
-        assert (np.asarray(states.clocks.corrections) <= np.asarray(states.clocks.misbehaviours)).all()
+        assert _finite((states.agent.params, states.tally, states.overseer, states.known))
+        assert (np.asarray(states.tally["corrections"]) <= np.asarray(states.tally["misbehaviours"])).all()
 
 
 @pytest.mark.parametrize("structure", STRUCTURES[:2], ids=["plain", "trajectories"])
@@ -187,57 +213,36 @@ def test_ten_thousand_configurations_through_the_simulator(structure: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "parts"),
     [
-        ({"overseer.coverage": 1.5}, "overseer.coverage: 1.5 is not allowed; use a number in [0, 1]"),
-        ({"overseer.miss_rate": -0.1}, "overseer.miss_rate: -0.1 is not allowed; use a number in [0, 1]"),
-        ({"overseer.latency": -1}, "overseer.latency: -1 is not allowed; use a whole number in [0, 10000]"),
-        ({"overseer.delay": -2}, "overseer.delay: -2 is not allowed; use a whole number in [0, 4096]"),
-        ({"overseer.budget": math.nan}, "overseer.budget: nan is not allowed; use a number in [0, inf]"),
-        ({"overseer.labels": "many"}, "overseer.labels: 'many' is not allowed; use a number in [0, inf]"),
-        (
-            {"overseer.audit_rate": 0.1, "overseer.visible": False},
-            "overseer.audit_rate: 0.1 is not allowed without a visible signal; "
-            "set overseer.visible=true or overseer.audit_rate=0",
-        ),
-        (
-            {"catastrophe.kind": "chain", "catastrophe.threshold": 0},
-            "catastrophe.threshold: 0 is not allowed; use a whole number in [1, 2.14748e+09]",
-        ),
-        ({"catastrophe.window": 0}, "catastrophe.window: 0 is not allowed; use a whole number in [1, 4096]"),
-        (
-            {"catastrophe.kind": "event"},
-            "catastrophe.kind: 'event' is not allowed: this scenario does not define an event",
-        ),
-        (
-            {"tampering.kind": "reward"},
-            "tampering.kind: 'reward' is not allowed: this scenario has no act that tampers",
-        ),
-        (
-            {"overseer.vigilance": 0.5, "agent.gradient": "exact"},
-            "overseer.vigilance: 0.5 is not allowed with the exact gradient; set agent.gradient=sampled",
-        ),
-        (
-            {"overseer.plan_penalty": 1.0},
-            "overseer.plan_penalty: 1.0 is not allowed: the agent has no hidden layer",
-        ),
-        (
-            {"overseer.feedback": "comparison", "agent.num_envs": 1},
-            "overseer.feedback: 'comparison' is not allowed with agent.num_envs=1; it compares two of them",
-        ),
-        (
-            {"overseer.bonus": 1.0, "overseer.feedback": "comparison"},
-            "overseer.bonus: 1.0 is not allowed with overseer.feedback=comparison",
-        ),
-        ({"defences.block_rate": 2}, "defences.block_rate: 2 is not allowed; use a number in [0, 1]"),
-        (
-            {"defences.shutdown": 1},
-            "defences.shutdown: is unknown; did you mean 'defences.shutdown_after'?",
-        ),
+        ({"overseer.coverage": 1.5}, ("overseer.coverage", 1.5, "[0, 1]")),
+        ({"overseer.miss_rate": -0.1}, ("overseer.miss_rate", -0.1, "[0, 1]")),
+        ({"overseer.latency": -1}, ("overseer.latency", -1, "[0, 10000]")),
+        ({"overseer.delay": -2}, ("overseer.delay", -2, "[0, 4096]")),
+        ({"overseer.budget": math.nan}, ("overseer.budget", "nan", "[0, inf]")),
+        ({"overseer.labels": "many"}, ("overseer.labels", "'many'", "[0, inf]")),
+        ({"overseer.audit_rate": 0.1, "overseer.visible": False}, ("overseer.audit_rate", 0.1, "overseer.visible")),
+        ({"catastrophe.kind": "chain", "catastrophe.threshold": 0}, ("catastrophe.threshold", 0)),
+        ({"catastrophe.kind": "windowed", "catastrophe.window": 0}, ("catastrophe.window", 0, "[1, 4096]")),
+        ({"catastrophe.window": 3}, ("catastrophe.window",)),  # the cumulative rule has none
+        ({"catastrophe.kind": "chian"}, ("catastrophe.kind", "'chian'", "'chain'")),
+        ({"catastrophe.kind": "event"}, ("catastrophe.kind", "'event'")),
+        ({"tampering.kind": "reward"}, ("tampering.kind", "'reward'")),
+        ({"overseer.vigilance": 0.5, "agent.gradient": "exact"}, ("overseer.vigilance", 0.5, "agent.gradient")),
+        ({"overseer.plan_penalty": 1.0}, ("overseer.plan_penalty", 1.0)),
+        ({"overseer.feedback": "comparison", "agent.num_envs": 1}, ("overseer.feedback", "agent.num_envs=1")),
+        ({"overseer.bonus": 1.0, "overseer.feedback": "comparison"}, ("overseer.bonus", 1.0, "overseer.feedback")),
+        ({"defences.block_rate": 2}, ("defences.block_rate", 2, "[0, 1]")),
+        ({"defences.shutdown": 1}, ("defences.shutdown", "'defences.shutdown_after'")),
+        ({"agent.kind": "ppoo"}, ("agent.kind", "'ppoo'", "'ppo'")),
+        ({"agent.clip": 0.1}, ("agent.clip",)),  # the tabular agent has none
+        ({"treatment.kl_anchor": -1}, ("treatment.kl_anchor", -1)),
+        ({"treatment.kl_ancor": 1}, ("treatment.kl_ancor", "'treatment.kl_anchor'")),
+        ({"online.learning_rate": 0}, ("online.learning_rate", 0)),
+        ({"online.optimizer": "adma"}, ("online.optimizer", "'adma'")),
     ],
     ids=lambda x: next(iter(x)) if isinstance(x, dict) else "",
 )
-def test_bad_input_gets_one_clear_line(changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(UserError) as caught:
+def test_bad_input_gets_one_clear_line(changes: dict[str, Any], parts: tuple[Any, ...]) -> None:
+    with complains(*parts):
         resolve(BANDIT, {"agent.gradient": "sampled", "agent.num_envs": 2, **changes})
-    assert str(caught.value) == told

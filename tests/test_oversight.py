@@ -1,5 +1,8 @@
 """The overseer and the catastrophe rules, against a slow and obvious version of each."""
 
+import dataclasses
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -8,38 +11,63 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustsim.oversight import catastrophe, overseer
-from robustsim.oversight.catastrophe import Catastrophe
-from robustsim.oversight.overseer import Overseer, Sight
+from robustsim.oversight import overseer
+from robustsim.oversight.catastrophe import Catastrophe, Harm
+from robustsim.oversight.overseer import Overseer
+from robustsim.oversight.protocol import Shift, Sight, Site
+from robustsim.parts import bundled, name_of
 
-NOTHING = overseer.Spent(penalties=jnp.int32(0), labels=jnp.int32(0))
+KINDS = bundled("catastrophe")
+SITE = Site(num_envs=1, observation_size=1, num_actions=2, hidden_units=0)
+
+
+def shift(uniforms: jax.Array, active: bool = True, penalties: int = 0, labels: int = 0) -> Shift:
+    """What an overseer has in hand."""
+    spent = {"corrections": jnp.int32(penalties), "false_alarms": jnp.int32(0), "labels": jnp.int32(labels)}
+    return Shift(jnp.array(active), spent, uniforms, jax.random.key(0))
 
 
 def seen(misbehaved: jax.Array, clean: jax.Array, watched: jax.Array, signal: jax.Array | None = None) -> Sight:
     """What there is to see where every misbehaviour ends its episode."""
-    signal = watched if signal is None else signal
-    return Sight(misbehaved=misbehaved, clean=clean, dirty=misbehaved, watched=watched, signal=signal)
+    return Sight(
+        misbehaved=misbehaved,
+        clean=clean,
+        dirty=misbehaved,
+        watched=watched,
+        signal=watched if signal is None else signal,
+        ended=misbehaved | clean,
+        obs=jnp.zeros((*watched.shape, 1)),
+        action=jnp.zeros(watched.shape, jnp.int32),
+        demonstrated=None,
+        hidden=None,
+    )
 
 
-def obvious(rule: Catastrophe, state: int, bad: list[bool], clean: list[bool], u: list[float]) -> tuple[int, bool]:
+def obvious(rule: Any, state: int, bad: list[bool], clean: list[bool], u: list[float]) -> tuple[int, bool]:
     """A catastrophe rule as a loop over what happened."""
     fired = False
     for b, c, chance in zip(bad, clean, u, strict=True):
-        if rule.kind == "hazard":
+        if name_of(rule) == "hazard":
             state += b
             fired |= b and chance < rule.hazard
             continue
         if b:
             state += 1
-        elif c and rule.kind == "consecutive":
+        elif c and name_of(rule) == "consecutive":
             state = 0
-        elif c and rule.kind == "chain" and chance < rule.step_back:
+        elif c and name_of(rule) == "chain" and chance < rule.step_back:
             state = max(0, state - 1)
         fired |= state >= rule.threshold
     return state, fired
 
 
-@pytest.mark.parametrize("kind", [kind for kind in catastrophe.KINDS if kind != "windowed"])
+def made(kind: str, **settings_: float) -> Any:
+    """A rule, with those of the settings that it has."""
+    known = {f.name for f in dataclasses.fields(type(Catastrophe(kind)))}
+    return Catastrophe(kind, **{name: value for name, value in settings_.items() if name in known})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "windowed"])
 @given(
     rows=st.lists(st.tuples(st.sampled_from("bc."), st.floats(0, 0.999)), min_size=4, max_size=4 * 12),
     start=st.integers(0, 4),
@@ -47,17 +75,12 @@ def obvious(rule: Catastrophe, state: int, bad: list[bool], clean: list[bool], u
 @settings(max_examples=60, deadline=None)
 def test_rules_equal_the_obvious_loop(kind: str, rows: list[tuple[str, float]], start: int) -> None:
     rows = rows[: len(rows) // 4 * 4]
-    rule = Catastrophe(kind=kind, threshold=5, hazard=0.3, step_back=0.4)
+    rule = made(kind, threshold=5, hazard=0.3, step_back=0.4)
     bad, clean = [r[0] == "b" for r in rows], [r[0] == "c" for r in rows]
     u = np.array([r[1] for r in rows], np.float32)
     shape = (len(rows) // 4, 4)
-    state, fired = catastrophe.advance(
-        rule,
-        jnp.int32(start),
-        jnp.array(bad).reshape(shape),
-        jnp.array(clean).reshape(shape),
-        jnp.array(u).reshape(shape),
-    )
+    harm = Harm(*(jnp.array(x).reshape(shape) for x in (bad, clean, u)))
+    state, fired = rule.advance(jnp.int32(start), harm)
     chex.assert_shape([state, fired], ())
     assert (int(state), bool(fired)) == obvious(rule, start, bad, clean, u.tolist())
 
@@ -65,26 +88,26 @@ def test_rules_equal_the_obvious_loop(kind: str, rows: list[tuple[str, float]], 
 @pytest.mark.same_keys
 def test_a_rollout_in_two_halves_is_the_same_rollout() -> None:
     key = jax.random.key(0)
-    for kind in catastrophe.KINDS:
-        rule = Catastrophe(kind=kind, threshold=6, hazard=0.1, step_back=0.5)
+    for kind in KINDS:
+        rule = made(kind, threshold=6, hazard=0.1, step_back=0.5)
         u = jax.random.uniform(key, (3, 20, 4))
         bad, clean = u[0] < 0.3, u[0] > 0.6
         if kind == "windowed":
             continue  # it counts gradient steps, so that two halves are another matter
-        whole = catastrophe.advance(rule, jnp.int32(0), bad, clean, u[1])
-        state, first = catastrophe.advance(rule, jnp.int32(0), bad[:7], clean[:7], u[1][:7])
-        state, second = catastrophe.advance(rule, state, bad[7:], clean[7:], u[1][7:])
+        whole = rule.advance(jnp.int32(0), Harm(bad, clean, u[1]))
+        state, first = rule.advance(jnp.int32(0), Harm(bad[:7], clean[:7], u[1][:7]))
+        state, second = rule.advance(state, Harm(bad[7:], clean[7:], u[1][7:]))
         assert int(whole[0]) == int(state)
         assert bool(whole[1]) == bool(first | second)
 
 
 def test_watching_has_the_shares_it_was_asked_for() -> None:
-    seen = overseer.watch(Overseer(coverage=0.4, audit_rate=0.25), jax.random.uniform(jax.random.key(1), (200_000, 2)))
+    seen = Overseer(coverage=0.4, audit_rate=0.25).watch(jax.random.uniform(jax.random.key(1), (200_000, 2)))
     watched, signal = np.asarray(seen.watched), np.asarray(seen.signal)
     assert watched.mean() == pytest.approx(0.4, abs=0.005)
     assert signal.mean() == pytest.approx(0.3, abs=0.005)
     assert not (signal & ~watched).any()
-    hidden = overseer.watch(Overseer(coverage=0.4, visible=False), jax.random.uniform(jax.random.key(1), (1000, 2)))
+    hidden = Overseer(coverage=0.4, visible=False).watch(jax.random.uniform(jax.random.key(1), (1000, 2)))
     assert not np.asarray(hidden.signal).any()
 
 
@@ -95,11 +118,11 @@ def test_marks_by_hand() -> None:
     uniforms = jnp.full((3, 2, 2), 0.5)
     settings_ = Overseer(penalty=3.0, bonus=0.5, miss_rate=0.2, false_positive_rate=0.1, budget=1)
     sight = seen(misbehaved, clean, watched)
-    marks = overseer.mark(settings_, jnp.array(True), NOTHING, sight, uniforms)
+    marks = overseer.mark(settings_, shift(uniforms), sight)
     np.testing.assert_array_equal(marks.caught, [[True, False], [False, False], [False, False]])  # the budget is 1
-    np.testing.assert_allclose(marks.feedback, [[-3, 0], [0.5, 0.5], [0, 0]])
-    silent = overseer.mark(settings_, jnp.array(False), NOTHING, sight, uniforms)
-    assert not np.asarray(silent.feedback).any()
+    np.testing.assert_allclose(marks.due, [[-3, 0], [0.5, 0.5], [0, 0]])
+    silent = overseer.mark(settings_, shift(uniforms, active=False), sight)
+    assert not np.asarray(silent.due).any()
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.15])
@@ -115,14 +138,14 @@ def test_expected_feedback_is_the_mean_of_sampled_feedback(noise: float) -> None
     )
     n = 400_000
     uniforms = jax.random.uniform(jax.random.key(5), (n, 1, 2))
-    watch = overseer.watch(settings_, uniforms)
+    watch = settings_.watch(uniforms)
     expected = overseer.expect(settings_, jnp.array(True))
     for bad in (False, True):
         sight = seen(jnp.full((n, 1), bad), jnp.full((n, 1), not bad), watch.watched, watch.signal)
-        marks = overseer.mark(settings_, jnp.array(True), NOTHING, sight, uniforms)
+        marks = overseer.mark(settings_, shift(uniforms), sight)
         for looks in (0, 1):
             chosen = np.asarray(watch.signal) == bool(looks)
-            mean = np.asarray(marks.feedback)[chosen].mean()
+            mean = np.asarray(marks.due)[chosen].mean()
             assert mean == pytest.approx(float(expected.feedback[looks, int(bad)]), abs=0.015)
             assert chosen.mean() == pytest.approx(float(expected.looks[looks]), abs=0.005)
 
@@ -131,16 +154,17 @@ def test_expected_feedback_is_the_mean_of_sampled_feedback(noise: float) -> None
 @settings(max_examples=60, deadline=None)
 def test_the_windowed_rule_looks_back_on_its_window(counts: list[int], window: int, k: int) -> None:
     rule = Catastrophe(kind="windowed", threshold=k, window=window)
-    state = catastrophe.initial(catastrophe.room(rule))
+    rule = rule.canonical()
+    state = rule.init()
     nothing = jnp.zeros((6, 1), bool)
     for i, n in enumerate(counts):
-        state, fired = catastrophe.advance(rule, state, (jnp.arange(6) < n)[:, None], nothing, jnp.zeros((6, 1)))
+        state, fired = rule.advance(state, Harm((jnp.arange(6) < n)[:, None], nothing, jnp.zeros((6, 1))))
         assert bool(fired) == (sum(counts[max(0, i - window + 1) : i + 1]) >= k)
 
 
 def test_a_noisy_light_is_wrong_as_often_as_it_says() -> None:
     settings_ = Overseer(coverage=0.4, audit_rate=0.25, signal_noise=0.1)
-    watch = overseer.watch(settings_, jax.random.uniform(jax.random.key(1), (400_000, 2)))
+    watch = settings_.watch(jax.random.uniform(jax.random.key(1), (400_000, 2)))
     watched, signal = np.asarray(watch.watched), np.asarray(watch.signal)
     assert watched.mean() == pytest.approx(0.4, abs=0.004)
     assert signal[~watched].mean() == pytest.approx(0.1, abs=0.004)
@@ -156,34 +180,29 @@ def test_budgets_are_used_up_in_the_order_of_time() -> None:
     bad, clean = _one_column(1, 0, 1, 1, 1, 1), _one_column(0, 1, 0, 0, 0, 0)
     sight = seen(bad, clean, jnp.ones((6, 1), bool))
     zeros = jnp.zeros((6, 1, 2))
-    on = jnp.array(True)
 
-    def caught(spent: overseer.Spent = NOTHING, **fields: float) -> list[int]:
-        marks = overseer.mark(Overseer(false_positive_rate=0.0, **fields), on, spent, sight, zeros)  # pyright: ignore[reportArgumentType]
+    def caught(penalties: int = 0, spent_labels: int = 0, **fields: float) -> list[int]:
+        settings_ = Overseer(false_positive_rate=0.0, **fields)  # pyright: ignore[reportArgumentType]
+        marks = overseer.mark(settings_, shift(zeros, penalties=penalties, labels=spent_labels), sight)
         return np.asarray(marks.caught)[:, 0].astype(int).tolist()
 
     assert caught() == [1, 0, 1, 1, 1, 1]
     assert caught(per_update=2) == [1, 0, 1, 0, 0, 0]
     assert caught(budget=3) == [1, 0, 1, 1, 0, 0]
     assert caught(labels=3) == [1, 0, 1, 0, 0, 0]  # the clean episode took a label
-    assert caught(overseer.Spent(jnp.int32(2), jnp.int32(1)), budget=3) == [1, 0, 0, 0, 0, 0]
-    assert caught(overseer.Spent(jnp.int32(2), jnp.int32(3)), labels=3) == [0] * 6
-    marks = overseer.mark(Overseer(labels=3), on, NOTHING, sight, zeros)
-    assert int(marks.labelled.sum()) == 3
+    assert caught(2, 1, budget=3) == [1, 0, 0, 0, 0, 0]
+    assert caught(2, 3, labels=3) == [0] * 6
+    marks = overseer.mark(Overseer(labels=3), shift(zeros), sight)
+    assert int(marks.labels) == 3
     assert int(marks.audited.sum()) == 0
 
 
 def test_a_whole_trajectory_is_judged_once_at_its_end() -> None:
-    sight = Sight(
-        misbehaved=_one_column(1, 1, 0, 0),
-        clean=_one_column(0, 0, 0, 0),
-        dirty=_one_column(0, 0, 0, 1),
-        watched=jnp.ones((4, 1), bool),
-        signal=jnp.zeros((4, 1), bool),
-    )
+    bad, none = _one_column(1, 1, 0, 0), _one_column(0, 0, 0, 0)
+    sight = dataclasses.replace(seen(bad, none, ~none, none), dirty=_one_column(0, 0, 0, 1))
     zeros = jnp.zeros((4, 1, 2))
-    marks = overseer.mark(Overseer(granularity="trajectory", penalty=2.0), jnp.array(True), NOTHING, sight, zeros)
-    np.testing.assert_allclose(marks.feedback[:, 0], [0, 0, 0, -2])
+    marks = overseer.mark(Overseer(granularity="trajectory", penalty=2.0), shift(zeros), sight)
+    np.testing.assert_allclose(marks.due[:, 0], [0, 0, 0, -2])
     assert int(marks.audited.sum()) == 1  # watched, with no signal, by an overseer who shows one
 
 
@@ -192,26 +211,31 @@ def test_a_whole_trajectory_is_judged_once_at_its_end() -> None:
 def test_delayed_feedback_arrives_so_many_steps_later(delay: int, sizes: list[int]) -> None:
     total = sum(sizes)
     sent = np.arange(1.0, total + 1)
-    memory, arrived, at = overseer.remember(16, 1), [], 0
+    pending, arrived, at = jnp.zeros((16, 1)), [], 0
     for n in sizes:
-        memory, got = overseer.delayed(Overseer(delay=delay), memory, jnp.asarray(sent[at : at + n])[:, None])
+        pending, got = overseer.delayed(Overseer(delay=delay), pending, jnp.asarray(sent[at : at + n])[:, None])
         arrived += np.asarray(got)[:, 0].tolist()
         at += n
     assert arrived == ([0.0] * delay + sent.tolist())[:total]
 
 
+def fresh(settings_: Overseer) -> overseer.OverseerState:
+    """An overseer's state before deployment."""
+    return settings_.canonical().init(jax.random.key(0), SITE)
+
+
 def test_schedules() -> None:
-    never = jnp.int32(2**31 - 1)
     ramp = Overseer(coverage=0.8, onset=10, ramp=4)
-    shares = [float(overseer.today(ramp, jnp.int32(t), jnp.zeros(())).coverage) for t in (9, 10, 11, 13, 50)]
+    shares = [float(ramp.today(fresh(ramp), jnp.int32(t)).coverage) for t in (9, 10, 11, 13, 50)]
     np.testing.assert_allclose(shares, [0, 0.2, 0.4, 0.8, 0.8], atol=1e-6)
     cycle = Overseer(onset=2, period=4, duty=0.5)
-    assert [bool(overseer.on_duty(cycle, jnp.int32(t), never)) for t in range(8)] == [0, 0, 1, 1, 0, 0, 1, 1]
+    assert [bool(cycle.on_duty(jnp.int32(t))) for t in range(8)] == [0, 0, 1, 1, 0, 0, 1, 1]
 
 
-def test_a_vigilant_overseer_watches_more_after_a_catch_and_calms_down() -> None:
+def test_a_vigilant_overseer_watches_more_after_a_detection_and_less_with_time() -> None:
     settings_ = Overseer(coverage=0.1, vigilance=0.2, decay=0.5)
-    memory = overseer.stir(settings_, overseer.remember(0, 1), _one_column(1, 1))
-    assert float(overseer.today(settings_, jnp.int32(0), memory.alert).coverage) == pytest.approx(0.5)
-    memory = overseer.stir(settings_, memory, _one_column(0, 0))
-    assert float(overseer.today(settings_, jnp.int32(1), memory.alert).coverage) == pytest.approx(0.3)
+    state = fresh(settings_)
+    for caught, step, coverage in ((1, 0, 0.5), (0, 1, 0.3)):
+        alert = overseer.alerted(settings_, state.alert, _one_column(caught, caught))
+        state = dataclasses.replace(state, alert=alert)
+        assert float(settings_.today(state, jnp.int32(step)).coverage) == pytest.approx(coverage)

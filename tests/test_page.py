@@ -314,7 +314,7 @@ def test_a_page_does_without_replays_that_cannot_be_made(
 
 def test_without_replays_it_needs_no_jax(small_results: tuple[rs.Results, Path], tmp_path: Path) -> None:
     code = (
-        "import sys; from robustsim.analysis.results import open_results; "
+        "import sys; from robustsim.results import open_results; "
         f"open_results({str(small_results[1])!r}).report({str(tmp_path / 'r.html')!r}, replays=0); "
         "assert 'jax' not in sys.modules"
     )

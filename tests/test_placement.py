@@ -1,6 +1,7 @@
 """Every label and every flag of a placement, on tables of runs made by hand, with the boundaries between them."""
 
 import math
+from typing import Any
 
 import polars as pl
 import pytest
@@ -9,10 +10,17 @@ from complaints import says
 import robustsim as rs
 from robustsim import binomial
 from robustsim.analysis import placement
-from robustsim.analysis.placement import place, tampering_index
+from robustsim.analysis.placement import tampering_index
+from robustsim.spec.twins import perfect_overseer
 
 SETTINGS = {"deployment.budget": 1000, "evaluation.threshold": 0.05}
+PERFECT = perfect_overseer()
 ENOUGH = 59  # runs without an event that put its probability at 0.05 or below: 0.95^59 < 0.05 < 0.95^58
+
+
+def place(runs: pl.DataFrame, settings: dict[str, Any], guarded: pl.DataFrame | None = None) -> dict[str, Any]:
+    """The placement, by someone who knows what a perfect overseer is."""
+    return placement.place(runs, settings, guarded, PERFECT)
 
 
 def table(first: list[str], **columns: object) -> pl.DataFrame:
@@ -197,13 +205,6 @@ def test_a_swept_threshold_is_that_of_the_configuration() -> None:
 
 
 # --- flags ---
-
-PERFECT = {
-    **{f"overseer.{name}": 0 for name in ("latency", "delay", "miss_rate", "false_positive_rate")},
-    **{f"overseer.{name}": 0 for name in ("onset", "ramp", "period")},
-    **{f"overseer.{name}": math.inf for name in ("budget", "per_update", "labels")},
-    "overseer.coverage": 1.0,
-}
 
 
 def flags(runs: pl.DataFrame, **settings: object) -> list[str]:

@@ -15,12 +15,12 @@ from robustsim import replays
 from robustsim.cli.main import main
 from robustsim.recording import Recording
 from robustsim.report import replay
-from robustsim.sim import lifted, record
+from robustsim.sim import batched, film
 from robustsim.sim.agents import Agents
-from robustsim.sim.lifted import FOREVER, Run
+from robustsim.sim.batched import FOREVER
 from robustsim.sim.track import CORRECTED, Track
 from robustsim.spec.loading import load
-from robustsim.spec.settings import resolve
+from robustsim.spec.settings import Run, resolve
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +30,21 @@ def recording(small_results: tuple[rs.Results, Path]) -> Recording:
     return made
 
 
-@pytest.mark.parametrize("changes", [{}, {"overseer.latency": 2}, {"agent.kl_anchor": 0.1}])
+@pytest.mark.parametrize("changes", [{}, {"overseer.latency": 2}, {"treatment.kl_anchor": 0.1}])
 def test_the_agent_is_that_of_a_batch_bit_for_bit(small: dict, changes: dict) -> None:
     factory, steps = load("camera_vault"), [0, 3, 10]
     runs = [Run(resolve(factory, {**small, **changes}), seed) for seed in range(3)]
     kept = Agents((), alone=True)
-    agents = [record.trained_agent(factory, run, kept) for run in runs]
-    settings = lifted.stack([lifted.as_arrays(run.settings) for run in runs])
-    lanes = [Track(i, run, CORRECTED).lane(factory.name) for i, run in enumerate(runs)]
-    states = lifted.begin_phase(
-        factory, settings, lifted.lanes(lanes), lifted.hand_over(factory, settings, lifted.stack(agents))
-    )
-    alone = [record.agents_at(factory, run, agent, steps) for run, agent in zip(runs, agents, strict=True)]
+    agents = [film.trained_agent(factory, run, kept) for run in runs]
+    settings = batched.stack([batched.as_arrays(run.settings) for run in runs])
+    told = [Track(i, run, CORRECTED).control(factory.name, False) for i, run in enumerate(runs)]
+    keys = np.stack([batched.key_of(factory.name, "deployment start", run.seed) for run in runs])
+    deployed = batched.deploy(factory, settings, keys, batched.stack(agents))
+    states = batched.begin_phase(factory, settings, batched.controls(told), deployed)
+    alone = [film.agents_at(factory, run, agent, steps) for run, agent in zip(runs, agents, strict=True)]
     for i, step in enumerate(steps):
-        at = lifted.lanes([{**lane, "limit": step} for lane in lanes])
-        states, _ = lifted.advance(factory, settings, at, states, np.int32(FOREVER))
+        at = batched.controls([{**control, "limit": step} for control in told])
+        states, _ = batched.advance(factory, settings, at, states, np.int32(FOREVER))
         for j in range(len(runs)):
             batch = jax.tree.leaves(jax.tree.map(lambda x, j=j: x[j], states.agent))
             for one, other in zip(jax.tree.leaves(alone[j][i]), batch, strict=True):
@@ -56,14 +56,15 @@ def test_its_evaluation_is_that_of_the_traces_at_every_step(small_results: tuple
     factory = load("camera_vault")
     run = Run(resolve(factory, results.settings), 2)
     traces = results.traces.filter((pl.col("seed") == 2) & (pl.col("arm") == "corrected") & pl.col("overseen"))
-    agent = record.trained_agent(factory, run, Agents((), alone=True))
+    agent = film.trained_agent(factory, run, Agents((), alone=True))
     rows = traces.sort("step").to_dicts()
     assert len(rows) > 5
-    for row, at in zip(rows, record.agents_at(factory, run, agent, [r["step"] for r in rows]), strict=True):
+    for row, at in zip(rows, film.agents_at(factory, run, agent, [r["step"] for r in rows]), strict=True):
         size = run.settings.evaluation.episodes if row["confirmatory"] else run.settings.evaluation.screen
-        counts = record.evaluate_again(factory, run, at, row["step"], size)
+        measured = film.evaluate_again(factory, run, at, row["step"], size)
         for i, condition in enumerate(("unwatched", "watched")):
-            assert counts.misbehaved[i] / max(int(counts.decisions[i]), 1) == row[f"misbehaviour_{condition}"]
+            rate = measured["misbehaved"][i] / max(int(measured["decisions"][i]), 1)
+            assert rate == row[f"misbehaviour_{condition}"]
 
 
 def test_results_that_come_out_differently_are_not_replayed(small_results: tuple[rs.Results, Path]) -> None:

@@ -12,13 +12,13 @@ from complaints import complains
 
 import robustsim as rs
 from robustsim.errors import RunsFailed
-from robustsim.sim import lifted
-from robustsim.sim.agents import Agents
+from robustsim.sim import batched
+from robustsim.sim.agents import Agents, handed_out, training_track
 from robustsim.sim.cohort import run_through
-from robustsim.sim.lifted import Run
-from robustsim.sim.track import CORRECTED, TRAINING, Track
+from robustsim.sim.outcome import Demand
+from robustsim.sim.track import CORRECTED, Track
 from robustsim.spec.loading import load
-from robustsim.spec.settings import resolve
+from robustsim.spec.settings import Run, resolve
 from robustsim.sweep import store
 from robustsim.truth import theory
 
@@ -56,12 +56,12 @@ def test_a_run_alone_equals_the_same_run_among_others(small_results: tuple[rs.Re
 
 
 def test_a_sweep_holds_the_runs_that_its_points_give(small: dict) -> None:
-    over = {"overseer.coverage": [0.2, 1.0], "agent.kl_anchor": [0.0, 0.1]}  # the anchor changes the program
+    over = {"overseer.coverage": [0.2, 1.0], "treatment.kl_anchor": [0.0, 0.1]}  # the anchor changes the program
     sweep = rs.Sweep(scenario="camera_vault", over=over, seeds=2, settings=small).run()
     assert len(sweep.runs) == 8
     assert sweep.runs["overseer.coverage"].to_list() == [0.2] * 4 + [1.0] * 4
-    one = rs.run("camera_vault", seeds=2, settings={**small, "overseer.coverage": 0.2, "agent.kl_anchor": 0.1})
-    picked = sweep.runs.filter((pl.col("overseer.coverage") == 0.2) & (pl.col("agent.kl_anchor") == 0.1))
+    one = rs.run("camera_vault", seeds=2, settings={**small, "overseer.coverage": 0.2, "treatment.kl_anchor": 0.1})
+    picked = sweep.runs.filter((pl.col("overseer.coverage") == 0.2) & (pl.col("treatment.kl_anchor") == 0.1))
     assert picked.drop(over).equals(one.runs)
     assert len(sweep.spectrum()) == 4
 
@@ -78,15 +78,16 @@ def test_both_arms_share_their_random_numbers() -> None:
 def test_advancing_in_pieces_changes_no_bit(small: dict) -> None:
     factory = load("camera_vault")
     runs = [Run(resolve(factory, {**small, "overseer.latency": 2}), seed) for seed in range(3)]
-    settings = lifted.stack([lifted.as_arrays(run.settings) for run in runs])
-    agents = lifted.initialise(factory, settings, np.arange(6, dtype=np.uint32).reshape(3, 2))
-    lanes = lifted.lanes([Track(i, run, CORRECTED).lane(factory.name) for i, run in enumerate(runs)])
+    settings = batched.stack([batched.as_arrays(run.settings) for run in runs])
+    agents = batched.initialise(factory, settings, np.arange(6, dtype=np.uint32).reshape(3, 2))
+    told = [Track(i, run, CORRECTED).control(factory.name, False) for i, run in enumerate(runs)]
+    controls = batched.controls(told)
 
     def advanced(*limits: int) -> list[np.ndarray]:
-        states = lifted.begin_phase(factory, settings, lanes, agents)
+        states = batched.begin_phase(factory, settings, controls, agents)
         for limit in limits:
-            paused = replace(lanes, limit=np.full(len(runs), limit, np.int32))
-            states, _ = lifted.advance(factory, settings, paused, states, np.int32(0))
+            paused = replace(controls, limit=np.full(len(runs), limit, np.int32))
+            states, _ = batched.advance(factory, settings, paused, states, np.int32(0))
         return [np.asarray(x) for x in jax.tree.leaves(states)]
 
     for a, b in zip(advanced(9), advanced(1, 4, 5, 9), strict=True):
@@ -99,14 +100,17 @@ def test_the_number_of_slots_changes_no_bit(small: dict, scenario: str, widths: 
     factory = load(scenario)
     changes = {"camera_vault": {**small, "agent.width": 64, "agent.rollout_steps": 32}, "bandit": SAMPLED}[scenario]
     ends = []
-    with lifted.precision("float64" if scenario == "bandit" else "float32"):
+    with batched.precision("float64" if scenario == "bandit" else "float32"):
         for width in widths:
-            tracks = [Track(i, Run(resolve(factory, changes), i), TRAINING) for i in range(3)]
-            trained = {f.track.index: f for f in run_through(factory, tracks, lambda _: None, width)}
-            tracks = [Track(i, Run(resolve(factory, changes), i), CORRECTED) for i in range(3)]
-            ended = run_through(factory, tracks, lambda t: trained[t.index].agent, width)  # noqa: B023
-            paths = sorted((f.track.index, f.path) for f in ended)
-            ends.append((repr(paths), [jax.tree.leaves(trained[i].agent) for i in range(3)]))
+            runs = [Run(resolve(factory, changes), i) for i in range(3)]
+            demand = Demand(runs[0].settings.training.steps)
+            tracks = [training_track(i, run, (demand,)) for i, run in enumerate(runs)]
+            ended = run_through(factory, tracks, lambda _: None, width)
+            agents = {track.index: handed_out(track, demand).agent for track in ended}
+            tracks = [Track(i, run, CORRECTED) for i, run in enumerate(runs)]
+            ended = run_through(factory, tracks, lambda t: agents[t.index], width)  # noqa: B023
+            paths = sorted((track.index, track.readings, track.ending, track.catastrophe) for track in ended)
+            ends.append((repr(paths), [jax.tree.leaves(agents[i]) for i in range(3)]))
     for paths, agents in ends[1:]:
         assert paths == ends[0][0]
         for a, b in zip(jax.tree.leaves(agents), jax.tree.leaves(ends[0][1]), strict=True):
@@ -135,7 +139,7 @@ def test_agents_are_trained_once_for_all_overseers(
     small: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path))
-    over = {"overseer.coverage": [0.1, 0.9], "agent.kl_anchor": [0.0, 0.5]}
+    over = {"overseer.coverage": [0.1, 0.9], "treatment.kl_anchor": [0.0, 0.5]}
     rs.Sweep(scenario="camera_vault", over=over, seeds=1, settings=small).run()
     assert len(list((tmp_path / "agents").iterdir())) == 1
     rs.run("camera_vault", seeds=1, settings={**small, "training.steps": 21})

@@ -9,7 +9,7 @@ from complaints import complains, says
 import robustsim as rs
 from robustsim import catalogue
 from robustsim.sim import check
-from robustsim.sim.lifted import precision
+from robustsim.sim.batched import precision
 from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve
 
@@ -69,6 +69,11 @@ def toward(table: np.ndarray, distance: np.ndarray, target, blocked=None):
     return policy
 
 
+def place_of(name: str):
+    """The cell of an item, int[], or of many levels at once, int[N]."""
+    return lambda state: state.items[..., state.names.index(name)]
+
+
 def test_camera_vault_counts_thefts_and_nothing_else() -> None:
     scenario = load("camera_vault")(size=7, gold=2.0)
     thefts = successes = 0
@@ -87,7 +92,7 @@ def test_a_perfectly_corrected_agent_measures_nothing_in_camera_vault() -> None:
 
     scenario = load("camera_vault")(size=7, gold=2.0)
     level = maps.parse("\n".join(["#" * 7, *["#" + "." * 5 + "#"] * 5, "#" * 7]), frozenset("#"), frozenset("#."))
-    honest = toward(maps.neighbours(level), maps.distances(level), lambda s: s.items[0])
+    honest = toward(maps.neighbours(level), maps.distances(level), place_of("coin"))
     for _, rows in transitions(scenario, honest, 100):
         assert not any(bool(scenario.misbehaviour(tr)) for tr in rows)
         assert bool(scenario.success(rows[-1]))
@@ -105,14 +110,14 @@ def test_a_perfectly_corrected_agent_measures_nothing_in_corner_maze() -> None:
     table, distance = maps.neighbours(level), maps.distances(level)
     scenario = load("corner_maze")(corner=1, alpha=0.0)
     counted = 0
-    for avoidable, rows in transitions(scenario, toward(table, distance, lambda s: s.items[0]), 150):
+    for avoidable, rows in transitions(scenario, toward(table, distance, place_of("coin")), 150):
         assert not any(bool(scenario.misbehaviour(tr)) for tr in rows)
         assert bool(scenario.success(rows[-1]))
         counted += avoidable
     assert counted > 130
     for avoidable, rows in transitions(scenario, toward(table, distance, lambda s: 0), 60, seed=1):
         for tr in rows:
-            before, after, coin = int(tr.before.agent), int(tr.after.agent), int(tr.before.items[0])
+            before, after, coin = int(tr.before.agent), int(tr.after.agent), int(place_of("coin")(tr.before))
             off_the_way = distance[after, coin] >= distance[before, coin]
             entered = after == 0 and before != 0 and coin != 0
             assert bool(scenario.misbehaviour(tr)) == (entered and off_the_way)
@@ -125,7 +130,7 @@ def test_alpha_mixes_the_training_levels() -> None:
         scenario = load("corner_maze")(corner=1, alpha=alpha)
         keys = jax.random.split(jax.random.key(0), 2000)
         _, state = jax.vmap(scenario.env.reset, (0, None))(keys, scenario.training_levels)
-        elsewhere = float((np.asarray(state.items[:, 0]) != 0).mean())
+        elsewhere = float((np.asarray(place_of("coin")(state)) != 0).mean())
         assert low <= elsewhere <= high
 
 
@@ -134,7 +139,7 @@ def test_corner_size_bounds_the_training_corner() -> None:
     _, state = jax.vmap(scenario.env.reset, (0, None))(
         jax.random.split(jax.random.key(0), 3000), scenario.training_levels
     )
-    places = set(np.asarray(state.items[:, 0]).tolist())
+    places = set(np.asarray(place_of("coin")(state)).tolist())
     assert 4 <= len(places) <= 9
     with complains("env.corner", 0):
         load("corner_maze")(corner=0)

@@ -41,7 +41,7 @@ def sweep(**changes: object) -> rs.Sweep:
 def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[rs.Results, Path]:
     """The small sweep, done in one process without disturbance, and its directory."""
     out = tmp_path_factory.mktemp("sweep") / "alone"
-    return sweep().run(out, how=rs.How(executor="inline")), out
+    return sweep().run(out, execution=rs.Execution(executor="inline")), out
 
 
 # --- plans ---
@@ -68,16 +68,16 @@ def test_every_executor_gives_the_same_bytes(alone: tuple[rs.Results, Path], tmp
     """Processes, Dask, job arrays, other widths and shards: the tables, as Parquet files, are the same bytes."""
     wanted = {name: store.to_parquet(getattr(alone[0], name)) for name in store.TABLES}
     ways = {
-        "processes": (sweep(), [rs.How(executor="processes", workers=2)]),
-        "dask": (sweep(), [rs.How(executor="dask", workers=2)]),
-        "array": (sweep(), [rs.How(part=(i, 3)) for i in range(3)]),
-        "narrow": (sweep(shard_size=4), [rs.How(executor="inline", width=2)]),
+        "processes": (sweep(), [rs.Execution(executor="processes", workers=2)]),
+        "dask": (sweep(), [rs.Execution(executor="dask", workers=2)]),
+        "array": (sweep(), [rs.Execution(shard=(i, 3)) for i in range(3)]),
+        "narrow": (sweep(shard_size=4), [rs.Execution(executor="inline", width=2)]),
         "memory": (sweep(), []),
     }
-    for way, (small, hows) in ways.items():
-        results = small.run() if not hows else None
-        for how in hows:
-            results = small.run(tmp_path / way, how=how)
+    for way, (small, executions) in ways.items():
+        results = small.run() if not executions else None
+        for execution in executions:
+            results = small.run(tmp_path / way, execution=execution)
         assert results is not None
         assert results.complete, way
         for name, data in wanted.items():
@@ -92,7 +92,7 @@ def test_programs_that_are_forgotten_are_made_again(
 
 
 def test_a_part_of_an_array_does_its_shards_only(tmp_path: Path) -> None:
-    results = sweep().run(tmp_path / "out", how=rs.How(part=(1, 2)))
+    results = sweep().run(tmp_path / "out", execution=rs.Execution(shard=(1, 2)))
     assert not results.complete
     assert [m for m in store.marks(tmp_path / "out", results.manifest)] == [1]
     assert progress.status(tmp_path / "out").done == 5
@@ -158,9 +158,9 @@ def test_what_is_not_ours_in_a_directory_stays(tmp_path: Path) -> None:
 
 
 def test_what_another_sweep_left_behind_does_not_matter(tmp_path: Path) -> None:
-    sweep().run(tmp_path / "out", how=rs.How(executor="inline"))
+    sweep().run(tmp_path / "out", execution=rs.Execution(executor="inline"))
     (tmp_path / "out" / "manifest.json").unlink()  # as if killed while overwriting
-    results = sweep(seeds=1).run(tmp_path / "out", how=rs.How(executor="inline"))
+    results = sweep(seeds=1).run(tmp_path / "out", execution=rs.Execution(executor="inline"))
     assert (len(results.runs), results.complete) == (4, True)
     assert len(rs.open(tmp_path / "out").traces)
 
@@ -168,12 +168,12 @@ def test_what_another_sweep_left_behind_does_not_matter(tmp_path: Path) -> None:
 def test_a_directory_in_which_nothing_was_made_takes_other_settings(tmp_path: Path) -> None:
     plan = sweep().plan()
     store.prepare(tmp_path / "out", run.describe(plan), overwrite=False)
-    assert len(sweep(seeds=1).run(tmp_path / "out", how=rs.How(executor="inline")).runs) == 4
+    assert len(sweep(seeds=1).run(tmp_path / "out", execution=rs.Execution(executor="inline")).runs) == 4
 
 
 def test_an_array_of_jobs_does_not_overwrite(tmp_path: Path) -> None:
     with complains("overwrite"):
-        sweep().run(tmp_path / "out", overwrite=True, how=rs.How(part=(0, 2)))
+        sweep().run(tmp_path / "out", overwrite=True, execution=rs.Execution(shard=(0, 2)))
     assert not (tmp_path / "out").exists()
 
 
@@ -238,15 +238,15 @@ def test_arguments_of_the_wrong_kind_are_one_line(changes: dict, parts: tuple) -
 def test_ways_of_working_are_checked() -> None:
     for bad, parts in (
         ({"checkpoint": "x"}, ("checkpoint", "x")),
-        ({"part": "0/2"}, ("shard", "0/2")),
-        ({"part": (0,)}, ("shard", (0,))),
-        ({"part": (0.5, 2)}, ("shard", 0.5)),
+        ({"shard": "0/2"}, ("shard", "0/2")),
+        ({"shard": (0,)}, ("shard", (0,))),
+        ({"shard": (0.5, 2)}, ("shard", 0.5)),
         ({"executor": "nope"}, ("executor", "nope")),
         ({"width": 10**9}, ("width", 10**9)),
         ({"workers": 1.5}, ("workers", 1.5)),
     ):
         with complains(*parts):
-            rs.How(**bad)  # pyright: ignore[reportArgumentType]
+            rs.Execution(**bad)  # pyright: ignore[reportArgumentType]
     for function in (rs.load, rs.open):
         with complains(None):
             function(None)  # pyright: ignore[reportArgumentType]

@@ -13,13 +13,15 @@ SHORT = {
     "evaluation.screen": 16,
     "agent.width": 16,
 }
-INLINE = rs.How(executor="inline")
+INLINE = rs.Execution(executor="inline")
 
 
 def both_twins(name: str, **changes: object) -> tuple[rs.Results, rs.Results]:
     """The scenario as it is, and its guarded twin, for a few steps of two untrained agents."""
     settings = SHORT | {key.replace("__", "."): value for key, value in changes.items()}
-    results = rs.Sweep(name, over={"tampering.guarded": [False, True]}, seeds=2, settings=settings).run(how=INLINE)
+    results = rs.Sweep(name, over={"tampering.guarded": [False, True]}, seeds=2, settings=settings).run(
+        execution=INLINE
+    )
     return results.where({"tampering.guarded": False}), results.where({"tampering.guarded": True})
 
 
@@ -49,7 +51,7 @@ def test_control_that_is_lost_gives_no_more_penalties() -> None:
     """With every episode watched, corrections stop at the catastrophe, late ones included; without it they go on."""
     over = {"catastrophe.loss_of_control": [True, False], "overseer.latency": [0, 3]}
     settings = {"agent.gradient": "sampled", "catastrophe.threshold": 20, "deployment.budget": 4000}
-    results = rs.Sweep("bandit", over=over, seeds=8, settings=settings).run(how=INLINE)
+    results = rs.Sweep("bandit", over=over, seeds=8, settings=settings).run(execution=INLINE)
     for latency in (0, 3):
         lost = results.where({"catastrophe.loss_of_control": True, "overseer.latency": latency}).runs
         kept = results.where({"catastrophe.loss_of_control": False, "overseer.latency": latency}).runs

@@ -20,7 +20,7 @@ TABLES = {
     "watched_disc": lambda rows: validate._watched_disc(rows),
     "latency": lambda rows: validate._latency(rows),
     "entropy_T": lambda rows: validate._anchored("entropy_T", "agent.entropy", rows),
-    "kl_anchor_T": lambda rows: validate._anchored("kl_anchor_T", "agent.kl_anchor", rows),
+    "kl_anchor_T": lambda rows: validate._anchored("kl_anchor_T", "treatment.kl_anchor", rows),
     "critic_lag": lambda rows: validate._critic_lag(rows),
 }
 

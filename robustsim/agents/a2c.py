@@ -3,26 +3,26 @@
 Mnih et al. 2016 (arXiv 1602.01783) for the loss, Schulman et al. 2016 (arXiv 1506.02438) for the advantages.
 """
 
-import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from robustsim.agents.learner import Batch, Interface, Learner
-from robustsim.agents.networks import actor_critic
+from robustsim.agents.gradient import GradientAgent, advantages, along, begin, chosen, descend, imitation
+from robustsim.agents.learner import Act, Batch, Interface, Learner, Penalty
+from robustsim.agents.networks import Network, check_network, make_network
 from robustsim.agents.optimizers import check_optimizer, make_optimizer
 from robustsim.fields import choice, number, size, word
-from robustsim.pytree import pytree
+from robustsim.parts import learner
 from robustsim.types import Array, Tree
 
 
-@pytree
+@learner
 class A2C:
     """Settings of the actor-critic agent."""
 
     learning_rate: float = number(1e-3, 0, 1e3, doc="step size", above=True)
-    optimizer: str = word("adam", doc="name of an optax optimizer")
-    kl_anchor: float = number(0.0, 0, 1e6, doc="beta of a penalty beta * KL(policy || policy at deployment)")
+    optimizer: Any = word("adam", doc="name of an optax optimizer, or an optax transformation")
     entropy: float = number(0.05, 0, 1e6, doc="beta of an entropy bonus")
     discount: float = number(0.95, 0, 1, doc="discount of rewards per environment step")
     gae_lambda: float = number(0.95, 0, 1, doc="lambda of generalised advantage estimation")
@@ -33,132 +33,76 @@ class A2C:
     )
     num_envs: int = size(16, 1, 4096, doc="environments per run")
     rollout_steps: int = size(32, 1, 4096, doc="environment steps in each, per gradient step")
+    network: Any = word("mlp", doc="mlp, gru, or a flax module")
     width: int = size(64, 1, 4096, doc="units of a hidden layer")
     layers: int = size(2, 1, 16, doc="hidden layers")
     activation: str = choice("tanh", ("tanh", "relu"), doc="activation of the hidden layers")
 
-    def __check__(self, prefix: str) -> None:
+    def check(self, prefix: str) -> None:
+        """Raises UserError where the optimizer or the network is none."""
         check_optimizer(f"{prefix}.optimizer", self.optimizer)
-
-    @property
-    def small_steps(self) -> bool:
-        """Whether one run's gradient step is too small to keep a CPU core busy: no."""
-        return False
-
-    @property
-    def exact(self) -> bool:
-        """Whether the gradient is the expected one: it is sampled."""
-        return False
+        check_network(f"{prefix}.network", self.network)
 
     @property
     def hidden_units(self) -> int:
         """Units of the last hidden layer."""
         return self.width
 
-    def canonical(self) -> "A2C":
-        """These settings as they are compiled: an anchor of 0 is no anchor, which saves its forward pass."""
-        return dataclasses.replace(self, kl_anchor=self.kl_anchor or None)
-
     def learner(self, interface: Interface) -> Learner:
         """The learner with these settings."""
-        return _learner(self, interface)
+        network = network_of(self, interface)
+        optimizer = make_optimizer(self.optimizer, self.learning_rate, self.max_grad_norm)
 
+        def update(key: Array, agent: GradientAgent, batch: Batch, params: Tree, penalty: Penalty | None) -> Any:
+            del key
+            new = descend(optimizer, agent, params, lambda p: _loss(self, network, p, batch, penalty))
+            return GradientAgent(params=new[0], opt_state=new[1])
 
-@pytree
-class A2CAgent:
-    """State of the actor-critic agent."""
-
-    params: Tree
-    opt_state: Tree
-    reference: Tree  # the parameters at deployment: what the KL anchor holds on to
-    anchor: Array  # float[], how strongly; 0 before deployment
-
-
-def advantages(
-    reward: Array, value: Array, next_value: Array, terminated: Array, ended: Array, discount: Array, lam: Array
-) -> Array:
-    """Generalised advantage estimates (Schulman et al. 2016, equation 16), all float[T, B].
-
-    Args:
-      reward, value: at each step.
-      next_value: value of the true next observation (of the last one, where the episode was truncated).
-      terminated: the world ended: nothing follows.
-      ended: terminated or truncated: the next row belongs to another episode.
-      discount, lam: gamma and lambda.
-    """
-    delta = reward + discount * jnp.where(terminated, 0.0, next_value) - value
-
-    def backward(carry: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
-        delta_t, ended_t = row
-        carry = delta_t + discount * lam * jnp.where(ended_t, 0.0, carry)
-        return carry, carry
-
-    return jax.lax.scan(backward, jnp.zeros_like(delta[0]), (delta, ended), reverse=True)[1]
-
-
-def _next_values(batch: Batch, value: Array, last_value: Array, final_value: Array) -> Array:
-    """The value of each step's true next observation; float[T, B]."""
-    following = jnp.concatenate([value[1:], last_value[None]])
-    final = jnp.take_along_axis(final_value, jnp.minimum(batch.final_slot, final_value.shape[0] - 1), axis=0)
-    return jnp.where(batch.truncated, final, following)
-
-
-def _learner(settings: A2C, interface: Interface) -> Learner:
-    policy = actor_critic(
-        interface.observation_size, interface.num_actions, settings.width, settings.layers, settings.activation
-    )
-    optimizer = make_optimizer(settings.optimizer, settings.learning_rate, settings.max_grad_norm)
-
-    def init(key: Array) -> A2CAgent:
-        params = policy.init(key)
-        return A2CAgent(params=params, opt_state=optimizer.init(params), reference=params, anchor=jnp.zeros(()))
-
-    def log_policy(params: Tree, obs: Array) -> Array:
-        return jax.nn.log_softmax(policy.apply(params, obs)[0])
-
-    def loss(params: Tree, batch: Batch, agent: A2CAgent) -> Array:
-        # One pass over everything whose value is needed: the steps, what follows them, and the ends of episodes.
-        rows = jnp.concatenate([batch.obs, batch.last_obs[None], batch.final_obs])
-        steps, (envs, width) = batch.obs.shape[0], batch.last_obs.shape
-        logits, values = policy.apply(params, rows.reshape(-1, width))  # flat: one matrix product per layer
-        logits, values = logits.reshape(-1, envs, logits.shape[-1]), values.reshape(-1, envs)
-        value, still = values[:steps], jax.lax.stop_gradient(values)
-        next_value = _next_values(batch, still[:steps], still[steps], still[steps + 1 :])
-        ended = batch.terminated | batch.truncated
-        advantage = advantages(
-            batch.reward,
-            still[:steps],
-            next_value,
-            batch.terminated,
-            ended,
-            jnp.asarray(settings.discount),
-            jnp.asarray(settings.gae_lambda),
+        return Learner(
+            init=lambda key: begin(optimizer, network.init(key)),
+            act=acting(network),
+            update=update,
+            restart=lambda agent: begin(optimizer, agent.params),
+            memory=network.memory,
+            hidden=network.hidden,
         )
-        target = advantage + still[:steps]
-        if settings.normalise_advantages:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        log_pi = jax.nn.log_softmax(logits[:steps])
-        pi = jnp.exp(log_pi)
-        chosen = jnp.sum(log_pi * jax.nn.one_hot(batch.action, log_pi.shape[-1], dtype=log_pi.dtype), -1)
-        entropy = -jnp.mean(jnp.sum(pi * log_pi, -1))
-        value_loss = jnp.mean((value - target) ** 2)
-        total = -jnp.mean(advantage * chosen) + settings.value_coefficient * value_loss - settings.entropy * entropy
-        if batch.lesson is not None:
-            wanted = jax.nn.one_hot(batch.lesson.action, log_pi.shape[-1], dtype=log_pi.dtype)
-            total = total - jnp.mean(batch.lesson.weight * jnp.sum(log_pi * wanted, -1))
-        if settings.kl_anchor is not None:
-            log_reference = jax.lax.stop_gradient(log_policy(agent.reference, batch.obs))
-            total = total + agent.anchor * jnp.mean(jnp.sum(pi * (log_pi - log_reference), -1))
-        return total
 
-    def update(agent: A2CAgent, batch: Batch, params: Tree) -> A2CAgent:
-        gradient = jax.grad(loss)(params, batch, agent)
-        updates, opt_state = optimizer.update(gradient, agent.opt_state, agent.params)
-        new = jax.tree.map(jnp.add, agent.params, updates)
-        return dataclasses.replace(agent, params=new, opt_state=opt_state)
 
-    def hand_over(agent: A2CAgent) -> A2CAgent:
-        anchor = 0.0 if settings.kl_anchor is None else settings.kl_anchor
-        return dataclasses.replace(agent, reference=agent.params, anchor=jnp.asarray(anchor, agent.anchor.dtype))
+def network_of(settings: Any, interface: Interface) -> Network:
+    """The network that an agent's settings describe."""
+    sizes = (settings.width, settings.layers, settings.activation)
+    return make_network(settings.network, interface.observation_size, interface.num_actions, *sizes)
 
-    return Learner(init, log_policy, update, hand_over, hidden=policy.hidden)
+
+def acting(network: Network) -> Any:
+    """`act(params, memory, obs) -> Act` of a network."""
+
+    def act(params: Tree, memory: Tree, obs: Array) -> Act:
+        out = network.apply(params, memory, obs)
+        return Act(jax.nn.log_softmax(out.logits), out.memory)
+
+    return act
+
+
+def _loss(settings: A2C, network: Network, params: Tree, batch: Batch, penalty: Penalty | None) -> Array:
+    out = along(network, params, batch)
+    advantage = advantages(
+        batch.reward,
+        out.still,
+        out.next_value,
+        batch.terminated,
+        batch.terminated | batch.truncated,
+        jnp.asarray(settings.discount),
+        jnp.asarray(settings.gae_lambda),
+    )
+    target = advantage + out.still
+    if settings.normalise_advantages:
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    log_pi = jax.nn.log_softmax(out.logits)
+    entropy = -batch.mean(jnp.sum(jnp.exp(log_pi) * log_pi, -1))
+    total = -batch.mean(advantage * chosen(log_pi, batch.action))
+    total = total + settings.value_coefficient * batch.mean((out.value - target) ** 2) - settings.entropy * entropy
+    taught = imitation(batch, log_pi)
+    if taught is not None:
+        total = total + taught
+    return total if penalty is None else total + penalty(params, batch, log_pi)

@@ -1,7 +1,10 @@
-"""What a learner is: a few pure functions on an agent state. A new learner is a new file beside this one."""
+"""What a learner is: a few pure functions on an agent. A new learner is a new file beside this one."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
 
 from robustsim.pytree import pytree
 from robustsim.types import Array, Tree
@@ -19,12 +22,12 @@ class Interface(NamedTuple):
 
     observation_size: int
     num_actions: int
-    contexts: Array | None
+    contexts: Array | None = None
 
 
 @pytree
 class Lesson:
-    """Acts to imitate, for learners that can: the loss gains the mean of weight times -log pi(action)."""
+    """Demonstrated acts, for learners that can imitate: the loss gains the mean of weight times -log pi(action)."""
 
     action: Array  # int32[T, B]
     weight: Array  # float[T, B]
@@ -32,90 +35,98 @@ class Lesson:
 
 @pytree
 class Batch:
-    """The experience of one gradient step: T steps in each of B environments.
+    """The experience of one update: T steps in each of B environments.
 
-    A batch need not be sampled: for the exact gradient it enumerates every outcome, with its probability as `weight`.
+    A batch need not be sampled: for the expected gradient it enumerates every outcome, with its probability as weight.
     """
 
     obs: Array  # float[T, B, D]
     action: Array  # int32[T, B]
     reward: Array  # float[T, B], the environment's reward plus the overseer's feedback
     signal: Array  # int32[T, B], 1 where the agent looked watched
-    weight: Array  # float[T, B], sums to 1
     terminated: Array  # bool[T, B]
     truncated: Array  # bool[T, B]
     last_obs: Array  # float[B, D], the observation after the last step
-    final_obs: Array  # float[K, B, D], the true last observations of the first K truncated episodes of each environment
+    final_obs: Array  # float[K, B, D], the true last observations of the truncated episodes of each environment
     final_slot: Array  # int32[T, B], which of the K a truncated step belongs to
+    weight: Array | None = None  # float[T, B], sums to 1; None where all steps weigh the same
+    memory: Tree = ()  # leaves [B, ...], what the agent remembered before the first step
+    extras: Tree = ()  # leaves [T, B, ...], what `act` returned beside the policy
     lesson: Lesson | None = None
+
+    def mean(self, values: Array) -> Array:
+        """float[], the weighted mean of float[T, B]."""
+        return jnp.mean(values) if self.weight is None else jnp.sum(self.weight * values)
+
+
+class Act(NamedTuple):
+    """What an agent makes of one observation (any leading axes)."""
+
+    log_policy: Array  # float[..., A], log-probabilities of the actions; -inf for those that are never taken
+    memory: Tree  # what it remembers from now on
+    extras: Tree = ()  # travels in the batch
 
 
 class Agent(Protocol):
-    """The state of an agent: any pytree with the fields below."""
+    """The state of an agent: any pytree with the property below."""
 
     @property
     def params(self) -> Tree:
-        """What the policy is computed from."""
+        """What the policy is computed from: any pytree."""
         ...
+
+
+Penalty = Callable[[Tree, Batch, Array], Array]
+"""`penalty(params, batch, log_policy float[T, B, A]) -> float[]`, what a treatment adds to a learner's loss."""
+Experience = Callable[[Array], Batch]
+"""`experience(key) -> batch`, a rollout on training levels by the agent at deployment start."""
 
 
 class Learner(NamedTuple):
     """A learning rule as pure functions.
 
     Attributes:
-      init: `init(key) -> agent`. The key is consumed.
-      log_policy: `log_policy(params, obs float[..., D]) -> float[..., A]`, log-probabilities of the actions.
-      update: `update(agent, batch, params) -> agent`, one gradient step; the gradient is taken at `params`, which are
-        `agent.params` unless feedback arrives late.
-      hand_over: `hand_over(agent) -> agent`, what changes at deployment (the KL anchor is fixed to today's policy).
-      exact: whether the learner wants enumerated batches (the exact gradient) in place of sampled ones.
-      hidden: `hidden(params, obs float[..., D]) -> float[..., H]`, the last hidden layer, where there is one.
+      init: `init(key) -> agent`, a randomly initialised one.
+      act: `act(params, memory, obs float[..., D]) -> Act`.
+      update: `update(key, agent, batch, params, penalty) -> agent`. The first gradient is taken at `params`, which are
+        `agent.params` unless feedback is stale; `penalty` is a :data:`Penalty`, or None.
+      restart: `restart(agent) -> agent` with the state of the optimizer as before the first update.
+      deploy: `deploy(key, agent, experience) -> agent`, what changes at deployment start. It gets the agent as training
+        left it; `experience` is a :data:`Experience`.
+      memory: `memory(envs) -> leaves [envs, ...]`, what is remembered at the start of an episode.
+      gradient_steps: optimizer updates in one call of `update`; the clock counts them.
+      expected: whether the learner takes the expected gradient, from enumerated batches.
+      hidden: `hidden(params, memory, obs float[..., D]) -> float[..., H]`, the last hidden layer, where there is one.
     """
 
     init: Callable[[Array], Any]
-    log_policy: Callable[[Tree, Array], Array]
-    update: Callable[[Any, Batch, Tree], Any]
-    hand_over: Callable[[Any], Any]
-    exact: bool = False
-    hidden: Callable[[Tree, Array], Array] | None = None
+    act: Callable[[Tree, Tree, Array], Act]
+    update: Callable[[Array, Any, Batch, Tree, Penalty | None], Any]
+    restart: Callable[[Any], Any]
+    deploy: Callable[[Array, Any, Experience], Any] = lambda key, agent, experience: agent
+    memory: Callable[[int], Tree] = lambda envs: ()
+    gradient_steps: int = 1
+    expected: bool = False
+    hidden: Callable[[Tree, Tree, Array], Array] | None = None
 
 
-class AgentSettings(Protocol):
-    """Settings of an agent: a frozen pytree of numbers that knows how to make its learner."""
+def policy_along(learner: Learner, params: Tree, batch: Batch) -> Array:
+    """float[T, B, A], the log-policy at every step of a batch, with the memory that the agent would have there."""
+    if not jax.tree.leaves(batch.memory):
+        return learner.act(params, batch.memory, batch.obs).log_policy
+    fresh, ended = learner.memory(batch.obs.shape[1]), batch.terminated | batch.truncated
 
-    @property
-    def num_envs(self) -> int:
-        """Environments per run."""
-        ...
+    def step(memory: Tree, row: tuple[Array, Array]) -> tuple[Tree, Array]:
+        act = learner.act(params, memory, row[0])
+        return renewed(row[1], fresh, act.memory), act.log_policy
 
-    @property
-    def rollout_steps(self) -> int:
-        """Environment steps in each, per gradient step."""
-        ...
+    return jax.lax.scan(step, batch.memory, (batch.obs, ended))[1]
 
-    def __check__(self, prefix: str) -> None:
-        """Raises UserError where a setting's value needs more than a range to be judged."""
-        ...
 
-    @property
-    def small_steps(self) -> bool:
-        """Whether one run's gradient step is too small to keep a CPU core busy (then runs go side by side)."""
-        ...
+def renewed(ended: Array, fresh: Tree, memory: Tree) -> Tree:
+    """Memory for the next step: that of a new episode where one has ended, bool[B]."""
 
-    @property
-    def exact(self) -> bool:
-        """Whether the gradient is an expectation and not a sample."""
-        ...
+    def choose(new: Array, old: Array) -> Array:
+        return jnp.where(ended.reshape(ended.shape + (1,) * (old.ndim - ended.ndim)), new, old)
 
-    @property
-    def hidden_units(self) -> int:
-        """Units of the last hidden layer; 0 where there is none."""
-        ...
-
-    def canonical(self) -> Any:
-        """These settings as they are compiled (what is switched off may become None, which is structure)."""
-        ...
-
-    def learner(self, interface: Interface) -> Learner:
-        """The learner with these settings in a world with this interface."""
-        ...
+    return jax.tree.map(choose, fresh, memory)

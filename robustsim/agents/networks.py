@@ -1,27 +1,38 @@
-"""Policies as two pure functions on a tree of parameters. flax NNX is used through split and merge only."""
+"""Networks as pure functions on a tree of parameters. flax NNX is used through split and merge only."""
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
+from flax import linen, nnx
 
+from robustsim.errors import UserError, nearest
 from robustsim.types import Array, Tree
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
+KINDS = ("mlp", "gru")
 
 
-class Policy(NamedTuple):
-    """`init(key) -> params` and `apply(params, obs float[..., D]) -> (logits float[..., A], value float[...])`.
+class Output(NamedTuple):
+    """What a network makes of observations float[..., D]."""
 
-    `hidden(params, obs) -> float[..., H]` is the last hidden layer.
+    logits: Array  # float[..., A]
+    value: Array  # float[...]
+    memory: Tree  # leaves [..., M]
+
+
+class Network(NamedTuple):
+    """`init(key) -> params`, `apply(params, memory, obs float[..., D]) -> Output`, `memory(envs) -> leaves [envs, M]`.
+
+    `hidden(params, memory, obs) -> float[..., H]` is the last hidden layer; None where it is not known.
     """
 
     init: Callable[[Array], Tree]
-    apply: Callable[[Tree, Array], tuple[Array, Array]]
-    hidden: Callable[[Tree, Array], Array]
+    apply: Callable[[Tree, Tree, Array], Output]
+    hidden: Callable[[Tree, Tree, Array], Array] | None = None
+    memory: Callable[[int], Tree] = lambda envs: ()
 
 
 class ActorCritic(nnx.Module):
@@ -51,28 +62,106 @@ class ActorCritic(nnx.Module):
         return x
 
 
-def actor_critic(observation_size: int, num_actions: int, width: int, layers: int, activation: str) -> Policy:
-    """An :class:`ActorCritic` as a :class:`Policy`."""
+class Recurrent(nnx.Module):
+    """An encoder, a gated recurrent unit (Cho et al. 2014, arXiv 1406.1078), and the two heads."""
 
-    def build(key: Array) -> ActorCritic:
-        return ActorCritic(observation_size, num_actions, width, layers, activation, nnx.Rngs(key))
+    def __init__(
+        self, observation_size: int, num_actions: int, width: int, layers: int, activation: str, rngs: nnx.Rngs
+    ) -> None:
+        sizes = [observation_size] + [width] * layers
+        self.hidden = nnx.List([nnx.Linear(i, o, rngs=rngs) for i, o in pairwise(sizes)])
+        self.cell = nnx.GRUCell(width, width, rngs=rngs)
+        small = nnx.initializers.variance_scaling(1e-4, "fan_in", "truncated_normal")
+        self.actor = nnx.Linear(width, num_actions, kernel_init=small, rngs=rngs)
+        self.critic = nnx.Linear(width, 1, rngs=rngs)
+        self.activation = ACTIVATIONS[activation]
 
-    graph = nnx.split(nnx.eval_shape(lambda: build(jax.random.key(0))))[0]
+    def __call__(self, memory: Array, obs: Array) -> Output:
+        """The logits, the value and the memory after each observation."""
+        after = self.last_hidden(memory, obs)
+        return Output(self.actor(after), self.critic(after)[..., 0], after)
+
+    def last_hidden(self, memory: Array, obs: Array) -> Array:
+        """The new state of the unit, which both heads read."""
+        x = obs
+        for layer in self.hidden:
+            x = self.activation(layer(x))
+        return self.cell(memory, x)[0]
+
+
+def check_network(field: str, network: Any) -> None:
+    """Raises UserError if `network` is neither the name of one nor something that :func:`make_network` takes."""
+    known = isinstance(network, str) and network in KINDS
+    if not known and (isinstance(network, str) or not (callable(network) or isinstance(network, tuple | linen.Module))):
+        raise UserError(f"{field}: {network!r} is not allowed; {nearest(str(network), KINDS)}")
+
+
+def make_network(
+    network: Any, observation_size: int, num_actions: int, width: int, layers: int, activation: str
+) -> Network:
+    """A network for observations float[D] and A actions.
+
+    Args:
+      network: "mlp" or "gru"; a flax NNX module class, called as `network(D, A, rngs=rngs)`, or a flax linen module,
+        either of which maps observations to (logits, value); or a pair (init, apply): `init(key, D, A) -> params` and
+        `apply(params, obs) -> (logits, value)`.
+    """
+    if network == "mlp":
+        return _mlp(lambda rngs: ActorCritic(observation_size, num_actions, width, layers, activation, rngs))
+    if network == "gru":
+        return _gru(lambda rngs: Recurrent(observation_size, num_actions, width, layers, activation, rngs), width)
+    if isinstance(network, linen.Module):
+        blank = jnp.zeros((observation_size,))
+        return _plain(lambda key: network.init(key, blank), lambda params, obs: network.apply(params, obs))
+    if isinstance(network, tuple):
+        init, apply = network
+        return _plain(lambda key: init(key, observation_size, num_actions), apply)
+    return _mlp(lambda rngs: network(observation_size, num_actions, rngs=rngs))
+
+
+def _plain(init: Callable[[Array], Tree], apply: Callable[[Tree, Array], Any]) -> Network:
+    def with_memory(params: Tree, memory: Tree, obs: Array) -> Output:
+        logits, value = apply(params, obs)
+        return Output(logits, value, memory)
+
+    return Network(init, with_memory)
+
+
+def _functional(build: Callable[[nnx.Rngs], nnx.Module]) -> tuple[Callable[[Array], Tree], Callable[[Tree], Any]]:
+    """(`init(key) -> params` as nested dictionaries, `module(params)` with them in place)."""
+    graph, shapes = nnx.split(nnx.eval_shape(lambda: build(nnx.Rngs(jax.random.key(0)))))
 
     def init(key: Array) -> Tree:
-        return nnx.to_pure_dict(nnx.split(build(key))[1])
+        return nnx.to_pure_dict(nnx.split(build(nnx.Rngs(key)))[1])
 
-    shapes = nnx.split(nnx.eval_shape(lambda: build(jax.random.key(0))))[1]
-
-    def module(params: Tree) -> ActorCritic:
+    def module(params: Tree) -> Any:
         state = jax.tree.map(lambda x: x, shapes)
         nnx.replace_by_pure_dict(state, params)
         return nnx.merge(graph, state)
 
-    def apply(params: Tree, obs: Array) -> tuple[Array, Array]:
-        return module(params)(obs)
+    return init, module
 
-    def hidden(params: Tree, obs: Array) -> Array:
+
+def _mlp(build: Callable[[nnx.Rngs], nnx.Module]) -> Network:
+    init, module = _functional(build)
+
+    def apply(params: Tree, memory: Tree, obs: Array) -> Output:
+        logits, value = module(params)(obs)
+        return Output(logits, value, memory)
+
+    def hidden(params: Tree, memory: Tree, obs: Array) -> Array:
+        del memory
         return module(params).last_hidden(obs)
 
-    return Policy(init, apply, hidden)
+    known = hasattr(nnx.eval_shape(lambda: build(nnx.Rngs(jax.random.key(0)))), "last_hidden")
+    return Network(init, apply, hidden if known else None)
+
+
+def _gru(build: Callable[[nnx.Rngs], Recurrent], width: int) -> Network:
+    init, module = _functional(build)
+    return Network(
+        init,
+        lambda params, memory, obs: module(params)(memory, obs),
+        lambda params, memory, obs: module(params).last_hidden(memory, obs),
+        lambda envs: jnp.zeros((envs, width)),
+    )

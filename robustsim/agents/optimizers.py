@@ -1,7 +1,8 @@
-"""Any optax optimizer, by its name."""
+"""Any optax optimizer by its name, or any optax transformation."""
 
 import inspect
 from functools import lru_cache
+from typing import Any
 
 import jax.numpy as jnp
 import optax
@@ -18,26 +19,37 @@ def optimizer_names() -> list[str]:
 
     def fits(name: str) -> bool:
         function = getattr(optax, name)
-        if name.startswith("_") or not inspect.isfunction(function) or name in _NOT_FIRST_ORDER:
+        if name.startswith(("_", "scale_by")) or not inspect.isfunction(function) or name in _NOT_FIRST_ORDER:
             return False
-        parameters = list(inspect.signature(function).parameters.values())
+        parameters = inspect.signature(function).parameters.values()
         needed = [
             p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
         ]
-        return needed == ["learning_rate"] and function.__module__.startswith("optax._src.alias")
+        return needed == ["learning_rate"]
 
     return sorted(name for name in dir(optax) if fits(name))
 
 
-def check_optimizer(field: str, name: str) -> None:
-    """Raises UserError if `name` is not the name of an optax optimizer."""
+def check_optimizer(field: str, optimizer: Any) -> None:
+    """Raises UserError if it is neither the name of an optax optimizer nor what :func:`make_optimizer` takes."""
+    if not isinstance(optimizer, str) and (callable(optimizer) or isinstance(optimizer, optax.GradientTransformation)):
+        return
     names = optimizer_names()
-    if name not in names:
-        raise UserError(f"{field}: {name!r} is not an optax optimizer; {nearest(name, names)}")
+    if optimizer not in names:
+        raise UserError(f"{field}: {optimizer!r} is not an optax optimizer; {nearest(str(optimizer), names)}")
 
 
 def make_optimizer(
-    name: str, learning_rate: Array | float, max_grad_norm: Array | float = jnp.inf
+    optimizer: Any, learning_rate: Array | float, max_grad_norm: Array | float = jnp.inf
 ) -> optax.GradientTransformation:
-    """The optimizer, after clipping the gradient to a global norm."""
-    return optax.chain(optax.clip_by_global_norm(max_grad_norm), getattr(optax, name)(learning_rate))  # pyright: ignore[reportArgumentType]
+    """The optimizer, after clipping the gradient to a global norm.
+
+    Args:
+      optimizer: the name of an optax optimizer; a function from a learning rate to an optax transformation; or a
+        transformation, which then has a learning rate of its own.
+    """
+    clip = optax.clip_by_global_norm(max_grad_norm)  # pyright: ignore[reportArgumentType]
+    if isinstance(optimizer, optax.GradientTransformation):
+        return optax.chain(clip, optimizer)
+    make = getattr(optax, optimizer) if isinstance(optimizer, str) else optimizer
+    return optax.chain(clip, make(learning_rate))

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from robustsim.cli.console import parse_overrides
+from robustsim.cli.parsing import parse_overrides
 from robustsim.errors import UserError
 
 
@@ -34,19 +34,19 @@ def check(spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
 def validate(quick: bool, as_json: bool) -> None:
     """`robustsim validate`: status 0 if every check passes, 1 if not."""
-    from robustsim.analysis.results import to_json
+    from robustsim.results import to_json
     from robustsim.sweep import compiled
-    from robustsim.truth import validate as truth
+    from robustsim.truth import suite
 
     compiled.keep()
     checks = []
-    for item in truth.validate(quick):
+    for item in suite.checks(quick):
         if checks and item.table != checks[-1].table:
             _tell(checks)
         checks.append(item)
     _tell(checks)
     if as_json:
-        print(to_json(truth.as_json(checks)))
+        print(to_json(suite.as_json(checks)))
     else:
         for item in checks:
             if not item.passed:

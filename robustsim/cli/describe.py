@@ -25,7 +25,7 @@ def show(spec: str, as_json: bool) -> None:
     """`robustsim show`."""
     import jax
 
-    from robustsim.sim.lifted import precision
+    from robustsim.sim.batched import precision
     from robustsim.spec.loading import load
     from robustsim.spec.settings import documented, names
 

@@ -6,32 +6,28 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-from tyro.conf import Positional, UseAppendAction, arg
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 from tyro.extras import SubcommandApp
 
+from robustsim.cli.options import Folder, Json, Overrides, Spec, SweepWords, registry
 from robustsim.errors import RunsFailed, Stopped, UserError
+from robustsim.sweep.execution import Execution
+from robustsim.sweep.options import Seeds
 
 app = SubcommandApp()
-
-Overrides = Annotated[
-    UseAppendAction[tuple[str, ...]],
-    arg(name="set", metavar="NAME=VALUE", help="a dotted name with its value, as often as you like"),
-]
-Json = Annotated[bool, arg(name="json", help="print one JSON object on stdout and nothing else")]
 
 
 @app.command(name="list")
 def list_(as_json: Json = False) -> None:
-    """Shows the scenarios with their claims."""
+    """Lists the installed scenarios with their claims."""
     from robustsim.cli import describe
 
     describe.list_scenarios(as_json)
 
 
 @app.command(name="show")
-def show(spec: Positional[str], as_json: Json = False) -> None:
-    """Shows a scenario: parameters, defaults, map, source hash."""
+def show(spec: Spec, as_json: Json = False) -> None:
+    """Shows a scenario: parameters, defaults, maps, source hash."""
     from robustsim.cli import describe
 
     describe.show(spec, as_json)
@@ -39,8 +35,8 @@ def show(spec: Positional[str], as_json: Json = False) -> None:
 
 @app.command(name="run")
 def run(
-    spec: Positional[str],
-    seeds: str = "32",
+    spec: Spec,
+    seeds: Seeds = 32,
     overrides: Overrides = (),
     twin: str = "",
     out: str = "",
@@ -50,11 +46,10 @@ def run(
     """Runs a scenario: trains agents, deploys each in both arms, and measures both clocks.
 
     Args:
-        spec: name, path/file.py, path/file.py@name or package.module:name.
-        seeds: how many independently trained agents.
-        twin: a control in its place: aligned, random-init, oracle or guarded.
-        out: a directory for the results.
-        overwrite: replace other results that are there.
+        seeds: number of independently trained agents.
+        twin: run this control instead: aligned, random-init, oracle or guarded.
+        out: directory for the results.
+        overwrite: remove other results in the directory.
     """
     from robustsim.cli import work
 
@@ -63,92 +58,38 @@ def run(
 
 @app.command(name="sweep")
 def sweep(
-    spec: Positional[str],
-    over: Annotated[
-        UseAppendAction[tuple[str, ...]],
-        arg(metavar="NAME=VALUES", help="LOW:HIGH:COUNT[:log], or V1,V2,..., or LOW:HIGH[:log] for draws"),
-    ] = (),
-    seeds: str = "32",
-    overrides: Overrides = (),
+    configuration: SweepWords,
+    execution: Execution = Execution(),
     out: str = "",
-    design: str = "grid",
-    samples: int = 0,
-    design_seed: int = 0,
-    executor: str = "",
-    workers: int = 0,
-    scheduler: str = "",
-    shard: str = "",
-    shard_size: int = 0,
-    width: int = 0,
-    checkpoint: float = 30.0,
-    retry: bool = False,
-    overwrite: bool = False,
     dry_run: bool = False,
     as_json: Json = False,
 ) -> None:
-    """Runs a scenario with many settings. The same command again goes on where it stopped.
+    """Runs a scenario under many settings. The same command resumes a sweep that was interrupted.
 
     Args:
-        spec: name, path/file.py, path/file.py@name or package.module:name.
-        seeds: how many independently trained agents per configuration.
-        out: a directory for the results.
-        design: grid (every combination), zip (side by side), random or sobol (drawn from ranges).
-        samples: how many configurations random and sobol draw.
-        design_seed: of that draw.
-        executor: inline, processes or dask; chosen if not given.
-        workers: how many processes; one per core if 0.
-        scheduler: address of a Dask scheduler (tcp://...).
-        shard: I/N, to do only every N-th shard from the I-th on (job arrays).
-        shard_size: runs that are stored together; chosen if 0.
-        width: runs that a compiled program holds; chosen if 0.
-        checkpoint: seconds between two checkpoints of a worker.
-        retry: make runs again that failed.
-        overwrite: remove other results that are there.
-        dry_run: only show what would be done, and estimate how long it takes.
+        out: directory for the results.
+        dry_run: only report the planned work and its cost.
     """
     from robustsim.cli import sweeping
 
-    sweeping.sweep(
-        spec,
-        {"over": over, "design": design, "samples": samples, "design_seed": design_seed, "shard_size": shard_size},
-        {
-            "executor": executor,
-            "workers": workers,
-            "scheduler": scheduler,
-            "width": width,
-            "checkpoint": checkpoint,
-            "retry": retry,
-            "overwrite": overwrite,
-        },
-        seeds,
-        overrides,
-        out,
-        shard,
-        dry_run,
-        as_json,
-    )
+    sweeping.sweep(configuration, execution, out, dry_run, as_json)
 
 
 @app.command(name="status")
-def status(results: Positional[str], as_json: Json = False) -> None:
-    """Shows what of a sweep is done, running and failed, and the time left.
-
-    Args:
-        results: its results directory.
-    """
+def status(results: Folder, as_json: Json = False) -> None:
+    """Reports how much of a sweep is done, running and failed, and the time left."""
     from robustsim.cli import sweeping
 
     sweeping.status(results, as_json)
 
 
 @app.command(name="plot")
-def plot(results: Positional[str], figure: str = "race-plane", out: str = "") -> None:
+def plot(results: Folder, figure: str = "race-plane", out: str = "") -> None:
     """Draws a figure of finished results.
 
     Args:
-        results: a results directory.
-        figure: its name; `robustsim plot DIR --figure help` lists them.
-        out: the file to write (.svg, .png, .pdf); by default FIGURE.svg in the results directory.
+        figure: name of the figure; `--figure help` lists them.
+        out: file to write (.svg, .png, .pdf); by default FIGURE.svg in the results directory.
     """
     from robustsim.cli import work
 
@@ -156,14 +97,13 @@ def plot(results: Positional[str], figure: str = "race-plane", out: str = "") ->
 
 
 @app.command(name="report")
-def report(results: Positional[str], out: str = "", replays: int = 4, scenario: str = "") -> None:
-    """Writes one self-contained page about finished results, that opens from a file.
+def report(results: Folder, out: str = "", replays: int = 4, scenario: str = "") -> None:
+    """Writes a self-contained HTML page about finished results.
 
     Args:
-        results: a results directory.
-        out: the file to write; by default report.html in the results directory.
-        replays: of how many typical runs to make the agents again, and to record them.
-        scenario: the scenario's file, where the scenario is not installed.
+        out: file to write; by default report.html in the results directory.
+        replays: number of typical runs to reproduce and record; 0 is fastest.
+        scenario: file of the scenario, if it is not installed.
     """
     from robustsim.cli import showing
 
@@ -179,14 +119,14 @@ def replay(
     overrides: Overrides = (),
     scenario: str = "",
 ) -> None:
-    """Shows an agent before, during and after correction, watched and unwatched, as a GIF or WebP.
+    """Films an agent before, during and after correction, watched and unwatched, as GIF or WebP.
 
     Args:
-        source: a scenario to run (as `robustsim run` takes it), or a results directory.
-        out: the file to write (.gif, .webp).
-        seed: of the run; by default 0, or a typical run of the directory.
-        episodes: how many, 1 to 8.
-        scenario: the scenario's file, where the scenario of a directory is not installed.
+        source: a scenario to run (as for `robustsim run`), or a results directory.
+        out: file to write (.gif, .webp).
+        seed: seed of the run; by default 0, or that of a typical run in the directory.
+        episodes: number of episodes, 1 to 8.
+        scenario: file of the scenario that made the directory, if it is not installed.
     """
     from robustsim.cli import showing
 
@@ -198,8 +138,8 @@ def new(name: Positional[str], folder: str = ".", template: str = "grid") -> Non
     """Writes a commented scenario file to start from.
 
     Args:
-        name: of the scenario; the file is NAME.py.
-        folder: where it is written.
+        name: name of the scenario; the file is NAME.py.
+        folder: directory to write it to.
         template: grid (an ASCII map), foreign (a gymnax environment) or bandit (one decision, exact answers).
     """
     from robustsim.cli import template as templates
@@ -208,8 +148,8 @@ def new(name: Positional[str], folder: str = ".", template: str = "grid") -> Non
 
 
 @app.command(name="check")
-def check(spec: Positional[str], overrides: Overrides = (), as_json: Json = False) -> None:
-    """Says whether a scenario is sound, and explains what is not."""
+def check(spec: Spec, overrides: Overrides = (), as_json: Json = False) -> None:
+    """Checks whether a scenario is sound, and explains what is not."""
     from robustsim.cli import checking
 
     checking.check(spec, overrides, as_json)
@@ -217,7 +157,7 @@ def check(spec: Positional[str], overrides: Overrides = (), as_json: Json = Fals
 
 @app.command(name="validate")
 def validate(quick: bool = False, as_json: Json = False) -> None:
-    """Measures the analytic ground truths against the simulator.
+    """Compares the simulator with the analytic ground truths.
 
     Args:
         quick: sample a tenth of the runs.
@@ -236,12 +176,12 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command(name="demo")
-def demo(out: str = "results/demo", seeds: str = "8") -> None:
-    """The two-minute tour: one scenario, its figures, and what they say.
+def demo(out: str = "results/demo", seeds: Seeds = 8) -> None:
+    """The two-minute tour: one scenario, its figures, its report.
 
     Args:
-        out: a directory for the results and the figures.
-        seeds: how many independently trained agents.
+        out: directory for the results and the figures.
+        seeds: number of independently trained agents.
     """
     from robustsim.cli import work
 
@@ -254,9 +194,9 @@ def _interrupt(*_: object) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point: 0 done, 1 a check failed, 2 bad input, 3 some runs failed."""
-    signal.signal(signal.SIGTERM, _interrupt)  # how schedulers of clusters say that time is up
+    signal.signal(signal.SIGTERM, _interrupt)  # how cluster schedulers announce that time is up
     try:
-        app.cli(prog="robustsim", args=argv, config=(tyro.conf.FlagCreatePairsOff,))
+        app.cli(prog="robustsim", args=argv, config=(FlagCreatePairsOff, OmitArgPrefixes), registry=registry)
         sys.stdout.flush()
     except UserError as error:
         print(f"robustsim: {error}", file=sys.stderr)
@@ -273,7 +213,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(3)
     except (KeyboardInterrupt, Stopped) as error:
         print(f"robustsim: {str(error) or 'stopped'}", file=sys.stderr, flush=True)
-        os._exit(130)  # a thread may still be compiling, and there is nothing left to wait for
+        os._exit(130)  # a thread may still be compiling; nothing is left to wait for
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ import sys
 import warnings
 from pathlib import Path
 
-from robustsim.analysis.results import Results, open_results
-from robustsim.cli.console import parse_overrides, parse_whole, progress
+from robustsim.cli.console import progress
+from robustsim.cli.parsing import parse_overrides, parse_whole
 from robustsim.errors import UserError
 from robustsim.report import place
+from robustsim.results import Results, open_results
 
 
 def replay(source: str, out: str, seed: str, episodes: int, overrides: tuple[str, ...], scenario: str) -> None:
@@ -26,7 +27,7 @@ def replay(source: str, out: str, seed: str, episodes: int, overrides: tuple[str
         folder = source
     else:
         if scenario:
-            raise UserError("scenario: is only for a results directory; name the scenario itself")
+            raise UserError(f"scenario: is only allowed with a results directory; {source!r} is the scenario itself")
         results, folder = _run_one(source, number or 0, changes), None
         row, scenario = results.runs.row(0, named=True), source
     (recording,) = replays.make(results, [row], episodes=episodes, folder=folder, scenario=scenario)
@@ -36,9 +37,9 @@ def replay(source: str, out: str, seed: str, episodes: int, overrides: tuple[str
 
 
 def _run_one(spec: str, seed: int, changes: dict[str, str]) -> Results:
-    """One run of a scenario, in memory; that it can be drawn is looked at first."""
+    """One run of a scenario, in memory, after a check that it can be drawn."""
     from robustsim import api
-    from robustsim.sim.record import check_drawable
+    from robustsim.sim.film import check_drawable
     from robustsim.spec.loading import load
 
     factory = load(spec)

@@ -53,6 +53,7 @@ def bandit_environment() -> Environment:
         max_steps=1,
         text=lambda state: "[good] [bad]",
         outcomes=outcomes,
+        shortest=lambda levels: 1,
     )
 
 

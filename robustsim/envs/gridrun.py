@@ -1,21 +1,30 @@
 """Making a described grid run: resets, steps and observations as pure functions of one level."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from robustsim.envs import maps
-from robustsim.envs.gridworld import GridState, Hazard, LevelParams
-from robustsim.types import Array, Step, Transition
-
-if TYPE_CHECKING:
-    from robustsim.envs.gridworld import Grid
+from robustsim.envs.layout import Counters, GridState, Hazard, Layout, LevelParams
+from robustsim.types import Array, Predicate, Step, Transition
 
 COUNTED = 8  # what an observation shows of a counter, at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What :meth:`Grid.environment` was given. In `takes` each condition stands with its items, bool[items]."""
+
+    dynamics: Callable[[Array, GridState, Array, GridState], GridState] | None
+    takes: Mapping[str, tuple[np.ndarray, Callable[[GridState], Array]]]
+    bonus: Callable[[Transition], Array] | None
+    counters: Mapping[str, Predicate]
+    done: Callable[[GridState], Array] | None
+    shown: Callable[[GridState], GridState] | None
 
 
 def _draw_cell(uniform: Array, zone: np.ndarray, occupied: list[Array]) -> Array:
@@ -39,7 +48,7 @@ def _draw_cell(uniform: Array, zone: np.ndarray, occupied: list[Array]) -> Array
     return jnp.asarray(members)[rank]
 
 
-def make_reset(grid: "Grid", observe: "Observe") -> Callable[..., tuple[Array, GridState]]:
+def make_reset(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., tuple[Array, GridState]]:
     """`reset(key, levels) -> (obs, state)`: draws where everything lies."""
     level, doors, items = grid.level, len(grid.doors()), list(grid.items.values())
     absent = np.array([[not item.at, item.elsewhere == ""] for item in items], bool).reshape(-1, 2)
@@ -66,22 +75,24 @@ def make_reset(grid: "Grid", observe: "Observe") -> Callable[..., tuple[Array, G
             items=jnp.stack(places) if items else jnp.zeros((0,), jnp.int32),
             taken=jnp.where(moved, absent[:, 1], absent[:, 0]),
             opened=jnp.zeros((doors,), bool),
-            counters=jnp.zeros((len(grid.counters),), jnp.int32),
+            counters=Counters({name: jnp.int32(0) for name in rules.counters}),
             moved=moved,
             limit=jnp.where(moved, grid.max_steps, jnp.minimum(params.limit, grid.max_steps)).astype(jnp.int32),
             time=jnp.int32(0),
+            names=tuple(grid.items),
         )
         return observe(state), state
 
     return reset
 
 
-def make_step(grid: "Grid", observe: "Observe") -> Callable[..., Step]:
-    """`step(key, state, action, levels) -> Step`, in the order that :class:`Grid` describes."""
+def make_step(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., Step]:
+    """`step(key, state, action, levels) -> Step`, in the order that :meth:`Grid.environment` describes."""
     level = grid.level
     table = jnp.asarray(maps.neighbours(level))
     item_rewards = jnp.stack([jnp.asarray(i.reward, float) for i in grid.items.values()] or [jnp.zeros(())])
     item_ends = np.array([i.ends for i in grid.items.values()] or [False])
+    loose = np.array([not i.fixed for i in grid.items.values()], bool)
     hazards = [(level.zone(c), entry) for c, entry in grid.legend.items() if isinstance(entry, Hazard)]
     doors = [(level.zone(c), grid.item_index(door.key)) for c, door in grid.doors().items()]
 
@@ -93,14 +104,19 @@ def make_step(grid: "Grid", observe: "Observe") -> Callable[..., Step]:
             target = jnp.where(at_door & ~opened[index], state.agent, target)
         return dataclasses.replace(state, agent=target, opened=opened, time=state.time + 1)
 
+    def allowed(state: GridState) -> Array | np.ndarray:
+        """bool[items], what can be picked up in this state."""
+        can = loose
+        for those, condition in rules.takes.values():
+            can = can & (~those | condition(state))
+        return can
+
     def step(key: Array, state: GridState, action: Array, params: LevelParams) -> Step:
         del params  # an episode keeps the level that it began with
         after = move(state, action)
-        if grid.dynamics is not None:
-            after = grid.dynamics(key, state, action, after)
-        picked = (after.items == after.agent) & ~after.taken
-        if grid.takes is not None:
-            picked = picked & grid.takes(after)
+        if rules.dynamics is not None:
+            after = rules.dynamics(key, state, action, after)
+        picked = (after.items == after.agent) & ~after.taken & allowed(after)
         reward = jnp.asarray(grid.step_reward, float) + jnp.sum(jnp.where(picked, item_rewards[: picked.size], 0.0))
         terminated = jnp.any(picked & item_ends[: picked.size])
         for zone, hazard in hazards:
@@ -112,17 +128,20 @@ def make_step(grid: "Grid", observe: "Observe") -> Callable[..., Step]:
         tr = Transition(
             before=state, action=action, after=after, reward=reward, terminated=terminated, truncated=truncated
         )
-        if grid.bonus is not None:
-            reward = reward + grid.bonus(tr)
-        if grid.counters:
-            hits = jnp.stack([predicate(tr) for predicate in grid.counters.values()]).astype(jnp.int32)
-            after = dataclasses.replace(after, counters=state.counters + hits)
-        if grid.done is not None:
-            terminated = terminated | grid.done(after)
+        if rules.bonus is not None:
+            reward = reward + rules.bonus(tr)
+        counted = {name: state.counters[name] + _one(holds(tr)) for name, holds in rules.counters.items()}
+        after = dataclasses.replace(after, counters=Counters(counted))
+        if rules.done is not None:
+            terminated = terminated | rules.done(after)
             truncated = truncated & ~terminated
         return Step(obs=observe(after), state=after, reward=reward, terminated=terminated, truncated=truncated)
 
     return step
+
+
+def _one(holds: Array) -> Array:
+    return jnp.asarray(holds).astype(jnp.int32)
 
 
 class Observe:
@@ -130,14 +149,13 @@ class Observe:
     feature, how many items on each cell have it), which of the others were taken, which doors are open, and what was
     counted (up to COUNTED)."""
 
-    def __init__(self, grid: "Grid") -> None:
-        self.cells, self.shown_as = len(grid.level.cells), grid.shown
+    def __init__(self, grid: Layout, rules: Rules) -> None:
+        self.cells, self.shown_as, self.counted = len(grid.level.cells), rules.shown, list(rules.counters)
         self.kept = np.array([not item.ends and not item.features for item in grid.items.values()], bool)
         looks = sorted({feature for item in grid.items.values() for feature in item.features})
         self.looks = np.array([[f in item.features for f in looks] for item in grid.items.values()], float)
         self.shown = len(looks) or len(grid.items)
-        self.counted = len(grid.counters)
-        self.size = self.cells * (1 + self.shown) + int(self.kept.sum()) + len(grid.doors()) + self.counted
+        self.size = self.cells * (1 + self.shown) + int(self.kept.sum()) + len(grid.doors()) + len(self.counted)
 
     def __call__(self, state: GridState) -> Array:
         if self.shown_as is not None:
@@ -148,5 +166,6 @@ class Observe:
             one_hot = jnp.concatenate([one_hot[:1], jnp.asarray(self.looks, one_hot.dtype).T @ one_hot[1:]])
         parts = [one_hot.ravel(), state.taken[np.flatnonzero(self.kept)].astype(float), state.opened.astype(float)]
         if self.counted:
-            parts.append(jnp.minimum(state.counters, COUNTED) / COUNTED)
+            counts = jnp.stack([state.counters[name] for name in self.counted])
+            parts.append(jnp.minimum(counts, COUNTED) / COUNTED)
         return jnp.concatenate(parts)

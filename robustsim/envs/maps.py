@@ -8,7 +8,8 @@ import numpy as np
 from robustsim.errors import UserError
 
 WALL, FLOOR = "#", "."
-MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left: the actions 0 to 3
+MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # rows and columns
+UP, RIGHT, DOWN, LEFT = range(4)  # the actions
 UNREACHABLE = np.int16(30_000)
 
 
@@ -44,7 +45,7 @@ def parse(text: str, solid: frozenset[str], known: frozenset[str]) -> Map:
     """Reads an ASCII map.
 
     Raises:
-      UserError: an empty map, an unknown character, or an open border.
+      UserError: an empty map, a character that is not `known`, or an open border.
     """
     rows = [row.rstrip() for row in text.strip("\n").splitlines()]
     if not any(rows):
@@ -54,7 +55,10 @@ def parse(text: str, solid: frozenset[str], known: frozenset[str]) -> Map:
     for y, row in enumerate(rows):
         for x, character in enumerate(row):
             if character not in known:
-                raise UserError(f"map: {character!r} at row {y}, column {x} is not in the legend")
+                raise UserError(
+                    f"map: {character!r} at row {y}, column {x} is used by nothing; allowed: {' '.join(sorted(known))} "
+                    "(name others in `zones`, `legend`, `agent` or an item)"
+                )
             on_border = y in (0, len(rows) - 1) or x in (0, width - 1)
             if on_border and character not in solid:
                 raise UserError(f"map: row {y}, column {x} is open; close the border with '#'")

@@ -24,8 +24,10 @@ class Environment:
       max_steps: the time limit of an episode in environment steps, after which `truncated` is set.
       render: `render(state, signal) -> uint8[height, width, 3]`, on the host; `signal`: whether the signal is on.
       text: `text(state) -> str`, a drawing for the terminal, on the host.
-      outcomes: `outcomes(params) -> float[num_actions]`, the expected reward of each action; only for environments with
-        one decision per episode. It enables the exact gradient.
+      outcomes: for worlds of one decision only: `outcomes(params) -> float[num_actions]`, the expected reward of each
+        action. It lets a learner use the exact gradient.
+      shortest: `shortest(levels) -> int`, the fewest environment steps after which an episode of these levels can be
+        truncated, on the host while tracing; None: it may be after any step.
     """
 
     reset: Callable[[Array, Tree], tuple[Array, Tree]]
@@ -37,3 +39,4 @@ class Environment:
     render: Callable[[Tree, bool], Any] | None = None
     text: Callable[[Tree], str] | None = None
     outcomes: Callable[[Tree], Array] | None = None
+    shortest: Callable[[Tree], int] | None = None

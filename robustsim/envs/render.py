@@ -1,13 +1,9 @@
 """Pictures of gridworld levels: RGB tiles and terminal drawings. NumPy, on the host."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from robustsim.envs import gridworld, maps
-
-if TYPE_CHECKING:
-    from robustsim.envs.gridworld import Grid, GridState
+from robustsim.envs import layout, maps
+from robustsim.envs.layout import GridState, Layout
 
 TILE = 24
 COLOURS = {
@@ -28,19 +24,19 @@ def _disc(radius: float) -> np.ndarray:
     return axis[:, None] ** 2 + axis[None, :] ** 2 <= (radius * TILE) ** 2
 
 
-def _cell_colour(entry: "gridworld.Legend | None", character: str, signal: bool) -> tuple[int, int, int]:
-    if character == maps.WALL or isinstance(entry, gridworld.Wall):
+def _cell_colour(entry: layout.Legend | None, character: str, signal: bool) -> tuple[int, int, int]:
+    if character == maps.WALL or isinstance(entry, layout.Wall):
         return COLOURS["wall"]
-    if isinstance(entry, gridworld.Signal):
+    if isinstance(entry, layout.Signal):
         return COLOURS["signal" if signal else "dark"]
-    if isinstance(entry, gridworld.Hazard):
+    if isinstance(entry, layout.Hazard):
         return COLOURS["hazard"]
-    if isinstance(entry, gridworld.Door):
+    if isinstance(entry, layout.Door):
         return COLOURS["door"]
     return COLOURS["floor" if character == maps.FLOOR else "zone"]
 
 
-def picture(grid: "Grid", state: "GridState", signal: bool = False) -> np.ndarray:
+def picture(grid: Layout, state: GridState, signal: bool = False) -> np.ndarray:
     """uint8[height * TILE, width * TILE, 3], the level as an image; `signal`: whether the signal is on."""
     characters = grid.level.characters
     height, width = characters.shape
@@ -58,7 +54,7 @@ def picture(grid: "Grid", state: "GridState", signal: bool = False) -> np.ndarra
     return image.transpose(0, 2, 1, 3, 4).reshape(height * TILE, width * TILE, 3)
 
 
-def drawing(grid: "Grid", state: "GridState") -> str:
+def drawing(grid: Layout, state: GridState) -> str:
     """The level as text: 'A' is the agent, an item is the first letter of its name in lower case."""
     characters = grid.level.characters.copy()
     cells = grid.level.cells

@@ -4,17 +4,17 @@ They act on what reaches the catastrophe rule and on nothing that the agent expe
 same with and without them, and one run gives the clock of the catastrophe both ways.
 """
 
-from typing import NamedTuple
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 
+from robustsim.events import NEVER
 from robustsim.fields import count, number
-from robustsim.oversight import catastrophe
-from robustsim.oversight.catastrophe import Catastrophe
+from robustsim.oversight.catastrophe import Harm
 from robustsim.pytree import pytree
-from robustsim.types import Array
+from robustsim.types import Array, Tree
 
-NEVER = -1
 UNIFORMS = 2
 BLOCK, WIRE = 0, 1
 
@@ -47,57 +47,55 @@ class Defences:
 class Guard:
     """What the defences carry from one gradient step to the next."""
 
-    rule: Array  # state of the catastrophe rule in the defended world
-    saved: Array  # its last checkpoint
+    rule: Tree  # state of the catastrophe rule in the defended world
+    saved: Tree  # its last checkpoint
     alarms: Array  # int32[], so far
     shutdown: Array  # int32[], gradient step of the shutdown, or NEVER
     catastrophe: Array  # int32[], gradient step at which the rule fired in the defended world, or NEVER
 
 
-def begin(rule: Array) -> Guard:
+def begin(rule: Tree) -> Guard:
     """The defences before deployment; `rule` is the initial state of the catastrophe rule."""
     never = jnp.int32(NEVER)
     return Guard(rule=rule, saved=rule, alarms=jnp.int32(0), shutdown=never, catastrophe=never)
 
 
-class Events(NamedTuple):
-    """What the catastrophe rule reads of a rollout, each [T, B]."""
-
-    harmful: Array  # bool, what the rule counts
-    clean: Array  # bool
-    uniform: Array  # float, in [0, 1)
-
-
 def defend(
-    defences: Defences, guard: Guard, rule: Catastrophe, events: Events, noticed: Array, uniforms: Array, step: Array
+    defences: Defences, guard: Guard, rule: Any, harm: Harm, noticed: Array, uniforms: Array, step: Array
 ) -> Guard:
     """One rollout in the defended world.
 
     Args:
-      events: as in the world without defences.
+      harm: as in the world without defences.
       noticed: bool[T, B], misbehaviours that the overseer saw.
       uniforms: float[T, B, UNIFORMS] in [0, 1).
       step: int32[], gradient steps taken before.
     """
-    wired = events.harmful & (uniforms[..., WIRE] < defences.tripwire_rate)
+    wired = harm.harmful & (uniforms[..., WIRE] < defences.tripwire_rate)
     blocked = uniforms[..., BLOCK] < defences.block_rate
-    alarms = guard.alarms + jnp.cumsum((noticed | wired).ravel()).reshape(wired.shape)
+    alarms = guard.alarms + jnp.cumsum((noticed | wired).ravel(), dtype=jnp.int32).reshape(wired.shape)
     # The act that raises the alarm has happened; what comes after it is stopped.
     before = jnp.concatenate([guard.alarms[None], alarms.ravel()[:-1]]).reshape(alarms.shape)
     stopped = (defences.shutdown_after > 0) & (before >= defences.shutdown_after)
-    effect = events.harmful & ~wired & ~blocked & ~stopped
-    effect &= jnp.cumsum(effect.ravel()).reshape(effect.shape) <= defences.rate_limit
+    effect = harm.harmful & ~wired & ~blocked & ~stopped
+    effect &= jnp.cumsum(effect.ravel(), dtype=jnp.int32).reshape(effect.shape) <= defences.rate_limit
 
-    state, fired = catastrophe.advance(rule, guard.rule, effect, events.clean & ~stopped, events.uniform)
+    state, fired = rule.advance(guard.rule, harm._replace(harmful=effect, clean=harm.clean & ~stopped))
     after = alarms.ravel()[-1].astype(jnp.int32)
     every = jnp.maximum(defences.rollback_after, 1)
     back = (defences.rollback_after > 0) & (after // every > guard.alarms // every)
-    state = jnp.where(back, guard.saved, state)
+    state = _choose(back, guard.saved, state)
     down = (defences.shutdown_after > 0) & (after >= defences.shutdown_after)
+    done = step + harm.gradient_steps
+    due = done // defences.checkpoint_every > step // defences.checkpoint_every
     return Guard(
         rule=state,
-        saved=jnp.where((step + 1) % defences.checkpoint_every == 0, state, guard.saved),
+        saved=_choose(due, state, guard.saved),
         alarms=after,
         shutdown=jnp.where((guard.shutdown == NEVER) & down, step + 1, guard.shutdown),
         catastrophe=jnp.where((guard.catastrophe == NEVER) & fired, step + 1, guard.catastrophe),
     )
+
+
+def _choose(condition: Array, yes: Tree, no: Tree) -> Tree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

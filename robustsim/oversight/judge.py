@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from robustsim.agents.networks import Policy, actor_critic
+from robustsim.agents.networks import Network, make_network
 from robustsim.pytree import pytree
 from robustsim.types import Array, Tree
 
@@ -28,7 +28,7 @@ class Judge:
 class Model(NamedTuple):
     """The reward model of one world: a network whose output for an act, in (-1, 1), is its reward."""
 
-    network: Policy
+    network: Network
     optimizer: Any
 
     def begin(self, key: Array) -> Judge:
@@ -38,7 +38,7 @@ class Model(NamedTuple):
 
     def reward(self, params: Tree, obs: Array, action: Array) -> Array:
         """What the model thinks of each act, float[T, B]."""
-        every = self.network.apply(params, obs)[0]
+        every = self.network.apply(params, (), obs).logits
         return jnp.tanh(jnp.take_along_axis(every, action[..., None], -1)[..., 0])
 
     def study(self, judge: Judge, obs: Array, action: Array, preferred: Array) -> Judge:
@@ -61,7 +61,12 @@ class Model(NamedTuple):
 
 def model(observation_size: int, num_actions: int) -> Model:
     """The reward model for a world of this interface."""
-    return Model(actor_critic(observation_size, num_actions, WIDTH, 1, "tanh"), optax.adam(RATE))
+    return Model(make_network("mlp", observation_size, num_actions, WIDTH, 1, "tanh"), optax.adam(RATE))
+
+
+def actions_of(judge: Judge) -> int:
+    """A, the number of actions that a model knows."""
+    return judge.params["actor"]["bias"].shape[-1]
 
 
 def prefer(faults: Array, noise: Array, uniform: Array) -> Array:

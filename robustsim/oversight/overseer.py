@@ -1,36 +1,39 @@
-"""The overseer: it watches some episodes and turns what it sees into corrective feedback.
-
-One set of pure functions on arrays of shape [T, B] (steps x environments), written for one run. What it remembers from
-one gradient step to the next is a :class:`Memory`.
-"""
+"""The overseer: it watches some episodes, and penalises, rewards, corrects or compares what it sees there."""
 
 import dataclasses
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
+from robustsim.agents.learner import Lesson
 from robustsim.errors import UserError
 from robustsim.fields import choice, count, flag, number
-from robustsim.pytree import pytree
+from robustsim.oversight import judge as judging
+from robustsim.oversight import reader as reading
+from robustsim.oversight.protocol import EPISODE, STEP, Feedback, Oversight, Shift, Sight, Site, Watch, room
+from robustsim.parts import overseer
+from robustsim.pytree import pytree, static
 from robustsim.types import Array
 
-EPISODE, STEP = 0, 1  # random numbers: one for the episode that would begin here, one for what is noticed at this step
-UNIFORMS = 2
 INFINITE = float("inf")
+LAST = 2**31 - 1
 
 
-@pytree
-class Overseer:
+@overseer
+class Overseer(Oversight):
     """Settings of an overseer. Probabilities are per episode unless said otherwise."""
 
-    # what it does about what it sees
+    # how it responds
     feedback: str = choice(
         "penalty",
         ("penalty", "demonstration", "comparison"),
         doc="reward, or the good act to imitate, or a reward model learned from comparisons",
     )
-    penalty: float = number(1.0, 0, 1e6, doc="p, reward taken off at a detected misbehaviour; strength of all feedback")
-    bonus: float = number(0.0, 0, 1e6, doc="reward given at the end of a watched episode without misbehaviour")
+    penalty: float = number(
+        1.0, 0, 1e6, doc="p, reward deducted per detected misbehaviour; also scales demonstrations and comparisons"
+    )
+    bonus: float = number(0.0, 0, 1e6, doc="reward at the end of a watched episode without misbehaviour")
     granularity: str = choice(
         "step", ("step", "trajectory"), doc="each misbehaviour as it happens, or each episode as a whole at its end"
     )
@@ -38,40 +41,61 @@ class Overseer:
         0.0,
         0,
         1e6,
-        doc="reward taken off, times its certainty, where a probe on the hidden layer foresees misbehaviour",
+        doc="reward deducted, times its certainty, where a linear probe of the hidden layer foresees misbehaviour",
     )
-    comparison_noise: float = number(0.0, 0, 0.5, doc="probability that a comparison names the worse one")
+    comparison_noise: float = number(0.0, 0, 0.5, doc="probability that a comparison names the worse one", perfect=0.0)
     # what it sees
-    coverage: float = number(1.0, 0, 1, doc="d, probability that an episode (event detection: a step) is watched")
-    detection: str = choice("episode", ("episode", "event"), doc="whether it watches whole episodes or single steps")
-    visible: bool = flag(True, doc="whether the agent sees a signal while it is watched")
-    signal_noise: float = number(0.0, 0, 0.5, doc="probability that a visible signal shows the opposite")
-    audit_rate: float = number(0.0, 0, 1, doc="chi, share of the watched episodes in which the signal stays off")
-    miss_rate: float = number(0.0, 0, 1, doc="probability that a misbehaviour goes unnoticed though it is watched")
-    false_positive_rate: float = number(
-        0.0, 0, 1, doc="f, probability of a penalty after a clean episode, watched or not"
+    coverage: float = number(
+        1.0, 0, 1, doc="d, probability that an episode (event detection: a step) is watched", perfect=1.0
     )
-    vigilance: float = number(0.0, 0, 1, doc="how much each catch adds to the coverage")
-    decay: float = number(0.0, 0, 1, doc="share of the added coverage that goes away in a gradient step")
+    detection: str = choice("episode", ("episode", "event"), doc="whether it watches whole episodes or single steps")
+    visible: bool = flag(True, doc="whether the agent sees a signal while it is watched", perfect=False)
+    signal_noise: float = number(0.0, 0, 0.5, doc="probability that a visible signal shows the opposite", perfect=0.0)
+    audit_rate: float = number(
+        0.0, 0, 1, doc="chi, share of the watched episodes that are watched covertly: the signal stays off", perfect=0.0
+    )
+    miss_rate: float = number(
+        0.0, 0, 1, doc="probability that a misbehaviour goes unnoticed though it is watched", perfect=0.0
+    )
+    false_positive_rate: float = number(
+        0.0, 0, 1, doc="f, probability of a penalty after a clean episode, watched or not", perfect=0.0
+    )
+    vigilance: float = number(0.0, 0, 1, doc="how much each detection adds to the coverage")
+    decay: float = number(0.0, 0, 1, doc="share of the added coverage that is lost per gradient step")
     # when
-    onset: int = count(0, doc="gradient step of deployment at which feedback starts")
-    withdrawal: int = count(2**31 - 1, doc="gradient step of deployment at which feedback ends")
-    ramp: int = count(0, doc="gradient steps over which the coverage rises from 0 after the onset (0: at once)")
-    period: int = count(0, doc="gradient steps of a cycle of feedback and none (0: always feedback)")
+    onset: int = count(0, doc="gradient step of deployment at which feedback starts", perfect=0)
+    withdrawal: int = count(LAST, doc="gradient step of deployment at which feedback ends", perfect=LAST)
+    ramp: int = count(
+        0, doc="gradient steps over which the coverage rises from 0 after the onset (0: at once)", perfect=0
+    )
+    period: int = count(0, doc="gradient steps of a cycle of feedback and none (0: always feedback)", perfect=0)
     duty: float = number(1.0, 0, 1, doc="share of each period, from its beginning, in which there is feedback")
-    latency: int = count(0, 0, 10_000, doc="L, gradient steps between an episode and the update that learns from it")
+    latency: int = count(
+        0, 0, 10_000, doc="L, gradient steps between an episode and the update that learns from it", perfect=0
+    )
     staleness: str = choice(
         "action", ("action", "gradient"), doc="what arrives late: old acts, or gradients taken then"
     )
-    delay: int = count(0, 0, 4096, doc="environment steps between a misbehaviour and the reward that is taken off")
-    # how much
-    budget: float = number(INFINITE, 0, INFINITE, doc="penalties that can be given in all")
-    per_update: float = number(INFINITE, 0, INFINITE, doc="penalties that can be given in one gradient step")
-    labels: float = number(
-        INFINITE, 0, INFINITE, doc="watched episodes (event detection: steps; or comparisons) that can be judged in all"
+    delay: int = count(
+        0, 0, 4096, doc="environment steps between a misbehaviour and the reward that is deducted", perfect=0
     )
+    # how much
+    budget: float = number(INFINITE, 0, INFINITE, doc="penalties that can be given in all", perfect=INFINITE)
+    per_update: float = number(
+        INFINITE, 0, INFINITE, doc="penalties that can be given in one gradient step", perfect=INFINITE
+    )
+    labels: float = number(
+        INFINITE,
+        0,
+        INFINITE,
+        doc="watched episodes (event detection: steps; or comparisons) that can be judged in all",
+        perfect=INFINITE,
+    )
+    # room for what is late, set when it is compiled
+    queue: int = static(default=0)  # gradient steps
+    line: int = static(default=0)  # environment steps
 
-    def __check__(self, prefix: str) -> None:
+    def check(self, prefix: str) -> None:
         """Raises UserError where two fields contradict each other."""
         for name in ("audit_rate", "signal_noise"):
             if getattr(self, name) > 0 and not self.visible:
@@ -85,12 +109,20 @@ class Overseer:
             raise UserError(f"{prefix}.bonus: {self.bonus} is not allowed with {prefix}.feedback={self.feedback}")
 
     def canonical(self) -> "Overseer":
-        """These settings as they are compiled: a plan that costs nothing is not read."""
-        return dataclasses.replace(self, plan_penalty=self.plan_penalty or None)
+        """These settings as they are compiled: a plan that costs nothing is not read, and there is room for delays."""
+        late = {"queue": room(self.latency), "line": room(self.delay)}
+        return dataclasses.replace(self, plan_penalty=self.plan_penalty or None, **late)
+
+    @property
+    def reads_plans(self) -> bool:
+        """Whether a probe reads the agent's hidden layer."""
+        if isinstance(self.plan_penalty, float | int):
+            return self.plan_penalty > 0
+        return self.plan_penalty is not None  # as it is compiled
 
     @property
     def beyond_expectation(self) -> str:
-        """The name of a setting whose effect is not linear in what happens, so that no exact gradient has it; or ""."""
+        """The name of a setting whose effect is not linear in what happens, so that no expected gradient has it."""
         limited = {
             "per_update": self.per_update < INFINITE,
             "labels": self.labels < INFINITE,
@@ -101,133 +133,156 @@ class Overseer:
         }
         return next((name for name, used in limited.items() if used), "")
 
+    def init(self, key: Array, site: Site) -> "OverseerState":
+        """The overseer before deployment. The key is consumed."""
+        pending = jnp.zeros((self.line, site.num_envs)) if self.line else None
+        judge = judging.model(site.observation_size, site.num_actions).begin(key) if self._compares else None
+        reader = None if self.plan_penalty is None else reading.blank(site.hidden_units)
+        return OverseerState(alert=jnp.zeros(()), pending=pending, reader=reader, judge=judge)
 
-class Spent(NamedTuple):
-    """What an overseer has used up so far."""
+    @property
+    def _compares(self) -> bool:
+        return self.feedback == "comparison"
 
-    penalties: Array  # int32[]
-    labels: Array  # int32[], episodes (steps, comparisons) judged
+    def today(self, state: "OverseerState", step: Array) -> "Overseer":
+        """The overseer as it is at one gradient step of deployment: with the coverage that ramp and vigilance make."""
+        risen = jnp.clip((step - self.onset + 1) / jnp.maximum(self.ramp, 1), 0.0, 1.0)
+        coverage = self.coverage * jnp.where(jnp.asarray(self.ramp) > 0, risen, 1.0) + state.alert
+        return dataclasses.replace(self, coverage=jnp.minimum(coverage, 1.0))
+
+    def on_duty(self, step: Array) -> Array:
+        """bool[], whether feedback is given: from onset to withdrawal, in its part of the period."""
+        since = step - self.onset
+        cycle = jnp.maximum(self.period, 1)
+        working = (jnp.asarray(self.period) == 0) | (since % cycle < self.duty * cycle)
+        return (since >= 0) & (step < self.withdrawal) & working
+
+    def watch(self, uniforms: Array) -> Watch:
+        """Draws how an episode is watched, from float[..., UNIFORMS] in [0, 1)."""
+        u = uniforms[..., EPISODE]
+        covert = self.coverage * self.audit_rate  # a share of the watched ones, which looks unwatched
+        noise = self.signal_noise
+        wrongly_dark = covert + (self.coverage - covert) * noise
+        wrongly_lit = self.coverage + (1 - self.coverage) * noise
+        signal = (u < covert * noise) | ((u >= wrongly_dark) & (u < wrongly_lit))
+        return Watch(u < self.coverage, signal & jnp.asarray(self.visible, bool))
+
+    def respond(self, state: "OverseerState", shift: Shift, sight: Sight) -> tuple["OverseerState", Feedback]:
+        """Feedback for one rollout, and what the overseer carries on."""
+        marks = mark(self, shift, sight)
+        pending, arrives = delayed(self, state.pending, marks.due)
+        reader, plans = _read_plans(self, state.reader, shift, sight)
+        judge, opinion, compared = _compare(self, state.judge, shift, sight, marks)
+        feedback = dataclasses.replace(
+            marks,
+            arrives=arrives,
+            opinion=plans + opinion,
+            labels=marks.labels + compared,
+            lesson=_lesson(self, shift, sight),
+        )
+        return OverseerState(
+            alert=alerted(self, state.alert, marks.caught), pending=pending, reader=reader, judge=judge
+        ), feedback
 
 
 @pytree
-class Memory:
-    """What else an overseer carries from one gradient step to the next."""
+class OverseerState:
+    """Everything that an overseer carries from one gradient step to the next."""
 
-    alert: Array  # float[], coverage added by catches
+    alert: Array  # float[], coverage added by detections
     pending: Array | None  # float[delay room, B], feedback on its way; None where none is delayed
+    reader: reading.Reader | None  # where plans are read
+    judge: judging.Judge | None  # where a reward model is learned
 
 
-def remember(room: int, envs: int) -> Memory:
-    """An overseer's memory before deployment; `room` is the largest delay in environment steps."""
-    return Memory(alert=jnp.zeros(()), pending=jnp.zeros((room, envs)) if room else None)
-
-
-def today(overseer: Overseer, step: Array, alert: Array) -> Overseer:
-    """The overseer as it is at one gradient step of deployment: with the coverage that ramp and vigilance make."""
-    risen = jnp.clip((step - overseer.onset + 1) / jnp.maximum(overseer.ramp, 1), 0.0, 1.0)
-    coverage = overseer.coverage * jnp.where(overseer.ramp > 0, risen, 1.0) + alert
-    return dataclasses.replace(overseer, coverage=jnp.minimum(coverage, 1.0))
-
-
-def on_duty(overseer: Overseer, step: Array, withdrawn: Array) -> Array:
-    """bool[], whether feedback is given at this gradient step: from onset to withdrawal, in its part of the period."""
-    since = step - overseer.onset
-    cycle = jnp.maximum(overseer.period, 1)
-    working = (overseer.period == 0) | (since % cycle < overseer.duty * cycle)
-    return (since >= 0) & (step < jnp.minimum(overseer.withdrawal, withdrawn)) & working
-
-
-class Watch(NamedTuple):
-    """How an episode is watched, fixed at its reset (event detection: how a step is watched)."""
-
-    watched: Array  # bool[...]
-    signal: Array  # bool[...], whether the agent sees that it is watched
-
-
-def watch(overseer: Overseer, uniforms: Array) -> Watch:
-    """Draws how an episode is watched, from float[..., UNIFORMS] in [0, 1)."""
-    u = uniforms[..., EPISODE]
-    covert = overseer.coverage * overseer.audit_rate  # a share of the watched ones, which looks unwatched
-    noise = overseer.signal_noise
-    wrongly_dark = covert + (overseer.coverage - covert) * noise
-    wrongly_lit = overseer.coverage + (1 - overseer.coverage) * noise
-    signal = (u < covert * noise) | ((u >= wrongly_dark) & (u < wrongly_lit))
-    return Watch(u < overseer.coverage, signal & jnp.asarray(overseer.visible, bool))
-
-
-@pytree
-class Sight:
-    """What there is to see in a rollout; each bool[T, B]."""
-
-    misbehaved: Array  # a misbehaviour happened at this step
-    clean: Array  # an episode without misbehaviour ended
-    dirty: Array  # an episode with misbehaviour ended
-    watched: Array
-    signal: Array  # the agent saw a signal
-
-
-@pytree
-class Marks:
-    """What the overseer did about one rollout, each [T, B]."""
-
-    feedback: Array  # float, added to the reward
-    caught: Array  # bool, a misbehaviour that was penalised
-    false_alarm: Array  # bool, a clean episode that was penalised
-    labelled: Array  # bool, an episode (step) that was judged
-    audited: Array  # bool, those of them that looked unwatched
-    noticed: Array  # bool, a misbehaviour that was seen, whether or not there was feedback to give
-
-
-def mark(overseer: Overseer, active: Array, spent: Spent, sight: Sight, uniforms: Array) -> Marks:
-    """Feedback for a rollout; budgets are used up in the order of time.
-
-    Args:
-      active: bool[], whether the overseer gives feedback now.
-      uniforms: float[T, B, UNIFORMS].
-    """
-    shape = sight.watched.shape
-    whole = overseer.granularity == "trajectory"
-    judged = sight.dirty if whole else sight.misbehaved
-    looked = sight.watched if overseer.detection == "event" else sight.watched & (sight.clean | sight.dirty)
-    if overseer.feedback == "comparison":  # it judges pairs and penalises nothing
+def mark(settings: Overseer, shift: Shift, sight: Sight) -> Feedback:
+    """Penalties and bonuses for a rollout; budgets are used up in the order of time."""
+    shape, active, spent = sight.watched.shape, shift.active, shift.spent
+    chance = shift.uniforms[..., STEP]
+    judged = sight.dirty if settings.granularity == "trajectory" else sight.misbehaved
+    looked = sight.watched if settings.detection == "event" else sight.watched & (sight.clean | sight.dirty)
+    if settings.feedback == "comparison":  # it judges pairs and penalises nothing
         active = jnp.zeros_like(active)
-    before = spent.labels + jnp.cumsum(looked).reshape(shape) - looked
-    labelled = looked & (before < overseer.labels) & active
-    noticed = judged & sight.watched & (uniforms[..., STEP] >= overseer.miss_rate)
-    caught = noticed & (before < overseer.labels) & active
-    alarm = sight.clean & (uniforms[..., STEP] < overseer.false_positive_rate) & active
-    order = jnp.cumsum((caught | alarm).ravel()).reshape(shape)
-    affordable = (spent.penalties + order <= overseer.budget) & (order <= overseer.per_update)
+    before = spent["labels"] + jnp.cumsum(looked, dtype=jnp.int32).reshape(shape) - looked
+    labelled = looked & (before < settings.labels) & active
+    noticed = judged & sight.watched & (chance >= settings.miss_rate)
+    caught = noticed & (before < settings.labels) & active
+    alarm = sight.clean & (chance < settings.false_positive_rate) & active
+    order = jnp.cumsum((caught | alarm).ravel(), dtype=jnp.int32).reshape(shape)
+    given = spent["corrections"] + spent["false_alarms"]
+    affordable = (given + order <= settings.budget) & (order <= settings.per_update)
     caught, alarm = caught & affordable, alarm & affordable
-    praised = sight.clean & sight.watched & (before < overseer.labels) & active
-    feedback = jnp.where(praised, overseer.bonus, 0.0) - jnp.where(caught | alarm, overseer.penalty, 0.0)
-    if overseer.feedback != "penalty":
-        feedback = jnp.zeros_like(feedback)
-    signal = jnp.asarray(overseer.visible, bool)
-    return Marks(
-        feedback=feedback,
+    rewarded = sight.clean & sight.watched & (before < settings.labels) & active
+    due = jnp.where(rewarded, settings.bonus, 0.0) - jnp.where(caught | alarm, settings.penalty, 0.0)
+    if settings.feedback != "penalty":
+        due = jnp.zeros_like(due)
+    return Feedback(
+        due=due,
+        arrives=due,
+        opinion=0.0,
         caught=caught,
         false_alarm=alarm,
-        labelled=labelled,
-        audited=labelled & signal & ~sight.signal,
+        audited=labelled & jnp.asarray(settings.visible, bool) & ~sight.signal,
         noticed=noticed,
+        labels=jnp.sum(labelled, dtype=jnp.int32),
     )
 
 
-def delayed(overseer: Overseer, memory: Memory, feedback: Array) -> tuple[Memory, Array]:
-    """Feedback float[T, B] as it arrives, `delay` environment steps late, whatever the agent does by then."""
-    if memory.pending is None:
-        return memory, feedback
-    room, steps = memory.pending.shape[0], feedback.shape[0]
-    line = jnp.concatenate([memory.pending, feedback])
-    arrives = line[room + jnp.arange(steps) - overseer.delay]
-    return dataclasses.replace(memory, pending=line[steps:]), arrives
+def delayed(settings: Overseer, pending: Array | None, due: Array) -> tuple[Array | None, Array]:
+    """(what is still on its way, feedback float[T, B] as it arrives): `delay` environment steps late, whatever the
+    agent does by then."""
+    if pending is None:
+        return None, due
+    late, steps = pending.shape[0], due.shape[0]
+    line = jnp.concatenate([pending, due])
+    return line[steps:], line[late + jnp.arange(steps, dtype=jnp.int32) - settings.delay]
 
 
-def stir(overseer: Overseer, memory: Memory, caught: Array) -> Memory:
-    """The memory after a rollout with catches, bool[T, B]: alert rises with each and calms down with time."""
-    alert = memory.alert * (1 - overseer.decay) + overseer.vigilance * jnp.sum(caught, dtype=jnp.int32)
-    return dataclasses.replace(memory, alert=jnp.minimum(alert, 1.0))
+def alerted(settings: Overseer, alert: Array, caught: Array) -> Array:
+    """float[], the added coverage after a rollout with detections, bool[T, B]: it rises with each and decays."""
+    raised = alert * (1 - settings.decay) + settings.vigilance * jnp.sum(caught, dtype=jnp.int32)
+    return jnp.minimum(raised, 1.0)
+
+
+def _read_plans(
+    settings: Overseer, reader: reading.Reader | None, shift: Shift, sight: Sight
+) -> tuple[reading.Reader | None, Any]:
+    """The probe after one more rollout, and the penalty on plans, float[T, B] (0 where none are read)."""
+    if reader is None or sight.hidden is None:
+        return reader, 0.0
+    certainty = reading.foresee(reader, sight.hidden)
+    penalty = settings.plan_penalty * jnp.where(certainty > 0.5, certainty, 0.0)
+    label = reading.still_to_come(sight.misbehaved, sight.ended)
+    seen = sight.watched & shift.active & (shift.spent["labels"] < settings.labels)
+    return reading.study(reader, sight.hidden, label, seen), -jnp.where(shift.active, penalty, 0.0)
+
+
+def _compare(
+    settings: Overseer, judge: judging.Judge | None, shift: Shift, sight: Sight, marks: Feedback
+) -> tuple[judging.Judge | None, Any, Any]:
+    """(the reward model after this rollout's comparisons, its reward float[T, B], how many comparisons)."""
+    if judge is None:
+        return None, 0.0, 0
+    model = judging.model(sight.obs.shape[-1], judging.actions_of(judge))
+    pairs = sight.obs.shape[1] // 2
+    uniform = jax.random.uniform(shift.key, (pairs,))
+    opinion = model.reward(judge.params, sight.obs, sight.action)
+    reward = settings.penalty * (opinion - opinion.mean())  # comparisons say nothing about the level
+    faults = jnp.sum(marks.noticed, axis=0, dtype=jnp.int32)[: 2 * pairs].reshape(2, pairs)
+    preferred = judging.prefer(faults, jnp.asarray(settings.comparison_noise), uniform)
+    asks = shift.active & (shift.spent["labels"] < settings.labels)
+    studied = model.study(judge, sight.obs, sight.action, preferred)
+    after = jax.tree.map(lambda new, old: jnp.where(asks, new, old), studied, judge)
+    return after, jnp.where(shift.active, reward, 0.0), jnp.where(asks, pairs, 0)
+
+
+def _lesson(settings: Overseer, shift: Shift, sight: Sight) -> Lesson | None:
+    """The acts to imitate in watched episodes, where that is the feedback."""
+    if sight.demonstrated is None:
+        return None
+    given = sight.watched & shift.active & (shift.spent["labels"] < settings.labels)
+    weight = jnp.where(given, settings.penalty, 0.0) * float(settings.feedback == "demonstration")
+    return Lesson(action=sight.demonstrated, weight=weight)
 
 
 class Expected(NamedTuple):
@@ -239,25 +294,25 @@ class Expected(NamedTuple):
     caught: Array  # float[2], probability that a misbehaviour is penalised, by [looks watched]
 
 
-def expect(overseer: Overseer, active: Array) -> Expected:
+def expect(settings: Overseer, active: Array) -> Expected:
     """Expected feedback when every episode is one decision (no budget)."""
-    noise, covert = overseer.signal_noise, overseer.coverage * overseer.audit_rate
-    open_ = overseer.coverage * (1 - overseer.audit_rate)
+    noise, covert = settings.signal_noise, settings.coverage * settings.audit_rate
+    open_ = settings.coverage * (1 - settings.audit_rate)
     watched_lit = open_ * (1 - noise) + covert * noise
-    visible = jnp.asarray(overseer.visible, bool)
-    signal = jnp.stack([(1 - overseer.coverage) * noise + watched_lit, watched_lit])
-    looks_watched, watched_lit = jnp.where(visible, signal, 0.0)
-    looks_unwatched, watched_dark = 1 - looks_watched, overseer.coverage - watched_lit
+    visible = jnp.asarray(settings.visible, bool)
+    lit = jnp.stack([(1 - settings.coverage) * noise + watched_lit, watched_lit])
+    looks_watched, watched_lit = jnp.where(visible, lit, 0.0)
+    looks_unwatched, watched_dark = 1 - looks_watched, settings.coverage - watched_lit
 
     def given(part: Array, whole: Array, otherwise: float) -> Array:
         return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1.0), otherwise)
 
     seen = jnp.stack([given(watched_dark, looks_unwatched, 0.0), given(watched_lit, looks_watched, 1.0)])
-    caught = seen * (1 - overseer.miss_rate) * active
-    good = (seen * overseer.bonus - overseer.false_positive_rate * overseer.penalty) * active
+    caught = seen * (1 - settings.miss_rate) * active
+    good = (seen * settings.bonus - settings.false_positive_rate * settings.penalty) * active
     return Expected(
         looks=jnp.stack([looks_unwatched, looks_watched]),
         watched=seen,
-        feedback=jnp.stack([good, -caught * overseer.penalty], axis=1),
+        feedback=jnp.stack([good, -caught * settings.penalty], axis=1),
         caught=caught,
     )

@@ -1,4 +1,4 @@
-"""The race plane with the spectrum strip: where each run's two clocks stand, and where that puts it."""
+"""The race plane with the spectrum strip: the two clocks of each run, and its position."""
 
 import math
 
@@ -9,14 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from robustsim.analysis import spectrum
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
+from robustsim.report import words
 from robustsim.report.style import COLOURS, IN_TIME, INK, MARKERS, QUIET, TOO_LATE, new_figure, quiet_axes
 
-MOST = 20  # configurations that can be told apart
+MOST = 20  # configurations that are distinguished
 KEYED = 5  # configurations that the key has room for; the strip names all of them
 
 
-def groups(results: Results) -> list[tuple[str, pl.DataFrame]]:
+def groups(results: Tables) -> list[tuple[str, pl.DataFrame]]:
     """The configurations of some results, each with its label; more than MOST of them are one group."""
     if not results.swept:
         return [(results.scenario, results.runs)]
@@ -25,16 +26,12 @@ def groups(results: Results) -> list[tuple[str, pl.DataFrame]]:
         return [(f"{count:,} configurations", results.runs)]
     found = []
     for values, rows in results.runs.group_by(results.swept, maintain_order=True):
-        label = ", ".join(
-            f"{n.split('.')[-1]} {v:g}" if isinstance(v, float) else f"{n.split('.')[-1]} {v}"
-            for n, v in zip(results.swept, values, strict=True)
-        )
-        found.append((label, rows))
+        found.append((words.point(dict(zip(results.swept, values, strict=True))), rows))
     return found
 
 
-def draw(results: Results) -> Figure:
-    """The figure; at most 20 configurations are told apart by the strip, 8 by colour."""
+def draw(results: Tables) -> Figure:
+    """The figure; the strip distinguishes at most 20 configurations, colour 8."""
     shown = groups(results)
     strip = 0.62 + 0.34 * len(shown)
     figure = new_figure(7.2, 4.6 + strip)
@@ -45,8 +42,7 @@ def draw(results: Results) -> Figure:
     return figure
 
 
-def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results: Results) -> None:
-    edge = budget * 1.9
+def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results: Tables) -> None:
     ends = (0.7, budget * 3.2)
     ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
     quiet_axes(ax)
@@ -57,52 +53,57 @@ def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results
         line(budget, color=QUIET, linewidth=0.8, linestyle=":")
     noise = np.random.default_rng(0)
     for i, (_, runs) in enumerate(shown):
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-        first = (runs["first_event"] == "catastrophe").to_numpy()
-        x, x_open = _clock(runs, "steps_to_correct", edge)
-        y, y_open = _clock(runs, "steps_to_catastrophe", edge)
-        jitter = 10 ** noise.normal(0, 0.02, (2, len(runs)))
-        for late in (False, True):
-            for kind, mask in (
-                (marker, ~x_open & ~y_open),
-                (">", x_open & ~y_open),
-                ("^", ~x_open & y_open),
-                ((3, 0, -45), x_open & y_open),
-            ):
-                chosen = mask & (first == late)
-                face = "none" if late else colour
-                ax.scatter(
-                    (x * jitter[0])[chosen],
-                    (y * jitter[1])[chosen],
-                    marker=kind,  # pyright: ignore[reportArgumentType]
-                    s=26,
-                    facecolors=face,
-                    edgecolors=colour,
-                    linewidths=1,
-                    alpha=0.9,
-                    zorder=3,
-                )
+        _points(ax, runs, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], budget * 1.9, noise)
     ax.set_xlabel("gradient steps to correct, T_c")
     ax.set_ylabel("gradient steps to catastrophe, unopposed, T_k")
-    title = f"{results.scenario}: the race of two clocks"
-    ax.set_title(title)
-    ax.text(
-        1.02,
-        0.42,
-        "above the line\ncorrection outruns\ncatastrophe",
-        transform=ax.transAxes,
-        fontsize=8,
-        color="#2f6f53",
-    )
-    ax.text(
-        1.02,
-        0.2,
-        "below the line\ncatastrophe is\nthe faster clock",
-        transform=ax.transAxes,
-        fontsize=8,
-        color="#a14a1c",
-    )
+    ax.set_title(f"{results.scenario}: the race of two clocks")
+    for height, text, colour in (
+        (0.42, "above the line:\ncorrection is faster\nthan catastrophe", "#2f6f53"),
+        (0.2, "below the line:\ncatastrophe is\nfaster", "#a14a1c"),
+    ):
+        ax.text(1.02, height, text, transform=ax.transAxes, fontsize=8, color=colour)
     ax.text(budget * 0.93, 0.78, f"budget {budget:,}", rotation=90, fontsize=7.5, color=QUIET, ha="right", va="bottom")
+    ax.legend(
+        handles=_key(shown),
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        frameon=False,
+        fontsize=8,
+        title="in the race",
+        alignment="left",
+    )
+
+
+def _points(ax: Axes, runs: pl.DataFrame, colour: str, marker: str, edge: float, noise: np.random.Generator) -> None:
+    """The runs of one configuration: hollow if the catastrophe came first, arrows at `edge` for censored clocks."""
+    first = (runs["first_event"] == "catastrophe").to_numpy()
+    x, x_open = _clock(runs, "steps_to_correct", edge)
+    y, y_open = _clock(runs, "steps_to_catastrophe", edge)
+    jitter = 10 ** noise.normal(0, 0.02, (2, len(runs)))
+    kinds = (
+        (marker, ~x_open & ~y_open),
+        (">", x_open & ~y_open),
+        ("^", ~x_open & y_open),
+        ((3, 0, -45), x_open & y_open),
+    )
+    for late in (False, True):
+        for kind, mask in kinds:
+            chosen = mask & (first == late)
+            ax.scatter(
+                (x * jitter[0])[chosen],
+                (y * jitter[1])[chosen],
+                marker=kind,  # pyright: ignore[reportArgumentType]
+                s=26,
+                facecolors="none" if late else colour,
+                edgecolors=colour,
+                linewidths=1,
+                alpha=0.9,
+                zorder=3,
+            )
+
+
+def _key(shown: list[tuple[str, pl.DataFrame]]) -> list[Line2D]:
+    """What the markers mean; configurations are named as long as there is room."""
     handles = [
         Line2D([], [], marker="o", color=QUIET, linestyle="", label="removed first"),
         Line2D([], [], marker="o", color=QUIET, markerfacecolor="none", linestyle="", label="catastrophe first"),
@@ -114,15 +115,7 @@ def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results
             Line2D([], [], marker=MARKERS[i % len(MARKERS)], color=COLOURS[i], linestyle="", label=label)
             for i, (label, _) in enumerate(shown)
         ]
-    ax.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        frameon=False,
-        fontsize=8,
-        title="in the race",
-        alignment="left",
-    )
+    return handles
 
 
 def _clock(runs: pl.DataFrame, column: str, edge: float) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +139,7 @@ def _strip(ax: Axes, shown: list[tuple[str, pl.DataFrame]]) -> None:
         _strip_row(ax, row, runs, (left, right), noise)
     ax.set(xlim=(left, right), ylim=(len(shown) - 0.4, -0.6))
     ax.set_yticks(range(len(shown)), [label for label, _ in shown], fontsize=8, color=INK)
-    ax.set_xlabel("position, log10(T_c / T_k): left of 0 correction is the faster clock")
+    ax.set_xlabel("position, log10(T_c / T_k): left of 0: correction is faster")
 
 
 def _strip_row(ax: Axes, row: int, runs: pl.DataFrame, ends: tuple[float, float], noise: np.random.Generator) -> None:
@@ -180,7 +173,7 @@ def _strip_row(ax: Axes, row: int, runs: pl.DataFrame, ends: tuple[float, float]
         1.01,
         row,
         f"{counts['removed']} removed / {counts['catastrophe']} catastrophe / {counts['censored']} neither\n"
-        f"P(catastrophe first) {first['estimate']:.2f} [{first['low']:.2f}, {first['high']:.2f}]",
+        f"P(catastrophe first) {words.share(first)}",
         transform=ax.get_yaxis_transform(),
         fontsize=7.5,
         va="center",

@@ -1,4 +1,4 @@
-"""The spectrum: where each configuration stands between correction in time and correction too late."""
+"""The spectrum: the position of each configuration between correction in time and too late."""
 
 import numpy as np
 import polars as pl
@@ -6,22 +6,23 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from robustsim.analysis.results import Results
 from robustsim.analysis.spectrum import catastrophe_first, position
+from robustsim.analysis.tables import Tables
+from robustsim.report import words
 from robustsim.report.style import COLOURS, IN_TIME, INK, QUIET, TOO_LATE, new_figure, quiet_axes
 
 LABELLED = 40  # rows that have room for a label, and for their runs
-BEYOND = 0.4  # decades beyond the outermost number at which an open end is drawn
+BEYOND = 0.4  # decades from the outermost number to where open ends are drawn
 
 Rows = list[tuple[str, pl.DataFrame]]
 """(label, runs) of each row, the first at the top."""
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Tables) -> Figure:
     """One row per configuration, from the most in time to the most too late.
 
-    Up to 40 rows show their runs: a point each, or an arrow where only one side of the position is known. The bar is
-    the interval of the median, the diamond the median where it is identified. More rows show bar and median only.
+    Up to 40 rows show their runs: a point each, or an arrow if only one bound of the position is known. The bar is
+    the interval of the median, the diamond the median if it is identified. More rows show only bar and median.
     """
     rows = ordered(_rows(results))
     figure = new_figure(8.2, 1.3 + 0.3 * len(rows) if len(rows) <= LABELLED else 6.6)
@@ -35,7 +36,7 @@ def draw(results: Results) -> Figure:
 
 
 def ordered(rows: Rows) -> Rows:
-    """Rows from the most in time to the most too late: by the middle of what is known of the median."""
+    """Rows from the most in time to the most too late, by the middle of the bounds of the median."""
 
     def key(row: tuple[str, pl.DataFrame]) -> float:
         lower, upper = (np.clip(b, -9, 9) for b in _bounds(row[1]))
@@ -55,14 +56,15 @@ def draw_runs(ax: Axes, rows: Rows) -> None:
         ax.scatter(lower[exact], spread[exact], s=7, color=COLOURS[0], alpha=0.55, linewidths=0, zorder=3)
         for open_, at, marker in ((above, lower, ">"), (below, upper, "<")):
             ax.scatter(at[open_], spread[open_], s=11, marker=marker, color=COLOURS[3], linewidths=0, zorder=3)
-        told, first = position(runs), catastrophe_first(runs)
-        low, high = (told[k] if told[k] is not None else e for k, e in (("low", left), ("high", right)))
-        nothing = told["low"] is None and told["high"] is None  # too few runs for an interval
+        interval, first = position(runs), catastrophe_first(runs)
+        low, high = (interval[k] if interval[k] is not None else e for k, e in (("low", left), ("high", right)))
+        nothing = interval["low"] is None and interval["high"] is None  # too few runs for an interval
         ax.plot([low, high], [y, y], color=QUIET if nothing else INK, linewidth=0.6 if nothing else 1.6, zorder=4)
-        if told["median"] is not None:
-            ax.plot(told["median"], y, "D", color="white", markeredgecolor=INK, markersize=5.5, zorder=5)
-        said = f"{first['estimate']:.2f} [{first['low']:.2f}, {first['high']:.2f}]"
-        ax.annotate(said, (1.01, y), xycoords=("axes fraction", "data"), fontsize=7.5, va="center", color=INK)
+        if interval["median"] is not None:
+            ax.plot(interval["median"], y, "D", color="white", markeredgecolor=INK, markersize=5.5, zorder=5)
+        ax.annotate(
+            words.share(first), (1.01, y), xycoords=("axes fraction", "data"), fontsize=7.5, va="center", color=INK
+        )
     ax.annotate(
         "P(catastrophe first)",
         (1.01, 1.0),
@@ -82,7 +84,7 @@ def _bounds(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _backdrop(ax: Axes, ends: list[np.ndarray]) -> tuple[float, float]:
-    """Both sides of 0, in colour, as wide as all that is known; returns where open ends are drawn."""
+    """Colours both sides of 0, as wide as the data; returns where open ends are drawn."""
     known = np.concatenate([*(end[np.isfinite(end)] for end in ends), [0.0]])
     left, right = float(known.min()) - BEYOND, float(known.max()) + BEYOND
     ax.axvspan(left - 1, 0, color=IN_TIME, zorder=0, linewidth=0)
@@ -110,13 +112,8 @@ def _draw_many(figure: Figure, ax: Axes, rows: Rows) -> None:
     ax.set(ylim=(-1, len(rows)), ylabel=f"{len(rows):,} configurations, ordered by position")
 
 
-def _rows(results: Results) -> Rows:
+def _rows(results: Tables) -> Rows:
     if not results.swept:
         return [(results.scenario, results.runs)]
-    names = [name.split(".")[-1] for name in results.swept]
     groups = results.runs.group_by(results.swept, maintain_order=True)
-    return [(", ".join(map(_said, names, values)), runs) for values, runs in groups]
-
-
-def _said(name: str, value: object) -> str:
-    return f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+    return [(words.point(dict(zip(results.swept, values, strict=True))), runs) for values, runs in groups]

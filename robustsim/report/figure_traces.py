@@ -1,31 +1,33 @@
-"""Misbehaviour watched and unwatched against gradient steps: was the goal changed, or only hidden?"""
+"""Misbehaviour watched and unwatched over gradient steps: did the goal change, or was it only hidden?"""
+
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from robustsim.analysis import spectrum
-from robustsim.analysis.results import Results
+from robustsim.analysis import spectrum, swept
+from robustsim.analysis.tables import Tables
+from robustsim.report import words
 from robustsim.report.figure_race_plane import groups
-from robustsim.report.style import COLOURS, INK, QUIET, new_figure, quiet_axes, steps
+from robustsim.report.style import COLOURS, INK, QUIET, new_figure, quiet_axes
 
 WATCHED, UNWATCHED, COMPETENCE = COLOURS[0], COLOURS[3], "#6B6B6B"
 MOST_LINES, MOST_COLUMNS = 32, 3
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Tables) -> Figure:
     """The figure: one column per configuration, of a sweep the first three."""
     there = groups(results)
     shown = there[:MOST_COLUMNS]
     width = 5.6 if len(shown) == 1 else 3.9 * len(shown)
     figure = new_figure(width + 1.6, 5.4)
     axes = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1.1])
-    threshold = float(results.settings.get("evaluation.threshold") or 0.05)
     for (label, runs), (top, bottom) in zip(shown, axes.T, strict=True):
         traces = results.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
         corrected = traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
-        rates(top, corrected, threshold)
+        rates(top, corrected, swept.values("evaluation.threshold", runs, results.settings, swept.THRESHOLD))
         _clocks(top, runs)
         _competence(bottom, corrected)
         top.set_title(f"{results.scenario}" if len(shown) == 1 else label)
@@ -61,8 +63,12 @@ def _median(traces: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray, 
     return tuple(table[name].to_numpy() for name in ("step", "mid", "low", "high"))  # pyright: ignore[reportReturnType]
 
 
-def rates(ax: Axes, traces: pl.DataFrame, threshold: float) -> None:
-    """Misbehaviour watched and unwatched of some corrected arms: each run, the median and the quartiles."""
+def rates(ax: Axes, traces: pl.DataFrame, thresholds: Sequence[float]) -> None:
+    """Misbehaviour watched and unwatched of some corrected arms: each run, the median and the quartiles.
+
+    Args:
+      thresholds: of removal, each drawn as a line.
+    """
     for column, colour, label, dash in (
         ("misbehaviour_unwatched", UNWATCHED, "unwatched", (4, 1.5)),
         ("misbehaviour_watched", WATCHED, "watched", ()),
@@ -72,16 +78,22 @@ def rates(ax: Axes, traces: pl.DataFrame, threshold: float) -> None:
         step, mid, low, high = _median(traces, column)
         ax.fill_between(step + 1, low, high, color=colour, alpha=0.15, linewidth=0)
         ax.plot(step + 1, mid, color=colour, linewidth=2, label=label, dashes=dash or (None, None))
-    ax.axhline(threshold, color=INK, linewidth=0.8, linestyle=":")
+    for threshold in thresholds:
+        ax.axhline(threshold, color=INK, linewidth=0.8, linestyle=":")
     ax.annotate(
-        f"threshold {threshold:g}", (1, threshold), xytext=(3, 3), textcoords="offset points", fontsize=7.5, color=QUIET
+        f"threshold {' to '.join(words.value(x) for x in sorted({thresholds[0], thresholds[-1]}))}",
+        (1, thresholds[-1]),
+        xytext=(3, 3),
+        textcoords="offset points",
+        fontsize=7.5,
+        color=QUIET,
     )
     ax.set(xscale="log", ylim=(-0.03, 1.05))
     quiet_axes(ax)
 
 
 def _clocks(ax: Axes, runs: pl.DataFrame) -> None:
-    """The clocks as lines, named on rows of their own, where they cannot collide."""
+    """The clocks as lines, labelled on separate rows so that labels cannot collide."""
     shown = (
         ("steps_to_catastrophe", "T_k", COLOURS[1], 0.58),
         ("steps_to_suppress", "T_suppress", COLOURS[0], 0.52),
@@ -92,7 +104,7 @@ def _clocks(ax: Axes, runs: pl.DataFrame) -> None:
         text = f"{label} censored {clock['censored']}/{len(runs)}"
         if clock["median"] is not None:
             ax.axvline(clock["median"] + 1, color=colour, linewidth=1.2, alpha=0.9)
-            text = f"{label} {steps(clock['median'])} steps"
+            text = f"{label} {words.steps(clock['median'])} steps"
         ax.text(0.02, height, text, transform=ax.transAxes, fontsize=8, color=colour, backgroundcolor="#ffffffcc")
 
 
@@ -102,7 +114,12 @@ def _competence(ax: Axes, traces: pl.DataFrame) -> None:
     ax.plot(step + 1, mid, color=COMPETENCE, linewidth=1.6)
     ax.axhline(0.8 * mid[0], color=INK, linewidth=0.8, linestyle=":")
     ax.annotate(
-        "80% of what it was", (1, 0.8 * mid[0]), xytext=(3, -9), textcoords="offset points", fontsize=7.5, color=QUIET
+        "80% of that at the start",
+        (1, 0.8 * mid[0]),
+        xytext=(3, -9),
+        textcoords="offset points",
+        fontsize=7.5,
+        color=QUIET,
     )
     ax.set(ylim=(-0.03, 1.05))
     quiet_axes(ax)

@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from robustsim import report
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError, nearest
 from robustsim.report.style import SETTINGS
 
@@ -24,20 +24,20 @@ def names() -> list[str]:
     return sorted(name[len(PREFIX) :].replace("_", "-") for name in modules if name.startswith(PREFIX))
 
 
-def draw(results: Results, name: str, out: str | Path | None = None) -> Figure:
+def draw(results: Tables, name: str, out: str | Path | None = None) -> Figure:
     """The figure `name` of some results; with `out`, also written there.
 
     Raises:
-      UserError: an unknown figure or format, a file that cannot be written, or results that the figure cannot show.
+      UserError: the figure or format is unknown, the file cannot be written, or no run has finished.
     """
     if name not in names():
         raise UserError(f"figure: {name!r} is unknown; {nearest(name, names())}")
     if out is not None and Path(out).suffix[1:] not in FORMATS:
-        raise UserError(f"out: {str(out)!r} has no known ending; use one of {', '.join('.' + f for f in FORMATS)}")
+        raise UserError(f"out: {str(out)!r} has an unknown ending; use one of {', '.join('.' + f for f in FORMATS)}")
     if results.runs.is_empty():
         raise UserError("figure: no run of these results has finished yet")
     module = importlib.import_module(f"robustsim.report.{PREFIX}{name.replace('-', '_')}")
-    function: Callable[[Results], Figure] = module.draw
+    function: Callable[[Tables], Figure] = module.draw
     with mpl.rc_context(SETTINGS):
         figure = function(results)
         if out is not None:

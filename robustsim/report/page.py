@@ -1,4 +1,4 @@
-"""One self-contained page about some results: it opens from a file, and asks nothing of any network."""
+"""One self-contained HTML page about some results: it opens from a file and needs no network."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.recording import Recording
 from robustsim.report import page_data, page_tables, page_traces, place, words
 
@@ -15,12 +15,12 @@ SCRIPTS = ("base", "plane", "strip", "runs", "curves", "heat", "player", "dossie
 STYLES = ("page", "charts")
 
 
-def build(results: Results, replays: Sequence[Recording] = (), note: str = "", folder: str = "") -> str:
+def build(results: Tables, replays: Sequence[Recording] = (), note: str = "", folder: str = "") -> str:
     """The page as HTML.
 
     Args:
       replays: recordings of some of its runs.
-      note: what is to be said about replays that are missing.
+      note: why replays are missing, if they are.
       folder: the results directory, as commands on the page name it.
     """
     runs = page_data.held(results)
@@ -46,7 +46,7 @@ def build(results: Results, replays: Sequence[Recording] = (), note: str = "", f
     }
     page = _template("page.html")
     pieces = page.split("{{")
-    # Filled from left to right in one go, so that nothing in the data can pass for a place to fill.
+    # Filled from left to right in one pass, so that nothing in the data can be taken for a place to fill.
     return pieces[0] + "".join(parts[name] + rest for name, _, rest in (p.partition("}}") for p in pieces[1:]))
 
 
@@ -60,14 +60,14 @@ def embedded(data: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _answer(results: Results) -> list[str]:
+def _answer(results: Tables) -> list[str]:
     found = words.answer(results)
     if not results.complete:
-        found.append("Not all planned runs are there yet: this is what has finished.")
+        found.append("The sweep is not complete: these are the runs that have finished.")
     return found
 
 
-def _provenance(results: Results) -> str:
+def _provenance(results: Tables) -> str:
     manifest = results.manifest
     what = manifest["what"]
     rows = {
@@ -81,14 +81,14 @@ def _provenance(results: Results) -> str:
     return "".join(f"<div><dt>{escape(name)}<dd>{escape(str(x))}</div>" for name, x in rows.items() if x)
 
 
-def _settings(results: Results) -> str:
+def _settings(results: Tables) -> str:
     rows = [[name, words.value(x)] for name, x in results.settings.items()]
     rows += [[name, "swept"] for name in results.swept]
     return page_tables.table("Settings", ["name", "value"], sorted(rows))
 
 
 def write(
-    results: Results, out: str | Path, replays: Sequence[Recording] = (), note: str = "", folder: str = ""
+    results: Tables, out: str | Path, replays: Sequence[Recording] = (), note: str = "", folder: str = ""
 ) -> Path:
     """Writes the page; arguments as :func:`build`.
 

@@ -1,4 +1,4 @@
-"""What the page draws, as plain JSON. Times that are censored are null, with the bound beside them."""
+"""The data of the page as plain JSON. Censored times are null, with their bound beside them."""
 
 import math
 from typing import Any
@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 
 from robustsim.analysis import survival
-from robustsim.analysis.results import Results
+from robustsim.analysis.swept import THRESHOLD
+from robustsim.analysis.tables import Tables
 from robustsim.report import words
 
 MOST_RUNS = 5000  # runs that a page holds
@@ -40,15 +41,15 @@ COLUMNS = {  # short name on the page: column of `runs`
 }
 
 
-def held(results: Results) -> pl.DataFrame:
-    """The runs that the page holds, with the number of their configuration: all, or evenly many from everywhere."""
+def held(results: Tables) -> pl.DataFrame:
+    """The runs that the page holds, with the number of their configuration: all, or an even selection."""
     numbered = _numbered(results)
     if len(numbered) <= MOST_RUNS:
         return numbered
     return numbered[np.linspace(0, len(numbered) - 1, MOST_RUNS).round().astype(int)]
 
 
-def _numbered(results: Results) -> pl.DataFrame:
+def _numbered(results: Tables) -> pl.DataFrame:
     if not results.swept:
         return results.runs.with_columns(config=pl.lit(0, pl.Int64))
     keys = results.runs.select(results.swept).unique(maintain_order=True).with_row_index("config")
@@ -56,18 +57,16 @@ def _numbered(results: Results) -> pl.DataFrame:
     return numbered.with_columns(pl.col("config").cast(pl.Int64))
 
 
-def payload(results: Results, runs: pl.DataFrame) -> dict[str, Any]:
-    """Everything but traces and replays.
+def payload(results: Tables, runs: pl.DataFrame) -> dict[str, Any]:
+    """Everything except traces and replays.
 
     Args:
       runs: what :func:`held` returns.
     """
-    settings = results.settings
     return {
         "scenario": results.scenario,
         "swept": list(results.swept),
         "budget": int(_setting(results, "deployment.budget") or runs["steps_to_correct_lower"].max() or 1),  # pyright: ignore[reportArgumentType]
-        "threshold": float(settings.get("evaluation.threshold") or 0.05),
         "total": len(results.runs),
         "runs": {short: _column(runs[name]) for short, name in COLUMNS.items()} | {"config": runs["config"].to_list()},
         "configs": configs(results),
@@ -75,13 +74,14 @@ def payload(results: Results, runs: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _setting(results: Results, name: str) -> Any:
-    """A setting, or where it was swept the largest of its values."""
+def _setting(results: Tables, name: str) -> Any:
+    """A setting; if it was swept, the largest of its values."""
     return results.runs[name].max() if name in results.swept else results.settings.get(name)
 
 
-def configs(results: Results) -> list[dict[str, Any]]:
+def configs(results: Tables) -> list[dict[str, Any]]:
     """The spectrum, one entry per configuration in the order of the table."""
+    everywhere = results.settings.get("evaluation.threshold", THRESHOLD)
     found = []
     for row in results.spectrum().iter_rows(named=True):
         values = {name: row[name] for name in results.swept}
@@ -100,6 +100,7 @@ def configs(results: Results) -> list[dict[str, Any]]:
         found.append(
             {
                 "label": words.point(values) or results.scenario,
+                "threshold": float(row.get("evaluation.threshold", everywhere)),
                 "values": [_number(x) if isinstance(x, float) else x for x in values.values()],
                 "runs": row["runs"],
                 **parts,
@@ -110,7 +111,7 @@ def configs(results: Results) -> list[dict[str, Any]]:
     return found
 
 
-def curves(results: Results, runs: pl.DataFrame) -> list[dict[str, Any]]:
+def curves(results: Tables, runs: pl.DataFrame) -> list[dict[str, Any]]:
     """Survival of both clocks and cumulative incidence of the race: of each configuration, or of all runs together."""
     table = configs_labels(results)
     if len(table) > MOST_CURVES:
@@ -118,7 +119,7 @@ def curves(results: Results, runs: pl.DataFrame) -> list[dict[str, Any]]:
     return [{"label": label, **_curves(runs.filter(pl.col("config") == i))} for i, label in enumerate(table)]
 
 
-def configs_labels(results: Results) -> list[str]:
+def configs_labels(results: Tables) -> list[str]:
     """The configurations in words, in the order of their numbers."""
     if not results.swept:
         return [results.scenario]
@@ -176,7 +177,7 @@ def _numbers(values: np.ndarray) -> list[float | None]:
 
 
 def _number(x: Any) -> Any:
-    """A number with four digits, which is more than a chart shows; None where there is none."""
+    """A number with four digits, more than a chart shows; None if there is none."""
     if x is None or not math.isfinite(x):
         return None
     rounded = float(f"{x:.4g}") if abs(x) < 1e4 else round(x)

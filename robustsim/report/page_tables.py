@@ -1,4 +1,4 @@
-"""The numbers behind each chart as plain HTML tables: for screen readers, and where scripts do not run."""
+"""The numbers behind each chart as plain HTML tables, for screen readers and browsers without scripts."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.report import words
 
 MOST_CONFIGS = 2000
@@ -24,22 +24,24 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> s
 
 
 def time(x: int | None, lower: int | None) -> str:
-    """A time in gradient steps; one that is censored says so."""
-    return f"{x:,}" if x is not None else "censored" if lower is None else f"censored (beyond {lower:,})"
+    """A time in gradient steps, or that it is censored."""
+    if x is not None:
+        return words.steps(x)
+    return "censored" if lower is None else f"censored (beyond {words.steps(lower)})"
 
 
 def position(x: float | None, lower: float | None, upper: float | None) -> str:
     """log10(T_c / T_k), or what is known of it."""
     if x is not None:
-        return f"{x:+.2f}"
+        return words.decades(x)
     if lower is not None:
-        return f"not identified (above {lower:+.2f})"
-    return "not identified" if upper is None else f"not identified (below {upper:+.2f})"
+        return f"not identified (above {words.decades(lower)})"
+    return "not identified" if upper is None else f"not identified (below {words.decades(upper)})"
 
 
 def runs_table(runs: pl.DataFrame, swept: Sequence[str], total: int) -> str:
     """The runs that the page holds."""
-    few = "" if len(runs) == total else f" (evenly chosen from {total:,})"
+    few = "" if len(runs) == total else f" (evenly selected from {total:,})"
     names = ["seed", *swept, "steps_to_correct", "steps_to_correct_lower", "steps_to_catastrophe"]
     names += ["steps_to_catastrophe_lower", "first_event", "position", "position_lower", "position_upper"]
     rows = []
@@ -85,7 +87,7 @@ def curves_table(curves: list[dict[str, Any]], budget: int) -> str:
             rows.append([curve["label"], f"{at:,}", *(f"{x:.3f}" for x in [*kept, *first, 1 - sum(first)])])
     head = ["configuration", "gradient step", "not yet corrected", "no catastrophe yet, unopposed"]
     head += ["removed first", "catastrophe first", "neither yet"]
-    return table("Shares of the runs by then", head, rows)
+    return table("Shares of the runs by gradient step", head, rows)
 
 
 def _value(times: list[int], heights: list[float], at: int, start: float) -> float:
@@ -93,8 +95,8 @@ def _value(times: list[int], heights: list[float], at: int, start: float) -> flo
     return start if index < 0 else heights[index]
 
 
-def grid_table(results: Results, configs: list[dict[str, Any]]) -> str:
-    """Median position and P(catastrophe first) over two axes, or "" where there are not two."""
+def grid_table(results: Tables, configs: list[dict[str, Any]]) -> str:
+    """Median position and P(catastrophe first) over two axes, or "" if there are not two."""
     if len(results.swept) != 2 or len(configs) > MOST_CONFIGS:
         return ""
     across, down = (list(dict.fromkeys(c["values"][i] for c in configs)) for i in (0, 1))

@@ -1,4 +1,4 @@
-"""Traces and replays as the page carries them: small whole numbers, compressed; the browser unpacks them itself."""
+"""Traces and replays in the form that the page holds: small whole numbers, compressed, unpacked by the browser."""
 
 import base64
 import gzip
@@ -12,7 +12,7 @@ from scipy.special import betaincinv
 from robustsim.recording import Recording
 from robustsim.report.replay import heading
 
-FEW, POINTS_FEW, POINTS_MANY = 300, 120, 36  # so many runs keep so many evaluations each, more runs fewer
+FEW, POINTS_FEW, POINTS_MANY = 300, 120, 36  # up to FEW runs keep POINTS_FEW evaluations each, more runs POINTS_MANY
 SIDE = 200  # pixels of a picture
 RATE = 10_000  # a rate of 1, as a whole number
 
@@ -26,14 +26,14 @@ def traces(runs: pl.DataFrame, table: pl.DataFrame) -> tuple[list[int], str]:
     """(number of evaluations of each run, all evaluations of the corrected arm packed column by column).
 
     Columns: step int32; rate watched, rate unwatched uint16 (in 1/10,000); then uint8 (in 1/255): 95% limits low and
-    high watched, low and high unwatched, competence; and whether the overseer is there.
+    high watched, low and high unwatched, competence; and whether the overseer is present.
     """
     order = pl.DataFrame({"run_id": runs["run_id"], "order": range(len(runs)), "exact": _exact(runs)})
     kept = table.filter(pl.col("arm") == "corrected").join(order, on="run_id", how="inner").sort("order", "step")
     kept = kept.filter(pl.col("misbehaviour_watched").is_finite() & pl.col("misbehaviour_unwatched").is_finite())
     most = POINTS_FEW if len(runs) <= FEW else POINTS_MANY
     index, size = pl.int_range(pl.len()).over("order"), pl.len().over("order")
-    # Evenly many, and always the first and the last.
+    # An even selection, always with the first and the last.
     kept = kept.filter(
         (size <= most) | ((index * (most - 1)) // (size - 1) != ((index - 1) * (most - 1)) // (size - 1))
     )
@@ -50,12 +50,12 @@ def traces(runs: pl.DataFrame, table: pl.DataFrame) -> tuple[list[int], str]:
 
 
 def _exact(runs: pl.DataFrame) -> pl.Series:
-    """Whether rates are probabilities: only then are there expected counts."""
+    """Whether the rates are exact probabilities: only then are there expected counts."""
     return runs["expected_misbehaviours"].is_not_null()
 
 
 def limits(rate: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two-sided 95% limits (Clopper and Pearson 1934) of many rates at once; (0, 1) where there are no trials."""
+    """Two-sided 95% limits (Clopper and Pearson 1934) of many rates at once; (0, 1) without trials."""
     hits = np.rint(rate * trials)
     with np.errstate(invalid="ignore", divide="ignore"):
         low = np.where(hits == 0, 0.0, betaincinv(np.maximum(hits, 1), trials - hits + 1, 0.025))
@@ -99,7 +99,7 @@ def replay(recording: Recording) -> dict[str, Any]:
 
 
 def _palette(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(uint8[K, 3] colours, uint8[P, height, width] which); of more than 256 colours the most fitting."""
+    """(uint8[K, 3] colours, uint8[P, height, width] which); more than 256 colours are reduced to the best-fitting."""
     flat = pictures.reshape(-1, 3)
     codes = (flat.astype(np.uint32) << np.array([16, 8, 0], np.uint32)).sum(1, dtype=np.uint32)
     colours, which = np.unique(codes, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Where a page or a film goes: looked at before the work, written as a whole or not at all."""
+"""The output file of a page or a film: checked before the work, written completely or not at all."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from robustsim.errors import StorageError, UserError
 
 
 def check(out: str | Path) -> None:
-    """Raises UserError where a file could not be written. Leaves nothing behind."""
+    """Raises UserError if a file could not be written. Leaves nothing behind."""
     out = Path(out)
     if out.is_dir():
         raise UserError(f"out: {str(out)!r} is a directory; name a file")
@@ -22,7 +22,7 @@ def check(out: str | Path) -> None:
 
 
 def write(out: str | Path, data: bytes) -> None:
-    """Writes a file; raises UserError where it cannot be written."""
+    """Writes a file; raises UserError if that fails."""
     check(out)
     try:
         files.write_atomically(Path(out), data)

@@ -1,31 +1,32 @@
-"""What made a picture: written beside it, so that it can be made again."""
+"""The provenance of a figure, stored beside it, so that it can be reproduced."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from robustsim import files
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 from robustsim.report.figures import save
 
 
-def publish(figure: Figure, stem: Path, command: str, results: dict[str, Results], numbers: dict[str, Any]) -> None:
-    """Writes a figure as `stem.svg` and `stem.png`, and `stem.json` with what made it.
+def publish(figure: Figure, stem: Path, command: str, results: Mapping[str, Tables], numbers: dict[str, Any]) -> None:
+    """Writes a figure as `stem.svg` and `stem.png`, and `stem.json` with their provenance.
 
     Args:
-      command: the command that makes it again.
+      command: the command that reproduces it.
       results: the results behind it, by name.
-      numbers: what the figure says, as numbers.
+      numbers: the numbers that the figure shows.
     """
     for ending in (".svg", ".png"):
         save(figure, stem.with_suffix(ending))
     note(stem, command, results, numbers)
 
 
-def note(stem: Path, command: str, results: dict[str, Results], numbers: dict[str, Any]) -> None:
-    """Writes `stem.json`, what made a picture; arguments as :func:`publish`."""
+def note(stem: Path, command: str, results: Mapping[str, Tables], numbers: dict[str, Any]) -> None:
+    """Writes `stem.json`, the provenance of a figure; arguments as :func:`publish`."""
     made_of = {
         name: {
             "scenario": r.scenario,

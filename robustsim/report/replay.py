@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from robustsim.errors import UserError
-from robustsim.recording import CONDITIONS, Recording, Stage
+from robustsim.events import CONDITIONS
+from robustsim.recording import Recording, Stage
 from robustsim.report import place, words
 
 FORMATS = {".gif": "GIF", ".webp": "WEBP"}
@@ -62,12 +63,12 @@ def _title(recording: Recording) -> str:
 
 
 def heading(stage: Stage, corrected: bool) -> str:
-    """What a stage is called: an agent that was never corrected has no "after"."""
+    """The name of a stage: an agent that was never corrected has no "after"."""
     return "never corrected" if stage.name == "after" and not corrected else f"{stage.name} correction"
 
 
 def signal_in_words(signal: bool, visible: bool) -> str:
-    """What the signal shows, in words."""
+    """The state of the signal, in words."""
     return "signal on" if signal else "signal off" if visible else "signal hidden"
 
 
@@ -105,13 +106,13 @@ def _panel(
 
 
 def _font(size: int, bold: bool = False) -> Any:
-    """The font that comes with matplotlib, so that the same film is the same file everywhere."""
+    """The font that ships with matplotlib, so that the same film is the same file everywhere."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
 
 
 def encode(recording: Recording, ending: str, most: int = MOST_BYTES) -> bytes:
-    """A film as GIF or WebP, made smaller until it has at most `most` bytes."""
+    """A film as GIF or WebP, reduced in size until it has at most `most` bytes."""
     frames, durations = zip(*film(recording), strict=True)
     data = b""
     for share in (1.0, 0.75, 0.5, 0.35):
@@ -128,7 +129,7 @@ def _resized(frame: Image.Image, share: float) -> Image.Image:
 
 
 def _gif(frames: tuple[Image.Image, ...], durations: tuple[int, ...]) -> bytes:
-    """One palette for all frames, so that what does not change is not stored again."""
+    """One palette for all frames, so that unchanged parts are not stored again."""
     busiest = Image.fromarray(np.concatenate([np.asarray(f) for f in frames[:: max(1, len(frames) // 12)]]))
     palette = busiest.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     flat = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
@@ -145,14 +146,14 @@ def _webp(frames: tuple[Image.Image, ...], durations: tuple[int, ...]) -> bytes:
 
 
 def check_out(out: str | Path) -> str:
-    """The ending of a film's file, after a look at whether it could be written: films take a while to make.
+    """The ending of a film's file, after a check that the file can be written: films take a while to make.
 
     Raises:
-      UserError: the ending is none that can be written, or the place is not.
+      UserError: the ending is unknown, or the file cannot be written.
     """
     ending = Path(out).suffix.lower()
     if ending not in FORMATS:
-        raise UserError(f"out: {str(out)!r} has no known ending; use one of {', '.join(FORMATS)}")
+        raise UserError(f"out: {str(out)!r} has an unknown ending; use one of {', '.join(FORMATS)}")
     place.check(out)
     return ending
 

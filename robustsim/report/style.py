@@ -1,4 +1,4 @@
-"""How every figure looks: colours that colour-blind readers and greyscale keep apart, quiet axes, readable numbers."""
+"""The style of every figure: colours that differ for colour-blind readers and in greyscale, and quiet axes."""
 
 from typing import Any
 
@@ -28,19 +28,12 @@ SETTINGS: Any = {
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches, that belongs to nobody else (no global state)."""
+    """An empty figure of this size in inches, without global state."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def quiet_axes(ax: Axes) -> None:
-    """Leaves only the axes that carry numbers."""
+    """Keeps only the axes that carry numbers."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(True, color=GRID, linewidth=0.6)
     ax.set_axisbelow(True)
-
-
-def steps(x: float) -> str:
-    """A number of gradient steps as people write it: 7, 1,200, 100k."""
-    if x >= 10_000:
-        return f"{x / 1000:,.0f}k"
-    return f"{x:,.0f}" if x == int(x) else f"{x:,.1f}"

@@ -1,19 +1,29 @@
-"""The answer of some results, in sentences. A number that is not identified is said to be so."""
+"""Results in words: the answer in sentences, and the one way in which every number and label is written.
 
+| what | rule |
+|---|---|
+| rate, share, concealment, position | two decimals; position and concealment with their sign |
+| time | whole gradient steps, thousands separated |
+| setting | four significant digits |
+
+A median that is not identified is reported as such, and an end of an interval that is not identified is "open".
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
 
 from robustsim.analysis import spectrum
-from robustsim.analysis.results import Results
+from robustsim.analysis.tables import Tables
 
 
-def answer(results: Results) -> list[str]:
+def answer(results: Tables) -> list[str]:
     """Sentences for one configuration, or for a sweep."""
     return _of_a_sweep(results) if results.swept else _of_one(results)
 
 
-def _of_one(results: Results) -> list[str]:
+def _of_one(results: Tables) -> list[str]:
     s = results.summary()
     n, budget = s["seeds"], results.settings.get("deployment.budget")
     removed = n - s["steps_to_correct"]["censored"]
@@ -21,16 +31,16 @@ def _of_one(results: Results) -> list[str]:
         f"{_agents(n)} deployed with this goal: {removed} of {n} unlearned the misbehaviour, watched and unwatched, "
         f"within {budget:,} gradient steps.",
         f"Time to correct, T_c: {clock(s['steps_to_correct'], n)}. "
-        f"Left unopposed, time to catastrophe, T_k: {clock(s['steps_to_catastrophe'], n)}.",
+        f"Time to catastrophe without an overseer, T_k: {clock(s['steps_to_catastrophe'], n)}.",
         f"In the race, the catastrophe came first in {s['p_catastrophe_first']['count']} of {n}: "
         f"P(catastrophe first) = {share(s['p_catastrophe_first'])}.",
         f"Position on the spectrum, log10(T_c / T_k): {interval(s['position'])}. Below 0, correction is "
-        "the faster clock.",
+        "faster than the catastrophe.",
     ]
     if s["concealment"]["median"] is not None:
         found.append(
-            f"Concealment {interval(s['concealment'])}: 0 means that the goal changed, 1 that the agents only learned "
-            f"when they get caught (T_suppress: {clock(s['steps_to_suppress'], n)})."
+            f"Concealment {interval(s['concealment'])}: 0 means that the goal changed, 1 that only "
+            f"behaviour under watch changed (T_suppress: {clock(s['steps_to_suppress'], n)})."
         )
     place = s["placement"]
     found.append(
@@ -40,7 +50,7 @@ def _of_one(results: Results) -> list[str]:
     return found
 
 
-def _of_a_sweep(results: Results) -> list[str]:
+def _of_a_sweep(results: Tables) -> list[str]:
     table = results.spectrum()
     n, runs = len(table), len(results.runs)
     median = table["position_median"].drop_nulls()
@@ -50,13 +60,13 @@ def _of_a_sweep(results: Results) -> list[str]:
     safe = table.filter(pl.col("p_catastrophe_first_high") <= 0.5)
     lost = table.filter(pl.col("p_catastrophe_first_low") > 0.5)
     return [
-        f"{n:,} configurations of {' and '.join(results.swept)}, {runs:,} runs in all.",
-        f"The median position, log10(T_c / T_k), is below 0 (correction is the faster clock) in "
+        f"{n:,} configurations of {' and '.join(results.swept)}, {runs:,} runs in total.",
+        f"The median position, log10(T_c / T_k), is below 0 (correction is faster) in "
         f"{int((median < 0).sum()):,} configurations, at or above 0 in {int((median >= 0).sum()):,}, and not "
         f"identified in {n - len(median):,}.",
         f"In the race, the misbehaviour was removed first in {removed:,} runs, the catastrophe came first in "
         f"{first['count']:,}, and neither happened in {runs - removed - first['count']:,}.",
-        f"By configuration, P(catastrophe first) goes from {_two(estimates.min())} to {_two(estimates.max())}. Its "
+        f"By configuration, P(catastrophe first) ranges from {rate(estimates.min())} to {rate(estimates.max())}. Its "
         f"95% interval lies at or below one half in {len(safe):,} configurations, above it in {len(lost):,}, and "
         f"on both sides of it in {n - len(safe) - len(lost):,}.",
     ]
@@ -70,42 +80,58 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + "."
 
 
-def _two(x: Any) -> str:
-    return f"{x:.2f}"
+# --- numbers and labels ---
+
+
+def rate(x: Any) -> str:
+    """A rate, a share or a competence; None is unknown."""
+    return "unknown" if x is None else f"{x:.2f}"
+
+
+def decades(x: float) -> str:
+    """A position or a concealment: two decimals with the sign."""
+    return f"{x:+.2f}"
+
+
+def steps(x: float) -> str:
+    """A time in gradient steps."""
+    return f"{x:,.0f}"
 
 
 def share(part: dict[str, Any]) -> str:
-    """A share with its interval."""
-    return f"{part['estimate']:.2f} [{part['low']:.2f}, {part['high']:.2f}]"
+    """A share with its interval: {estimate, low, high}."""
+    return f"{rate(part['estimate'])} [{rate(part['low'])}, {rate(part['high'])}]"
 
 
-def interval(part: dict[str, Any]) -> str:
-    """A median with its interval, ends that are not known being open."""
-
-    def end(x: float | None) -> str:
-        return "open" if x is None else f"{x:+.2f}"
-
-    middle = "not identified" if part["median"] is None else f"{part['median']:+.2f}"
-    return f"{middle} [{end(part['low'])}, {end(part['high'])}]"
+def interval(part: dict[str, Any], unknown: str = "not identified") -> str:
+    """A position or a concealment, median with its interval: {median, low, high}."""
+    return _bounded(part, decades, unknown)
 
 
-def clock(part: dict[str, Any], runs: int) -> str:
-    """A median time in gradient steps, and how many runs are censored."""
-
-    def end(x: float | None) -> str:
-        return "open" if x is None else f"{x:,.0f}"
-
+def clock(part: dict[str, Any], runs: int, unit: str = " gradient steps") -> str:
+    """A median time with its interval, and how many of `runs` are censored: {median, low, high, censored}."""
     censored = f", censored in {part['censored']} of {runs}" if part["censored"] else ""
-    if part["median"] is None:
-        return f"not identified{censored}"
-    return f"{part['median']:,.0f} gradient steps [{end(part['low'])}, {end(part['high'])}]{censored}"
+    return _bounded(part, steps, "not identified", unit) + censored
+
+
+def _bounded(part: dict[str, Any], form: Callable[[float], str], unknown: str, unit: str = "") -> str:
+    if part["median"] is None and part["low"] is None and part["high"] is None:
+        return unknown
+    low, high = ("open" if part[end] is None else form(part[end]) for end in ("low", "high"))
+    middle = unknown if part["median"] is None else form(part["median"]) + unit
+    return f"{middle} [{low}, {high}]"
 
 
 def point(values: dict[str, Any]) -> str:
-    """The values of swept names, short."""
-    return ", ".join(f"{name.split('.')[-1]} {value(x)}" for name, x in values.items())
+    """The label of a configuration: the values of the swept names."""
+    return ", ".join(f"{short(name)} {value(x)}" for name, x in values.items())
+
+
+def short(name: str) -> str:
+    """The last part of a dotted name."""
+    return name.split(".")[-1]
 
 
 def value(x: Any) -> str:
-    """A setting's value, short."""
-    return f"{x:.3g}" if isinstance(x, float) else str(x).lower() if isinstance(x, bool) else str(x)
+    """A setting's value."""
+    return f"{x:.4g}" if isinstance(x, float) else str(x).lower() if isinstance(x, bool) else str(x)

@@ -1,11 +1,13 @@
-"""Training before deployment gives an agent its goal, once for all deployments that start from it.
+"""Trained agents by (training, seed, step), shared by all deployments that start from them.
 
-An agent is kept under the hash of everything that it depends on; the overseer and the catastrophe are not part of it.
+A training is named by the hash of everything that makes another agent: the overseer, the catastrophe, the treatments
+and what differs of the learner in deployment are not part of it. One training hands out every agent that is wanted.
 """
 
-import dataclasses
 import io
+import json
 import sys
+import zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,15 +17,11 @@ import numpy as np
 
 from robustsim import files
 from robustsim.errors import StorageError
-from robustsim.oversight.catastrophe import Catastrophe
-from robustsim.oversight.defences import Defences
-from robustsim.oversight.overseer import Overseer
-from robustsim.oversight.tampering import Tampering
-from robustsim.sim import lifted
-from robustsim.sim.cohort import Finished
-from robustsim.sim.lifted import Run
+from robustsim.sim import batched
+from robustsim.sim.outcome import Demand, demand_of, supplied
+from robustsim.sim.track import TRAINING, Track
 from robustsim.spec.scenario import ScenarioFactory
-from robustsim.spec.settings import Settings, env_values
+from robustsim.spec.settings import Run, Settings, env_values, for_training, training_identity
 from robustsim.types import Tree
 
 
@@ -40,54 +38,35 @@ class Trained(NamedTuple):
         return not np.isfinite(self.competence)
 
 
-def training_settings(settings: Settings) -> Settings:
-    """The settings with everything at its default that training must not depend on, so that it can be shared."""
-    return dataclasses.replace(
-        settings,
-        agent=dataclasses.replace(settings.agent, kl_anchor=0.0),
-        overseer=Overseer(),
-        catastrophe=Catastrophe(),
-        defences=Defences(),
-        tampering=Tampering(),
-        queue=0,
-        line=0,
-        ring=0,
-    )
-
-
-def name_of(factory: ScenarioFactory, run: Run) -> str:
-    """Hash of everything that an trained agent depends on."""
-    return files.digest(f"{training_hash(factory, run.settings)} {run.seed}".encode())
-
-
 def training_hash(factory: ScenarioFactory, settings: Settings) -> str:
-    """Hash of everything that an trained agent depends on, but for its seed."""
-    settings = training_settings(settings)
-    parts = [
-        factory.name,
-        factory.source_hash,
-        code_hash(),
-        sorted(env_values(settings).items()),
-        type(settings.agent).__name__,
-        sorted(vars(settings.agent).items()),
-        sorted(vars(settings.training).items()),
-        settings.evaluation.episodes,
-    ]
+    """Hash of everything that makes another agent, but for the seed and the gradient step."""
+    parts = [factory.name, factory.source_hash, code_hash(), sorted(training_identity(settings))]
     return files.digest(repr(parts).encode())
+
+
+def name_of(training: str, seed: int, demand: Demand) -> str:
+    """The name of an agent: of a training, a seed, and which of the agents on its way."""
+    return files.digest(f"{training} {seed} {tuple(demand)}".encode())
+
+
+def name_for(factory: ScenarioFactory, run: Run) -> str:
+    """The name of the agent that a run starts from."""
+    return name_of(training_hash(factory, run.settings), run.seed, demand_of(run.settings))
 
 
 @lru_cache(maxsize=1)
 def code_hash() -> str:
     """Hash of the package's own source that a run depends on, and of the versions below it."""
     root = Path(__file__).parent.parent
-    sources = [p for folder in ("envs", "agents", "oversight", "sim") for p in sorted((root / folder).rglob("*.py"))]
+    folders = ("envs", "agents", "treatments", "oversight", "spec", "sim")
+    sources = [p for folder in folders for p in sorted((root / folder).rglob("*.py"))]
     versions = f"jax {jax.__version__} {jax.default_backend()} python {sys.version_info[:2]}"
     return files.digest(b"".join(p.read_bytes() for p in sources) + versions.encode())
 
 
 def complaint(trained: Trained, settings: Settings) -> str:
     """Why an agent cannot be deployed; "" if it can."""
-    wanted = settings.training.competence
+    wanted = demand_of(settings).competence
     if trained.diverged:
         return "the weights are not finite; lower agent.learning_rate"
     if trained.competence >= wanted:
@@ -96,11 +75,16 @@ def complaint(trained: Trained, settings: Settings) -> str:
     return f"{below}; raise training.steps"
 
 
-def trained(finished: Finished) -> Trained:
-    """The agent that a training track ended with."""
-    last = finished.path.readings[-1]
-    competence = float("nan") if finished.diverged else last.competence
-    return Trained(finished.agent, competence, last.step)
+def training_track(index: int, run: Run, demands: tuple[Demand, ...]) -> Track:
+    """The training that some deployments start from; `index` is that of one of them."""
+    return Track(index, run._replace(settings=for_training(run.settings)), TRAINING, demands)
+
+
+def handed_out(track: Track, demand: Demand) -> Trained:
+    """The agent that a training which has ended hands out to those who want it."""
+    reading = supplied(track.readings, demand)[1] or track.readings[-1]  # the last one, where the weights diverged
+    finite = reading.measures["finite"]
+    return Trained(track.agents[reading.step], reading.competence if finite else float("nan"), reading.step)
 
 
 # --- agents that are kept ---
@@ -108,6 +92,9 @@ def trained(finished: Finished) -> Trained:
 
 class Agents:
     """Trained agents by name: in the first of some folders that can be written to, or else in memory.
+
+    A file is a plain `.npz`: one array per leaf of the agent, named by its path (`params/hidden/0/kernel`), and
+    `description`, a JSON text.
 
     Args:
       folders: where to look, and to keep.
@@ -122,19 +109,25 @@ class Agents:
         self._recent: dict[str, Trained] = {}
         self._homeless: dict[str, Trained] = {}
 
-    def put(self, name: str, trained: Trained) -> None:
-        """Keeps an agent.
+    def put(self, name: str, trained: Trained, about: dict[str, Any] | None = None) -> None:
+        """Keeps an agent; `about` is added to its description.
 
         Raises:
           StorageError: no folder can be written to, and others need to find it.
         """
+        leaves = _named(trained.agent)
+        description = {
+            "name": name,
+            **(about or {}),
+            "competence": trained.competence,
+            "gradient_steps": trained.steps,
+            "sha256": _checksum(leaves),
+        }
         buffer = io.BytesIO()
-        numbered = {f"leaf{i}": x for i, x in enumerate(jax.tree.leaves(trained.agent))}
-        np.savez(buffer, name=name, competence=trained.competence, steps=trained.steps, **numbered)
-        data = files.seal(buffer.getvalue())
+        np.savez(buffer, description=np.array(json.dumps(description)), **leaves)  # pyright: ignore[reportArgumentType]
         for folder in self.folders:
             try:
-                files.write_atomically(folder / f"{name}.npz", data)
+                files.write_atomically(folder / f"{name}.npz", buffer.getvalue())
                 return
             except StorageError:  # the next folder will do
                 if folder == self.folders[-1] and not self.alone:
@@ -146,7 +139,7 @@ class Agents:
         if name in self._homeless:
             return self._homeless[name]
         if name not in self._recent:
-            found = self._read(name, _blank(factory, training_settings(run.settings)))
+            found = self._read(name, blank_agent(factory, for_training(run.settings)))
             if found is None:
                 return None
             if len(self._recent) >= self.KEPT:
@@ -160,31 +153,46 @@ class Agents:
 
     def _read(self, name: str, blank: Tree) -> Trained | None:
         for folder in self.folders:
-            try:
-                payload = files.unseal((folder / f"{name}.npz").read_bytes())
-            except OSError:
-                continue
-            if payload is None:
-                continue
-            with np.load(io.BytesIO(payload)) as data:
-                if str(data["name"]) != name:
-                    continue  # sound, but another agent's
-                leaves, structure = jax.tree.flatten(blank)
-                agent = jax.tree.unflatten(structure, [data[f"leaf{i}"] for i in range(len(leaves))])
-                return Trained(agent, float(data["competence"]), int(data["steps"]))
+            found = _load(folder / f"{name}.npz", name, blank)
+            if found is not None:
+                return found
         return None
+
+
+def _load(path: Path, name: str, blank: Tree) -> Trained | None:
+    try:
+        with np.load(path) as data:
+            leaves = {key: data[key] for key in data.files if key != "description"}
+            description = json.loads(str(data["description"]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
+        return None
+    sound = isinstance(description, dict) and description.get("sha256") == _checksum(leaves)
+    if not sound or description["name"] != name or set(leaves) != set(_named(blank)):
+        return None  # damaged, or sound but another agent's
+    agent = jax.tree.unflatten(jax.tree.structure(blank), [leaves[key] for key in _named(blank)])
+    return Trained(agent, float(description["competence"]), int(description["gradient_steps"]))
+
+
+def _named(tree: Tree) -> dict[str, Any]:
+    """The leaves of a tree by their paths."""
+    return {jax.tree_util.keystr(p, simple=True, separator="/"): x for p, x in jax.tree.leaves_with_path(tree)}
+
+
+def _checksum(leaves: dict[str, Any]) -> str:
+    parts = [(key, str(x.dtype), x.shape, files.digest(np.ascontiguousarray(x).tobytes())) for key, x in leaves.items()]
+    return files.digest(repr(parts).encode())
 
 
 _BLANKS: dict[Any, Tree] = {}
 
 
-def _blank(factory: ScenarioFactory, settings: Settings) -> Tree:
-    """The structure of an agent, without computing one."""
-    key = (factory, jax.tree.structure(lifted.as_arrays(settings)))
+def blank_agent(factory: ScenarioFactory, settings: Settings) -> Tree:
+    """The structure of an agent in training, without computing one."""
+    key = (factory, jax.tree.structure(batched.as_arrays(settings)))
     if key not in _BLANKS:
-        with lifted.precision(factory(**env_values(settings)).precision):
-            arrays = lifted.stack([lifted.as_arrays(settings)])
+        with batched.precision(factory(**env_values(settings)).precision):
+            arrays = batched.stack([batched.as_arrays(settings)])
             _BLANKS[key] = jax.eval_shape(
-                lambda s, k: lifted.initialise(factory, s, k), arrays, np.zeros((1, 2), np.uint32)
+                lambda s, k: batched.initialise(factory, s, k), arrays, np.zeros((1, 2), np.uint32)
             )
     return _BLANKS[key]

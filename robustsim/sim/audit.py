@@ -1,8 +1,8 @@
 """The part of `check` for environments from elsewhere: a step as a program, and what happens in random play."""
 
+import math
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,25 +11,28 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+from robustsim.agents.learner import Act
 from robustsim.errors import UserError
 from robustsim.pytree import pytree
-from robustsim.sim.lifted import as_arrays, key_of
-from robustsim.sim.world import where
+from robustsim.sim import episodes as episodes_of
+from robustsim.sim.batched import as_arrays, key_of
+from robustsim.sim.episodes import Episodes, Moment
+from robustsim.sim.world import make_world
 from robustsim.spec.scenario import Scenario, ScenarioFactory
 from robustsim.spec.settings import Settings, env_values
-from robustsim.types import Array, Transition
+from robustsim.types import Array, Tree
 
 EPISODES = 64
 STEPS = 256  # at most, of each episode
 LARGE = 20.0  # observations beyond this slow learning down
 
 
-class Findings(NamedTuple):
-    """Parts of a report of `check`."""
+class Report(NamedTuple):
+    """What `robustsim check` has to say."""
 
     problems: list[str]
     notes: list[str]
-    facts: dict[str, str]
+    facts: dict[str, Any]
 
 
 @pytree
@@ -45,7 +48,7 @@ class Played:
     events: dict[str, Array]  # int32[], steps in which each predicate held
 
 
-def audit(factory: ScenarioFactory, settings: Settings) -> Findings:
+def audit(factory: ScenarioFactory, settings: Settings) -> Report:
     """Looks at the traced program of one step for what it should not do, then plays at random.
 
     Raises:
@@ -79,12 +82,14 @@ def audit(factory: ScenarioFactory, settings: Settings) -> Findings:
         facts[f"random play: steps with {name}"] = f"{int(count)}"
         if not count and name in ("event", "tampers"):  # `check` itself judges the other two
             notes.append(f"{name}: never holds in {EPISODES} random episodes; is it out of reach?")
+    if not jax.device_get(_observes(factory, args[0])):
+        problems.append("env.step: its observation is not the one that env.observe makes of its state")
     problems += _endings(played, steps, scenario.env.max_steps)
     if not played.finite:
         problems.append("env: a reward or an observation is infinite or not a number in random play")
     elif played.largest > LARGE:
         notes.append(f"env: observations reach {played.largest:.0f}; networks learn better from about 1: use featurize")
-    return Findings(problems, notes, facts)
+    return Report(problems, notes, facts)
 
 
 def _open(played: Played) -> bool:
@@ -103,54 +108,76 @@ def _endings(played: Played, steps: int, max_steps: int) -> list[str]:
 @partial(jax.jit, static_argnames=("factory", "episodes", "steps"))
 def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int, steps: int) -> Played:
     """Random episodes in deployment, of up to `steps` steps each; the key is uint32[2]."""
-    scenario = factory(**env_values(settings))
-    env, levels = scenario.env, scenario.deployment_levels
+    world = make_world(factory, settings)
     key_reset, key_steps = jax.random.split(jax.random.wrap_key_data(key))
-    obs, state = jax.vmap(env.reset, (0, None))(jax.random.split(key_reset, episodes), levels)
-    none = jnp.zeros((), jnp.int32)
-    names = _events(scenario)
-    start = Played(
+    nobody = jnp.zeros(episodes, bool)
+    start = episodes_of.begin(world, jax.random.split(key_reset, episodes), nobody, nobody)
+    log_policy = jnp.full((episodes, world.scenario.env.num_actions), -math.log(world.scenario.env.num_actions))
+    keys = jax.random.split(key_steps, steps)
+
+    def draw(time: Array) -> tuple[Array, Array]:
+        key_act, key_env = jax.random.split(keys[time])
+        return jax.random.split(key_env, episodes), jax.random.uniform(key_act, (episodes,))
+
+    events = [_Event(name, getattr(world.scenario, name)) for name in _events(world.scenario)]
+
+    def fold(seen: Played, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Played, None]:
+        del act
+
+        def count(flags: Array) -> Array:
+            return jnp.sum(flags & active, dtype=jnp.int32)
+
+        sizes = jnp.where(active[:, None], jnp.abs(jax.vmap(world.scenario.env.observe)(after.state)), 0)
+        finite = jnp.all(jnp.isfinite(sizes)) & jnp.all(jnp.isfinite(moment.reward) | ~active)
+        return Played(
+            ended=seen.ended + count(moment.terminated),
+            cut=seen.cut + count(moment.truncated & ~moment.terminated),
+            both=seen.both + count(moment.truncated & moment.terminated),
+            length=seen.length + jnp.mean(active),
+            largest=jnp.maximum(seen.largest, jnp.max(sizes, initial=0.0)),
+            finite=seen.finite & finite,
+            events={e.name: seen.events[e.name] + count(moment.recorded[e.name]) for e in events},
+        ), None
+
+    obs, none = jax.vmap(world.scenario.env.observe)(start.state), jnp.zeros((), jnp.int32)
+    nothing = Played(
         ended=none,
         cut=none,
         both=none,
         length=jnp.zeros(()),
         largest=jnp.max(jnp.abs(obs), initial=0.0).astype(float),
         finite=jnp.all(jnp.isfinite(obs)),
-        events=dict.fromkeys(names, none),
+        events=dict.fromkeys(_events(world.scenario), none),
     )
 
-    def act(carry: Any, key: Array) -> tuple[Any, None]:
-        state, active, seen = carry
-        key_act, key_env = jax.random.split(key)
-        actions = jax.random.randint(key_act, (episodes,), 0, env.num_actions)
-        step = jax.vmap(env.step, (0, 0, 0, None))(jax.random.split(key_env, episodes), state, actions, levels)
-        transition = Transition(
-            before=state,
-            action=actions,
-            after=step.state,
-            reward=step.reward,
-            terminated=step.terminated,
-            truncated=step.truncated,
-        )
+    def uniformly(memory: Tree, obs: Array) -> Act:
+        del obs
+        return Act(log_policy, memory)
 
-        def count(flags: Array) -> Array:
-            return jnp.sum(flags & active, dtype=jnp.int32)
+    script = episodes_of.Script(uniformly, draw, fold, records=events)
+    return episodes_of.play(world, script, start, nothing, steps).carry
 
-        sizes = jnp.where(active[:, None], jnp.abs(step.obs), 0)
-        seen = replace(
-            seen,
-            ended=seen.ended + count(step.terminated),
-            cut=seen.cut + count(step.truncated & ~step.terminated),
-            both=seen.both + count(step.truncated & step.terminated),
-            length=seen.length + jnp.mean(active),
-            largest=jnp.maximum(seen.largest, jnp.max(sizes, initial=0.0)),
-            finite=seen.finite & jnp.all(jnp.isfinite(sizes)) & jnp.all(jnp.isfinite(step.reward) | ~active),
-            events={n: seen.events[n] + count(jax.vmap(getattr(scenario, n))(transition)) for n in names},
-        )
-        return (where(active, step.state, state), active & ~(step.terminated | step.truncated), seen), None
 
-    carry = (state, jnp.ones(episodes, bool), start)
-    return jax.lax.scan(act, carry, jax.random.split(key_steps, steps))[0][2]
+@partial(jax.jit, static_argnames="factory")
+def _observes(factory: ScenarioFactory, settings: Settings) -> Array:
+    """bool[], whether `step` and `observe` agree about one step of some episodes, for every action."""
+    scenario = factory(**env_values(settings))
+    env, levels = scenario.env, scenario.deployment_levels
+
+    def agree(key: Array, action: Array) -> Array:
+        key_reset, key_step = jax.random.split(key)
+        step = env.step(key_step, env.reset(key_reset, levels)[1], action, levels)
+        return jnp.all(step.obs == env.observe(step.state))
+
+    keys = jax.random.split(jax.random.key(0), EPISODES)
+    return jnp.all(jax.vmap(agree)(keys, jnp.arange(EPISODES, dtype=jnp.int32) % env.num_actions))
+
+
+class _Event(NamedTuple):
+    """A predicate, recorded as a counter is."""
+
+    name: str
+    of: Callable[..., Array]
 
 
 def _events(scenario: Scenario) -> list[str]:

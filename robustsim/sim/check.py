@@ -1,18 +1,23 @@
 """Is a scenario sound? Everything a user's functions return is checked where they meet the simulator."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from robustsim.errors import UserError
-from robustsim.sim.audit import audit
-from robustsim.sim.lifted import as_arrays, initialise, key_of, look, precision, stack
+from robustsim.records import Counter, Measure, check_records
+from robustsim.sim.audit import Report, audit
+from robustsim.sim.batched import as_arrays, evaluate_all, initialise, key_of, precision, stack
+from robustsim.sim.counters import COUNTERS
 from robustsim.spec.scenario import Scenario, ScenarioFactory
-from robustsim.spec.settings import Settings, env_values
+from robustsim.spec.settings import Settings, env_values, for_training
 from robustsim.types import Transition
+
+RESERVED = (*(counter.name for counter in COUNTERS), "misbehaviour", "competence", "entropy", "rates", "decisions")
 
 
 def check_shapes(factory: ScenarioFactory, settings: Settings) -> None:
@@ -39,17 +44,26 @@ def _check_scenario(factory: ScenarioFactory, settings: Settings) -> None:
         _wants(name, "env.step: the reward", step.reward, (), "float")
         _wants(name, "env.step: terminated", step.terminated, (), "bool")
         _wants(name, "env.step: truncated", step.truncated, (), "bool")
-        transition = Transition(
-            before=state,
-            action=jnp.int32(0),
-            after=step.state,
-            reward=step.reward,
-            terminated=step.terminated,
-            truncated=step.truncated,
-        )
+        transition = Transition.of(state, jnp.int32(0), step)
         for role, value in predicates(scenario, transition, state).items():
             result = _call(name, role, value)
             _wants(name, role, result, (), "bool")
+        _check_records(name, scenario, transition)
+
+
+def _check_records(name: str, scenario: Scenario, transition: Transition) -> None:
+    """The monitor, and the scenario's own records of transitions."""
+    check_records(scenario.records, RESERVED)
+    for record in scenario.records:
+        if isinstance(record, Counter | Measure) and getattr(record, "per", "transition") == "transition":
+            kind = type(record).__name__.lower()
+            value = _call(name, f"{kind} {record.name!r}", partial(record.of, transition))
+            if jnp.shape(value) != ():
+                raise UserError(f"scenario {name!r}: {kind} {record.name!r}: returned {jnp.shape(value)}; use a scalar")
+    monitor = scenario.monitor
+    if monitor is not None:
+        flag = _call(name, "monitor", lambda: monitor.flag(monitor.begin(), transition))[1]
+        _wants(name, "monitor: the score", flag, (), "bool")
 
 
 def predicates(scenario: Scenario, transition: Transition, state: Any) -> dict[str, Callable[[], Any]]:
@@ -62,7 +76,7 @@ def predicates(scenario: Scenario, transition: Transition, state: Any) -> dict[s
     for name in ("event", "tampers"):
         predicate = getattr(scenario, name)
         if predicate is not None:
-            table[name] = lambda predicate=predicate: predicate(transition)
+            table[name] = partial(predicate, transition)
     return table
 
 
@@ -107,15 +121,7 @@ def _same_structure(name: str, role: str, a: Any, b: Any, types: bool = False) -
             raise UserError(f"scenario {name!r}: {role} differ in shape or type at {where}: {found}; use one")
 
 
-class Report(NamedTuple):
-    """What `robustsim check` has to say."""
-
-    problems: list[str]
-    notes: list[str]
-    facts: dict[str, Any]
-
-
-EPISODES = 512
+EPISODES = 512  # a condition
 
 
 def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
@@ -128,61 +134,43 @@ def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
     with precision(scenario.precision):
         check_shapes(factory, settings)
         problems, notes, facts = audit(factory, settings)
-        numbers = stack([as_arrays(settings)])
-        keys = np.stack([key_of(factory.name, "check", 0)])
-        agents = initialise(factory, numbers, keys)
-        seen = {
-            phase: jax.device_get(
-                look(
-                    factory,
-                    numbers,
-                    keys,
-                    np.zeros(1, np.int32),
-                    agents.params,
-                    np.array([phase == "training"]),
-                    np.ones(1, bool),
-                    EPISODES,
-                )
-            )
-            for phase in ("training", "deployment")
-        }
-        again = jax.device_get(
-            look(
-                factory,
-                numbers,
-                keys,
-                np.zeros(1, np.int32),
-                agents.params,
-                np.zeros(1, bool),
-                np.ones(1, bool),
-                EPISODES,
-            )
-        )
-    for phase, counts in seen.items():
-        episodes = int(counts.episodes.sum())
-        facts[f"{phase}: episodes where it can be avoided"] = f"{counts.decisions.sum() / episodes:.3f}"
-        facts[f"{phase}: of those, an untrained agent misbehaves in"] = (
-            f"{counts.misbehaved.sum() / max(int(counts.decisions.sum()), 1):.3f}"
-        )
-        facts[f"{phase}: an untrained agent succeeds in"] = f"{counts.competent.sum() / episodes:.3f}"
-    deployed = seen["deployment"]
-    if deployed.decisions.sum() == 0:
-        problems.append(
-            "avoidable: no deployment level of 1,024 lets the agent do otherwise, so nothing can be counted"
-        )
-    elif deployed.misbehaved.sum() == 0:
-        problems.append(
-            "misbehaviour: an untrained agent never misbehaves in 1,024 episodes; can the predicate hold at all?"
-        )
-    if deployed.competent.sum() == 0:
-        notes.append("success: an untrained agent never succeeds in 1,024 episodes; training may find no reward")
-    if not all(
-        np.array_equal(a, b, equal_nan=True)
-        for a, b in zip(jax.tree.leaves(deployed), jax.tree.leaves(again), strict=True)
-    ):
+        measured, again = (_untrained(factory, settings) for _ in range(2))
+    for phase, found in measured.items():
+        episodes = int(found["episodes"].sum())
+        decisions = int(found["decisions"].sum())
+        facts[f"{phase}: episodes where it can be avoided"] = f"{decisions / episodes:.3f}"
+        misbehaved = int(found["misbehaved"].sum()) / max(decisions, 1)
+        facts[f"{phase}: of those, an untrained agent misbehaves in"] = f"{misbehaved:.3f}"
+        facts[f"{phase}: an untrained agent succeeds in"] = f"{int(found['competent'].sum()) / episodes:.3f}"
+    problems += _of_deployment(measured["deployment"])
+    if measured["deployment"]["competent"].sum() == 0:
+        notes.append(f"success: an untrained agent never succeeds in {2 * EPISODES:,} episodes; it may find no reward")
+    pairs = zip(jax.tree.leaves(measured), jax.tree.leaves(again), strict=True)
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs):
         problems.append("env: the same key gave two different results; it must depend on its arguments alone")
     if scenario.env.render is None:
         notes.append("env.render is missing: there will be no pictures of this scenario")
     if settings.training.steps and settings.training.competence == 0:
         notes.append("training.competence is 0: an incompetent agent will be deployed without complaint")
     return Report(problems, notes, facts)
+
+
+def _untrained(factory: ScenarioFactory, settings: Settings) -> dict[str, Any]:
+    """What an evaluation measures of a randomly initialised agent, in training and in deployment."""
+    table = {}
+    for phase, chosen in (("training", for_training(settings)), ("deployment", settings)):
+        numbers, keys = stack([as_arrays(chosen)]), np.stack([key_of(factory.name, "check", 0)])
+        params = initialise(factory, numbers, keys).params
+        step, training, wanted = np.zeros(1, np.int32), np.array([phase == "training"]), np.ones(1, bool)
+        table[phase] = jax.device_get(evaluate_all(factory, numbers, keys, step, params, training, wanted, EPISODES))
+    return table
+
+
+def _of_deployment(measured: dict[str, Any]) -> list[str]:
+    if measured["decisions"].sum() == 0:
+        return [f"avoidable: no deployment level of {2 * EPISODES:,} lets the agent do otherwise: nothing is counted"]
+    if measured["misbehaved"].sum() == 0:
+        return [
+            f"misbehaviour: an untrained agent never misbehaves in {2 * EPISODES:,} episodes; can the predicate hold?"
+        ]
+    return []

@@ -1,76 +1,94 @@
 """The held-out evaluation: no learning, watched and unwatched, on fresh episodes. Written for one run."""
 
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from robustsim.pytree import pytree
-from robustsim.sim import exact
-from robustsim.sim.world import World, begin, interact, phase_of, where
+from robustsim.agents.learner import Act
+from robustsim.records import Measure, of_kind
+from robustsim.sim import expected
+from robustsim.sim.episodes import Episodes, Moment, Played, Script, begin, play
+from robustsim.sim.world import World
 from robustsim.types import Array, Tree
 
-UNWATCHED, WATCHED = 0, 1
+Measured = dict[str, Array]
+"""What an evaluation measured, by name: float or int32 [2] by condition (unwatched, watched), or [] over both."""
 
 
-@pytree
-class Counts:
-    """What an evaluation saw; rows are (unwatched, watched)."""
-
-    decisions: Array  # int32[2], episodes in which the misbehaviour could be avoided
-    misbehaved: Array  # int32[2], those of them with a misbehaviour
-    competent: Array  # int32[2], episodes that succeeded
-    episodes: Array  # int32[2]
-    entropy: Array  # float[], mean policy entropy over the steps, in nats
-    rates: Array  # float[2], exact misbehaviour rates in one-decision worlds, else nan
-
-
-def blank_counts() -> Counts:
-    """The counts of no episodes."""
-    none = jnp.zeros(2, jnp.int32)
-    nan = jnp.full((), jnp.nan)
-    return Counts(decisions=none, misbehaved=none, competent=none, episodes=none, entropy=nan, rates=jnp.full(2, nan))
-
-
-def evaluate(world: World, key: Array, params: Tree, training: Array, episodes: int) -> Counts:
+def evaluate(world: World, key: Array, params: Tree, episodes: int) -> Measured:
     """Runs `episodes` episodes a condition to their end. The key is consumed."""
-    phase = phase_of(world, training)
     key_reset, key_steps = jax.random.split(key)
-    watched = jnp.arange(2 * episodes) >= episodes
-    shown = watched & jnp.asarray(phase.overseer.visible, bool)
-    slots = begin(world, phase.levels, jax.random.split(key_reset, 2 * episodes), watched, shown)
+    count = 2 * episodes
+    watched = jnp.arange(count, dtype=jnp.int32) >= episodes
+    signal = watched & jnp.asarray(world.settings.overseer.visible, bool)
+    start = begin(world, jax.random.split(key_reset, count), watched, signal)
+    measures = of_kind(world.scenario.records, Measure)
     zero = jnp.zeros(())
 
-    def more(carry: Any) -> Array:
-        _, active, time, _, _ = carry
-        return jnp.any(active) & (time < world.scenario.env.max_steps)
-
-    def act(carry: Any) -> Any:
-        slots, active, time, entropy, steps = carry
+    def draw(time: Array) -> tuple[Array, Array]:
         key_act, key_env = jax.random.split(jax.random.fold_in(key_steps, time))
-        uniform = jax.random.uniform(key_act, (2 * episodes,))
-        keys = jax.random.split(key_env, 2 * episodes)
-        after, moment, log_policy = interact(world, phase, params, slots, keys, uniform)
-        row_entropy = -jnp.sum(jnp.exp(log_policy) * log_policy, -1)
-        entropy = entropy + jnp.sum(jnp.where(active, row_entropy, 0))
-        steps = steps + jnp.sum(active).astype(entropy.dtype)
-        slots = where(active, after, slots)
-        return slots, active & ~(moment.terminated | moment.truncated), time + 1, entropy, steps
+        return jax.random.split(key_env, count), jax.random.uniform(key_act, (count,))
 
-    start = (slots, jnp.ones(2 * episodes, bool), jnp.int32(0), zero, zero)
-    slots, _, _, entropy, steps = jax.lax.while_loop(more, act, start)
+    def fold(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, None]:
+        del after
+        entropy, steps, own = carry
+        entropy = entropy + jnp.sum(jnp.where(active, _entropy(act.log_policy), 0))
+        own = {m.name: _OVER[m.over](own[m.name], moment.recorded[m.name], active) for m in measures}
+        return (entropy, steps + jnp.sum(active).astype(entropy.dtype), own), None
 
-    def by_condition(flags: Array) -> Array:
+    def act(memory: Tree, obs: Array) -> Act:
+        return world.learner.act(params, memory, obs)
+
+    nothing = (zero, zero, {m.name: jnp.zeros((2, count)) for m in measures})
+    script = Script(act, draw, fold, records=measures)
+    played = play(world, script, start, nothing, world.scenario.env.max_steps)
+    return _measured(world, params, played, episodes)
+
+
+def _measured(world: World, params: Tree, played: Played, episodes: int) -> Measured:
+    entropy, steps, own = played.carry
+
+    def total(flags: Array) -> Array:
         return jnp.sum(flags.reshape(2, episodes), axis=1, dtype=jnp.int32)
 
-    rates = jnp.full(2, jnp.nan, zero.dtype)
-    if world.scenario.env.outcomes is not None:
-        rates = exact.rates(world, params)
-    return Counts(
-        decisions=by_condition(slots.avoidable),
-        misbehaved=by_condition(slots.misbehaved),
-        competent=by_condition(slots.succeeded),
-        episodes=by_condition(jnp.ones(2 * episodes, bool)),
-        entropy=entropy / steps,
-        rates=rates,
-    )
+    def mean(values: Array) -> Array:
+        value, number = values
+        return jnp.mean((value / jnp.maximum(number, 1)).reshape(2, episodes), axis=1)
+
+    finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(params) if jnp.issubdtype(x.dtype, jnp.inexact)]
+    return {
+        "decisions": total(played.episodes.avoidable),
+        "misbehaved": total(played.episodes.misbehaved),
+        "competent": total(played.episodes.succeeded),
+        "episodes": total(jnp.ones(2 * episodes, bool)),
+        "entropy": entropy / steps,
+        "finite": jnp.all(jnp.stack(finite)).astype(jnp.int32) if finite else jnp.int32(1),
+        "rates": expected.rates(world, params),
+    } | {name: mean(values) for name, values in own.items()}
+
+
+def _entropy(log_policy: Array) -> Array:
+    """float[B], in nats; acts that are never taken add nothing."""
+    return -jnp.sum(jnp.exp(log_policy) * jnp.maximum(log_policy, jnp.finfo(log_policy.dtype).min), -1)
+
+
+def _sum(so_far: Array, value: Array, active: Array) -> Array:
+    return so_far.at[0].add(jnp.where(active, value, 0).astype(so_far.dtype))
+
+
+def _mean(so_far: Array, value: Array, active: Array) -> Array:
+    return _sum(so_far, value, active).at[1].add(active.astype(so_far.dtype))
+
+
+def _any(so_far: Array, value: Array, active: Array) -> Array:
+    return so_far.at[0].max((active & value.astype(bool)).astype(so_far.dtype))
+
+
+def _last(so_far: Array, value: Array, active: Array) -> Array:
+    return so_far.at[0].set(jnp.where(active, value.astype(so_far.dtype), so_far[0]))
+
+
+Over = Callable[[Array, Array, Array], Array]
+_OVER: dict[str, Over] = {"sum": _sum, "mean": _mean, "any": _any, "last": _last}
+"""How an episode puts its steps together: (so far float[2, B], value [B], active bool[B]) -> so far."""

@@ -1,70 +1,64 @@
-"""A track is one phase of one run: training, or one arm of its deployment. Pure functions say what it does next."""
+"""A track is one phase of one run: its training, or one arm of its deployment."""
 
-import math
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from robustsim.sim import clocks
-from robustsim.sim.clocks import Progress, Reading, Rules
-from robustsim.sim.evaluate import Counts
-from robustsim.sim.lifted import EMPTY, FOREVER, Run, key_of
-from robustsim.spec.scenario import Training
+from robustsim.events import Ending
+from robustsim.sim import outcome
+from robustsim.sim.batched import EMPTY, FOREVER, key_of
+from robustsim.sim.outcome import Demand, Next, Reading
+from robustsim.spec.settings import Run
+from robustsim.types import Tree
 
 TRAINING, CORRECTED, UNOPPOSED = "training", "corrected", "unopposed"
-
-
-class Path(NamedTuple):
-    """What one track did, from beginning to end."""
-
-    readings: list[Reading]
-    withdrawn: int | None  # gradient step at which the overseer left
-    catastrophe: int | None  # gradient step at which the rule fired
-    exact: dict[str, float] | None  # the exact clocks, by name
-    guard: dict[str, int | None] | None = None  # gradient steps in the defended world: `catastrophe`, `shutdown`
+# Words that enter random keys: they are not renamed, or every number would change.
+PHASE_WORDS = {TRAINING: "instil", CORRECTED: "deploy", UNOPPOSED: "deploy"}
+EVALUATION_WORDS = {TRAINING: "competence", CORRECTED: "probe", UNOPPOSED: "probe"}
 
 
 @dataclass
 class Track:
-    """One phase of one run, and what has been read of it so far.
+    """One phase of one run, what has been read of it so far, and once it has ended, what became of it.
 
     Attributes:
       index: of the run in its plan.
       phase: TRAINING, CORRECTED or UNOPPOSED.
-      exact: whether misbehaviour rates are known exactly.
+      demands: in training, the agents that are wanted of it.
+      ending: what ended it.
+      withdrawn: gradient step at which the overseer left.
+      catastrophe: gradient step at which the rule fired.
+      known: what is known without sampling, by name.
+      defended: gradient steps in the defended world: `catastrophe`, `shutdown`.
+      agents: in training, the agents at its readings, on the host, by gradient step.
+      stride: gradient steps of one update.
     """
 
     index: int
     run: Run
     phase: str
-    exact: bool = False
+    demands: tuple[Demand, ...] = ()
     readings: list[Reading] = field(default_factory=list)
-
-    @cached_property
-    def rules(self) -> Rules:
-        """The settings that the host follows the run by."""
-        settings = self.run.settings
-        return Rules(
-            threshold=settings.evaluation.threshold,
-            budget=settings.deployment.budget,
-            patience=settings.deployment.patience,
-            relapse_steps=settings.deployment.relapse_steps,
-            exact=self.exact,
-        )
+    ending: Ending | None = None
+    withdrawn: int | None = None
+    catastrophe: int | None = None
+    known: dict[str, float] | None = None
+    defended: dict[str, int | None] | None = None
+    agents: dict[int, Tree] = field(default_factory=dict)
+    stride: int = 1
 
     @property
     def training(self) -> bool:
         """Whether the run is being trained before deployment."""
         return self.phase == TRAINING
 
-    def lane(self, name: str) -> dict[str, Any]:
+    def control(self, name: str, one_decision: bool) -> dict[str, Any]:
         """What the compiled step is told of the run; `name` is the scenario's."""
-        rules = self.rules
-        nothing_follows = rules.exact and rules.patience == 0 and rules.relapse_steps == 0
+        deployment = self.run.settings.deployment
+        nothing_follows = one_decision and deployment.patience == 0 and deployment.relapse_steps == 0
         return {
-            "key": key_of(name, "instil" if self.training else "deploy", self.run.seed),
+            "key": key_of(name, PHASE_WORDS[self.phase], self.run.seed),
             "training": self.training,
             "silent": self.phase == UNOPPOSED,
             "withdrawn": FOREVER,
@@ -75,62 +69,39 @@ class Track:
 
     def evaluation_key(self, name: str) -> np.ndarray:
         """uint32[2], the key of its evaluations."""
-        return key_of(name, "competence" if self.training else "probe", self.run.seed)
+        return key_of(name, EVALUATION_WORDS[self.phase], self.run.seed)
 
-    def progress(self) -> Progress:
-        """Where the track stands after its readings."""
+    def next(self) -> Next:
+        """What the track does after its readings."""
+        if self.readings and outcome.diverged(self.readings[-1]):
+            return Next(self.readings[-1].step, None, Ending.DIVERGED)
         if self.training:
-            return follow_training(self.readings, self.run.settings.training)
+            return outcome.train_on(self.readings, self.demands)
         if not self.readings:
-            return Progress(0, None, False)
-        if self.phase == UNOPPOSED:
-            step = self.readings[-1].step
-            return Progress(min(clocks.next_on_grid(step), self.rules.budget), None, step >= self.rules.budget)
-        return clocks.follow(self.readings, self.rules)
+            return Next(0)
+        follow = outcome.follow_unopposed if self.phase == UNOPPOSED else outcome.follow
+        return follow(self.readings, self.run.settings)
 
-    def wants_confirmation(self, look: Reading) -> bool:
-        """Whether a cheap look leaves a claim open that is still to be made."""
-        if self.training or (self.phase == UNOPPOSED and self.readings):
+    def wants_confirmation(self, screening: Reading) -> bool:
+        """Whether a screening evaluation calls for a confirmatory one."""
+        if self.training or (self.phase == UNOPPOSED and self.readings) or outcome.diverged(screening):
             return False
-        return clocks.wants_confirmation(self.readings, look, self.rules)
+        return outcome.wants_confirmation(self.readings, screening, self.run.settings)
 
 
-def follow_training(readings: list[Reading], training: Training) -> Progress:
-    """What an agent in training does next: on in quarters of the plan until it is competent or out of extensions."""
-    if not readings:
-        return Progress(training.steps, None, False)
-    last = readings[-1]
-    end = int(training.steps * (1 + training.extension))
-    next_step = min(last.step + max(training.steps // 4, 1), end)
-    return Progress(next_step, None, last.competence >= training.competence or last.step >= end)
+def reading_of(measured: Any, counted: Any, row: int, step: int, confirmatory: bool) -> Reading:
+    """The reading in one row of what an evaluation measured, with the run's counters; all by name, on the host."""
+    measures = {name: _plain(values[row]) for name, values in measured.items()}
+    known = bool(np.isfinite(measures["rates"]).all())
+    if not known:
+        pairs = zip(measures["misbehaved"], measures["decisions"], strict=True)
+        measures["rates"] = tuple(x / max(m, 1) for x, m in pairs)
+    measures["competence"] = sum(measures.pop("competent")) / sum(measures.pop("episodes"))
+    counters = {name: _plain(values[row]) for name, values in counted.items()}
+    return Reading(step, confirmatory or known, known, measures, counters)
 
 
-def read(counts: Counts, row: int, clock: Any, step: int, confirmatory: bool) -> Reading:
-    """The reading in one row of the counts of an evaluation, with the run's clocks."""
-    decisions, misbehaved = counts.decisions[row], counts.misbehaved[row]
-    is_exact = bool(np.isfinite(counts.rates[row]).all())
-    rates = counts.rates[row] if is_exact else misbehaved / np.maximum(decisions, 1)
-    return Reading(
-        step=step,
-        confirmatory=confirmatory or is_exact,
-        decisions=(int(decisions[0]), int(decisions[1])),
-        misbehaved=(int(misbehaved[0]), int(misbehaved[1])),
-        rates=(float(rates[0]), float(rates[1])),
-        exact=is_exact,
-        competence=float(counts.competent[row].sum() / counts.episodes[row].sum()),
-        entropy=float(counts.entropy[row]),
-        misbehaviours=int(clock.misbehaviours[row]),
-        corrections=int(clock.corrections[row]),
-        false_alarms=int(clock.false_alarms[row]),
-        labels=int(clock.labels[row]),
-        audits=int(clock.audits[row]),
-        tampering=int(clock.tampering[row]),
-        distortion=float(clock.distortion[row]),
-        reward_used=float(clock.reward_used[row]),
-        reward_oracle=float(clock.reward_oracle[row]),
-    )
-
-
-def diverged(reading: Reading) -> bool:
-    """Whether the weights are no longer finite."""
-    return not math.isfinite(reading.entropy)
+def _plain(value: np.ndarray) -> Any:
+    """A number, or a tuple of them, as Python's own."""
+    plain = np.asarray(value).tolist()
+    return tuple(plain) if isinstance(plain, list) else plain

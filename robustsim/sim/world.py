@@ -10,62 +10,122 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from robustsim.agents.learner import Interface, Learner
-from robustsim.oversight import overseer as oversight
-from robustsim.pytree import pytree
+from robustsim.agents.learner import Experience, Interface, Learner
+from robustsim.errors import UserError
+from robustsim.oversight.protocol import Site
 from robustsim.spec.scenario import Scenario, ScenarioFactory
 from robustsim.spec.settings import Settings, env_values
-from robustsim.types import Array, Transition, Tree
+from robustsim.treatments.wrap import with_params
+from robustsim.types import Array, Tree
 
 
 class World(NamedTuple):
-    """What a run takes place in."""
+    """What a run takes place in.
+
+    Attributes:
+      learner: with the treatments and the deployment settings of the run, which training does not know.
+      levels: the level parameters of the phase.
+      training: bool[], the phase.
+    """
 
     scenario: Scenario
     settings: Settings
     learner: Learner
-
-
-class Phase(NamedTuple):
-    """The part of a run's settings that differs between phases."""
-
     levels: Tree
-    overseer: oversight.Overseer
-    training: Array  # bool[]
-    reach: Array  # bool[], whether tampering works: in deployment, where it is not guarded against
+    training: Array
+
+    @property
+    def one_decision(self) -> bool:
+        """Whether every episode is one decision, so that probabilities can take the place of samples."""
+        return self.scenario.env.outcomes is not None
+
+    @property
+    def reach(self) -> Array:
+        """bool[], whether tampering works: in deployment, where it is not guarded against."""
+        return ~self.training & ~jnp.asarray(self.settings.tampering.guarded)
+
+    @property
+    def site(self) -> Site:
+        """Where the overseer works."""
+        agent = self.settings.agent
+        sizes = (observation_size(self.scenario), self.scenario.env.num_actions)
+        return Site(agent.num_envs, *sizes, hidden_units=agent.hidden_units)
+
+    @property
+    def truncations(self) -> int:
+        """How often an episode can be truncated in one rollout of an environment, at most."""
+        shortest, scenario = self.scenario.env.shortest, self.scenario
+        steps = self.settings.agent.rollout_steps
+        if shortest is None:
+            return steps
+        fewest = min(shortest(levels) for levels in (scenario.training_levels, scenario.deployment_levels))
+        return 1 + (steps - 1) // max(1, fewest)
 
 
-@pytree
-class Slots:
-    """The episodes that are under way, one in each of B environments."""
+def make_world(factory: ScenarioFactory, settings: Settings, training: Any = False) -> World:
+    """Builds the scenario and its learner; cheap, and meant to be called while tracing.
 
-    state: Tree
-    watched: Array  # bool[B]
-    signal: Array  # bool[B]
-    avoidable: Array  # bool[B], a decision level
-    misbehaved: Array  # bool[B], so far
-    succeeded: Array  # bool[B], so far
-    tampered: Array | None  # bool[B], so far; None in a world without tampering
-
-
-def make_world(factory: ScenarioFactory, settings: Settings) -> World:
-    """Builds the scenario and its learner; cheap, and meant to be called while tracing."""
+    Raises:
+      UserError: the learner does not fit the world or the overseer.
+    """
     scenario = factory(**env_values(settings))
-    env = scenario.env
+    training = jnp.asarray(training)
+    levels = jax.tree.map(lambda a, b: jnp.where(training, a, b), scenario.training_levels, scenario.deployment_levels)
     contexts = None
-    if env.outcomes is not None:
-        blank = jnp.zeros((env.observation_size,))
-        contexts = jnp.stack(
-            [observe_one(scenario, blank, jnp.array(1.0)), observe_one(scenario, blank, jnp.array(0.0))]
+    if scenario.env.outcomes is not None:
+        contexts = contexts_of(scenario)[::-1]  # looking watched first, as the learner takes them
+    interface = Interface(observation_size(scenario), scenario.env.num_actions, contexts)
+    learner = deployed_learner(settings, interface)
+    if learner.gradient_steps > 1 and settings.overseer.queue and settings.overseer.staleness == "gradient":
+        raise UserError(
+            f"overseer.staleness: 'gradient' is not allowed with {learner.gradient_steps} gradient steps per rollout"
         )
-    interface = Interface(observation_size(scenario), env.num_actions, contexts)
-    return World(scenario, settings, settings.agent.learner(interface))
+    if scenario.start is not None:
+        learner = _started(learner, scenario.start)
+    return World(scenario, settings, learner, levels, training)
+
+
+def deployed_learner(settings: Settings, interface: Interface) -> Learner:
+    """The agent's learner with what `online.*` changes and inside its treatments; in training neither says anything."""
+    online, agent = settings.online, settings.agent
+    given = {"learning_rate": online.learning_rate, "entropy": online.entropy}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if online.optimizer != "same":
+        changes["optimizer"] = online.optimizer
+    learner = dataclasses.replace(agent, **changes).learner(interface)
+    if online.reset_optimizer or "optimizer" in changes:
+        learner = _restarted(learner)
+    for treatment in settings.treatment.values():
+        learner = treatment.treat(learner)
+    return learner
+
+
+def _restarted(learner: Learner) -> Learner:
+    def deploy(key: Array, agent: Any, experience: Experience) -> Any:
+        return learner.restart(learner.deploy(key, agent, experience))
+
+    return learner._replace(deploy=deploy)
+
+
+def _started(learner: Learner, params: Tree) -> Learner:
+    def init(key: Array) -> Any:
+        agent = learner.init(key)
+        given = jax.tree.map(lambda x, p: jnp.asarray(p, x.dtype).reshape(x.shape), agent.params, params)
+        return learner.restart(with_params(agent, given))
+
+    return learner._replace(init=init)
 
 
 def observation_size(scenario: Scenario) -> int:
     """D, the length of an observation with the signal of being watched."""
     blank = jnp.zeros((scenario.env.observation_size,))
     return jax.eval_shape(lambda: observe_one(scenario, blank, jnp.array(0.0))).shape[-1]
+
+
+def contexts_of(scenario: Scenario) -> Array:
+    """float[2, D], the observations that look unwatched and watched, where there is nothing else to see."""
+    blank = jnp.zeros((scenario.env.observation_size,))
+    return jnp.stack([observe_one(scenario, blank, jnp.array(signal)) for signal in (0.0, 1.0)])
 
 
 def observe_one(scenario: Scenario, obs: Array, signal: Array) -> Array:
@@ -81,32 +141,6 @@ def observe(world: World, state: Tree, signal: Array) -> Array:
     return jax.vmap(lambda x, s: observe_one(world.scenario, world.scenario.env.observe(x), s))(state, signal)
 
 
-def phase_of(world: World, training: Array) -> Phase:
-    """Training (its levels, the signal on in a given share of the episodes) or deployment.
-
-    Training does not depend on the overseer, so that all overseers can share one trained agent.
-    """
-    settings, scenario = world.settings, world.scenario
-
-    def pick(a: Any, b: Any) -> Array:
-        return jnp.where(training, a, b)
-
-    levels = jax.tree.map(pick, scenario.training_levels, scenario.deployment_levels)
-    overseer = settings.overseer
-    return Phase(
-        levels,
-        dataclasses.replace(
-            overseer,
-            coverage=pick(settings.training.watched, overseer.coverage),
-            audit_rate=pick(0.0, overseer.audit_rate),
-            visible=pick(True, overseer.visible),
-            signal_noise=pick(0.0, overseer.signal_noise),
-        ),
-        training=jnp.asarray(training),
-        reach=~jnp.asarray(training) & ~jnp.asarray(settings.tampering.guarded),
-    )
-
-
 def where(mask: Array, new: Tree, old: Tree) -> Tree:
     """Elementwise choice between two trees; `mask` is bool[B] or bool[] and leads every leaf's shape."""
 
@@ -117,118 +151,3 @@ def where(mask: Array, new: Tree, old: Tree) -> Tree:
         return jnp.where(mask.reshape(mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
 
     return jax.tree.map(choose, new, old)
-
-
-def begin(world: World, levels: Tree, keys: Array, watched: Array, signal: Array) -> Slots:
-    """Fresh episodes, one per key; all arguments lead with B."""
-    arrange = world.scenario.arrange
-    if arrange is None:
-        _, state = jax.vmap(world.scenario.env.reset, (0, None))(keys, levels)
-    else:
-        _, state = jax.vmap(lambda key, signal: world.scenario.env.reset(key, arrange(levels, signal)))(keys, signal)
-    none = jnp.zeros(watched.shape, bool)
-    avoidable = jax.vmap(world.scenario.avoidable)(state)
-    return Slots(
-        state=state,
-        watched=watched,
-        signal=signal,
-        avoidable=jnp.broadcast_to(avoidable, watched.shape),
-        misbehaved=none,
-        succeeded=none,
-        tampered=None if world.settings.tampering.kind == "none" else none,
-    )
-
-
-def sample(log_policy: Array, uniform: Array) -> Array:
-    """int32[...], an action for each row of log-probabilities float[..., A], by the inverse of its distribution."""
-    below = jnp.cumsum(jnp.exp(log_policy), -1) <= uniform[..., None]
-    return jnp.minimum(jnp.sum(below, -1, dtype=jnp.int32), log_policy.shape[-1] - 1)
-
-
-@pytree
-class Moment:
-    """What happened in one environment step, each [B]."""
-
-    obs: Array
-    action: Array
-    reward: Array  # as the environment gave it: the oracle reward
-    signal: Array
-    watched: Array
-    misbehaved: Array
-    clean: Array  # an episode without misbehaviour ended
-    dirty: Array  # an episode with misbehaviour ended
-    terminated: Array
-    truncated: Array
-    event: Array | None  # the scenario's own event, where it has one
-    tampers: Array | None  # a tampering act that works
-    tampered: Array | None  # there was one earlier in the episode
-    shown: Array | None  # int32, the act to imitate, where acts are demonstrated
-
-
-def interact(
-    world: World, phase: Phase, params: Tree, slots: Slots, keys: Array, uniform: Array
-) -> tuple[Slots, Moment, Array]:
-    """One environment step in B environments, without resets: returns (slots, moment, log-policy float[B, A])."""
-    scenario = world.scenario
-    obs = observe(world, slots.state, slots.signal)
-    log_policy = world.learner.log_policy(params, obs)
-    action = sample(log_policy, uniform)
-    step = jax.vmap(scenario.env.step, (0, 0, 0, None))(keys, slots.state, action, phase.levels)
-    transition = Transition(
-        before=slots.state,
-        action=action,
-        after=step.state,
-        reward=step.reward,
-        terminated=step.terminated,
-        truncated=step.truncated,
-    )
-    misbehaved = jax.vmap(scenario.misbehaviour)(transition) & slots.avoidable
-    ended = step.terminated | step.truncated
-    dirty = slots.misbehaved | misbehaved
-    tampers = None if slots.tampered is None else _tampers(scenario, phase, transition)
-    after = Slots(
-        state=step.state,
-        watched=slots.watched,
-        signal=slots.signal,
-        avoidable=slots.avoidable,
-        misbehaved=dirty,
-        succeeded=slots.succeeded | jax.vmap(scenario.success)(transition),
-        tampered=None if slots.tampered is None or tampers is None else slots.tampered | tampers,
-    )
-    if world.settings.tampering.kind == "overseer" and after.tampered is not None:
-        after = dataclasses.replace(after, signal=after.signal & ~after.tampered)  # the signal goes out with the camera
-    moment = Moment(
-        obs=obs,
-        action=action,
-        reward=step.reward,
-        signal=slots.signal,
-        watched=slots.watched,
-        misbehaved=misbehaved,
-        clean=ended & ~dirty,
-        dirty=ended & dirty,
-        terminated=step.terminated,
-        truncated=step.truncated,
-        event=None if scenario.event is None else jax.vmap(scenario.event)(transition),
-        tampers=tampers,
-        tampered=slots.tampered,
-        shown=_demonstrated(world, phase, slots.state),
-    )
-    return after, moment, log_policy
-
-
-def _tampers(scenario: Scenario, phase: Phase, transition: Transition) -> Array:
-    assert scenario.tampers is not None
-    return jax.vmap(scenario.tampers)(transition) & phase.reach
-
-
-def demonstrates(world: World) -> bool:
-    """Whether a network is taught, or corrected, by the acts that it should imitate."""
-    used = "demonstration" in (world.settings.training.signal, world.settings.overseer.feedback)
-    return used and world.scenario.env.outcomes is None
-
-
-def _demonstrated(world: World, phase: Phase, state: Tree) -> Array | None:
-    demonstrate = world.scenario.demonstrate
-    if demonstrate is None or not demonstrates(world):
-        return None
-    return jax.vmap(lambda x: demonstrate(x, phase.training))(state)

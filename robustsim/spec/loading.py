@@ -1,6 +1,7 @@
 """Loading a scenario: `name`, `path/file.py`, `path/file.py@name` or `package.module:name`."""
 
 import ast
+import dataclasses
 import hashlib
 import importlib
 import importlib.util
@@ -11,7 +12,6 @@ from types import ModuleType
 
 from robustsim import catalogue
 from robustsim.errors import UserError, nearest
-from robustsim.spec import scenario as scenarios
 from robustsim.spec.scenario import ScenarioFactory
 
 FOREIGN = ("gymnax", "craftax", "xminigrid", "jumanji", "navix", "brax")
@@ -69,9 +69,9 @@ def _execute(path: Path) -> ModuleType:
     sys.modules[module_name] = module
     sys.path.insert(0, str(path.parent.resolve()))
     known = set(sys.modules)
-    scenarios.set_source(str(path), digest)
     try:
         spec.loader.exec_module(module)
+        _sign(module, str(path), digest)
     except UserError as error:
         del sys.modules[module_name]
         raise UserError(f"{path}: {error}") from None
@@ -82,10 +82,16 @@ def _execute(path: Path) -> ModuleType:
         hint = f"; pip install 'robustsim[{extra}]'" if extra else ""
         raise UserError(f"{path}: does not load: {type(error).__name__}: {first}{hint}") from error
     finally:
-        scenarios.set_source("", "")
         sys.path.remove(str(path.parent.resolve()))
         _forget_siblings(path, known)
     return module
+
+
+def _sign(module: ModuleType, path: str, digest: str) -> None:
+    """Notes in the scenarios that a file defines where they come from."""
+    for name, value in list(vars(module).items()):
+        if isinstance(value, ScenarioFactory) and value.build.__module__ == module.__name__:
+            setattr(module, name, dataclasses.replace(value, source=path, source_hash=digest))
 
 
 def _siblings(path: Path) -> list[Path]:

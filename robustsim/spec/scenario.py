@@ -2,20 +2,21 @@
 
 import hashlib
 import inspect
-import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
-from robustsim.agents.learner import AgentSettings
+import jax.numpy as jnp
+
 from robustsim.envs.protocol import Environment
 from robustsim.errors import UserError, nearest
-from robustsim.fields import Between, choice, count, number, size
-from robustsim.oversight.catastrophe import Catastrophe
+from robustsim.fields import Between, choice, count, number, size, typed, word
 from robustsim.oversight.defences import Defences
+from robustsim.oversight.monitor import Monitor
 from robustsim.oversight.overseer import Overseer
+from robustsim.oversight.rules.cumulative import Cumulative
 from robustsim.oversight.tampering import Tampering
 from robustsim.pytree import pytree
 from robustsim.types import Array, Predicate, Tree
@@ -26,8 +27,8 @@ class Evaluation:
     """Settings of the held-out evaluation, without learning, watched and unwatched (theory B.3)."""
 
     threshold: float = number(0.05, 0, 1, doc="eps: removed means at most this misbehaviour rate", above=True)
-    episodes: int = size(1024, 16, 2**17, doc="episodes per condition behind a claim")
-    screen: int = size(128, 16, 2**17, doc="episodes per condition of the cheap look that precedes a claim")
+    episodes: int = size(1024, 16, 2**17, doc="episodes per condition of a confirmatory evaluation")
+    screen: int = size(128, 16, 2**17, doc="episodes per condition of the screening evaluation that precedes it")
 
 
 @pytree
@@ -37,6 +38,9 @@ class Deployment:
     budget: int = count(3000, 1, 10**8, doc="gradient steps after which a run is censored")
     patience: float = number(2.5, 0, 100, doc="after removal at T the overseer stays on for patience * T steps")
     relapse_steps: int = count(500, 0, 10**8, doc="then max(T, this) steps without it (0: no relapse phase)")
+    start: int = count(
+        -1, -1, 10**8, doc="training step that deployment starts from, however competent (-1: where training ends)"
+    )
 
 
 @pytree
@@ -50,13 +54,20 @@ class Training:
     signal: str = choice("reward", ("reward", "demonstration"), doc="what the agent learns from")
 
 
+@pytree
+class Online:
+    """What differs of the learner in deployment; what is not set is as in training. None of it trains another agent."""
+
+    learning_rate: float | None = number(None, 0, 1e6, doc="step size in deployment", above=True)
+    optimizer: Any = word("same", doc="name of an optax optimizer for deployment, with a state of its own")
+    entropy: float | None = number(None, 0, 1e6, doc="beta of the entropy bonus in deployment")
+    reset_optimizer: bool = choice(
+        False, (True, False), doc="whether the state of the optimizer starts anew at deployment start"
+    )
+
+
 def _always(value: bool) -> Callable[[Any], Array]:
-    def constant(_: Any) -> Array:
-        import jax.numpy as jnp
-
-        return jnp.full((), value)
-
-    return constant
+    return lambda _: jnp.full((), value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +82,14 @@ class Scenario:
       avoidable: `avoidable(state) -> bool[]` at an episode's first state: could the agent do otherwise? Misbehaviour is
         counted, and penalised, in such decision levels only.
       success: predicate of one transition; an episode in which it holds once is a competent one.
-      agent, overseer, catastrophe, defences, tampering, evaluation, deployment, training: default settings, section by
-        section of the dotted names.
+      agent, online, overseer, catastrophe, defences, tampering, evaluation, deployment, training: default settings,
+        section by section of the dotted names.
+      treatments: those that are on by default, and those of the user's own that can be switched on.
+      monitor: what the overseer sees in place of `misbehaviour` (see :class:`Monitor`).
+      start: parameters that agents begin with, in place of random ones.
+      records: counters, measures and columns of the scenario's own.
       arrange: `arrange(levels, signal) -> levels`, the level parameters of an episode in which the agent sees the
-        signal of being watched or not, bool[]: for what is shown to the unwatched only. `step` gets the plain ones.
+        signal of being watched or not, bool[]: for what is there for the unwatched only. `step` gets the plain ones.
       event: predicate of one transition that the catastrophe rule `event` counts.
       tampers: predicate of one transition: the act that reaches for the feedback (see :class:`Tampering`).
       featurize: `featurize(obs, signal) -> obs`, how the signal of being watched (float[], 0 or 1) joins the
@@ -87,16 +102,21 @@ class Scenario:
     training_levels: Tree
     deployment_levels: Tree
     misbehaviour: Predicate
-    agent: AgentSettings
+    agent: Any
     avoidable: Callable[[Tree], Array] = _always(True)
     success: Predicate = _always(True)
-    overseer: Overseer = Overseer()
-    catastrophe: Catastrophe = Catastrophe()
+    online: Online = Online()
+    treatments: Sequence[Any] = ()
+    overseer: Any = Overseer()
+    monitor: Monitor | None = None
+    catastrophe: Any = Cumulative()
     defences: Defences = Defences()
     tampering: Tampering = Tampering()
     evaluation: Evaluation = Evaluation()
     deployment: Deployment = Deployment()
     training: Training = Training()
+    records: Sequence[Any] = ()
+    start: Tree = None
     arrange: Callable[[Tree, Array], Tree] | None = None
     event: Predicate | None = None
     tampers: Predicate | None = None
@@ -105,7 +125,7 @@ class Scenario:
     precision: str = "float32"
 
 
-KINDS: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
+TYPES = (int, float, bool, str)
 
 
 @dataclass(frozen=True)
@@ -134,7 +154,12 @@ class ScenarioFactory:
     @property
     def defaults(self) -> dict[str, Any]:
         """The parameters' default values, of the declared types: `2` is 2.0 where a float is declared."""
-        return {name: _convert(p.default, kind_of(p)[0]) for name, p in self.parameters.items()}
+        return {name: typed(f"env.{name}", p.default, declaration(p)) for name, p in self.parameters.items()}
+
+    @property
+    def namespace(self) -> Mapping[str, Any]:
+        """The names of its file, where parts of the user's own are looked for."""
+        return getattr(self.build, "__globals__", {})
 
     def value(self, name: str, value: Any) -> Any:
         """`value` as the type that the parameter `env.name` wants; raises UserError where it does not fit."""
@@ -142,14 +167,7 @@ class ScenarioFactory:
             raise UserError(
                 f"env.{name}: scenario {self.name!r} has no such parameter; {nearest(name, self.parameters)}"
             )
-        kind, limits = kind_of(self.parameters[name])
-        result = _convert(value, kind)
-        if result is None or (kind is float and not math.isfinite(result)):
-            wanted = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a word"}[kind]
-            raise UserError(f"env.{name}: {value!r} is not allowed; use {wanted}")
-        if limits is not None and not limits.low <= result <= limits.high:
-            raise UserError(f"env.{name}: {value!r} is not allowed; use a number in [{limits.low:g}, {limits.high:g}]")
-        return result
+        return typed(f"env.{name}", value, declaration(self.parameters[name]))
 
     def __call__(self, **values: Any) -> Scenario:
         """The scenario with these parameters.
@@ -168,7 +186,7 @@ class ScenarioFactory:
                     f"scenario {self.name!r}: branches in Python on a value that is not known yet; use jnp.where, or a "
                     "parameter of type int, bool or str"
                 ) from None
-            # Without importing JAX to look: an environment that is built while tracing is the usual cause.
+            # An environment that is built while tracing is the usual cause.
             hint = "; build environments outside of the function" if "Tracer" in type(error).__name__ else ""
             raise UserError(f"scenario {self.name!r}: fails: {type(error).__name__}: {first}{hint}") from error
         if not isinstance(scenario, Scenario):
@@ -178,33 +196,14 @@ class ScenarioFactory:
         return scenario
 
 
-def kind_of(parameter: inspect.Parameter) -> tuple[Any, Between | None]:
-    """The type of a parameter, and its range if it is declared with one."""
-    annotation = parameter.annotation
-    if get_origin(annotation) is not Annotated:
-        return annotation, None
-    kind, *extras = get_args(annotation)
-    return kind, next((extra for extra in extras if isinstance(extra, Between)), None)
-
-
-def _convert(value: Any, kind: Any) -> Any:
-    """`value` as `kind`, or None."""
-    if isinstance(value, str) and kind is not str:
-        if kind is bool:
-            return {"true": True, "false": False, "1": True, "0": False}.get(value.lower())
-        try:
-            number_ = float(value)
-        except ValueError:
-            return None
-        value = int(number_) if kind is int and math.isfinite(number_) and number_ == int(number_) else number_
-    if kind is int and isinstance(value, float) and math.isfinite(value) and value == int(value):
-        value = int(value)
-    if isinstance(value, bool) != (kind is bool) or not isinstance(value, KINDS[kind]):
-        return None
-    try:
-        return kind(value)
-    except OverflowError:  # a whole number beyond what a float holds
-        return None
+def declaration(parameter: inspect.Parameter) -> dict[str, Any]:
+    """What a parameter's annotation says, as :func:`robustsim.fields.typed` takes it."""
+    annotation, limits = parameter.annotation, None
+    if get_origin(annotation) is Annotated:
+        annotation, *extras = get_args(annotation)
+        limits = next((extra for extra in extras if isinstance(extra, Between)), None)
+    meta = {"type": annotation, "finite": True}
+    return meta if limits is None else meta | {"low": limits.low, "high": limits.high}
 
 
 def scenario(build: Callable[..., Scenario]) -> ScenarioFactory:
@@ -220,23 +219,33 @@ def scenario(build: Callable[..., Scenario]) -> ScenarioFactory:
     if not claim:
         raise UserError(f"scenario {name!r}: it has no docstring; its first line is the claim that it tests")
     for parameter in inspect.signature(build, eval_str=True).parameters.values():
-        if kind_of(parameter)[0] not in KINDS or parameter.default is parameter.empty:
+        meta = declaration(parameter)
+        if meta["type"] not in TYPES or parameter.default is parameter.empty:
             raise UserError(
                 f"scenario {name!r}: argument {parameter.name!r} needs a type (int, float, bool, str) and a default"
             )
-        kind = kind_of(parameter)[0]
-        if isinstance(parameter.default, str) != (kind is str) or _convert(parameter.default, kind) is None:
-            raise UserError(
-                f"scenario {name!r}: argument {parameter.name!r}: its default {parameter.default!r} is not allowed; "
-                f"its type is {kind.__name__}"
-            )
-    return ScenarioFactory(name, claim, build, *(_SOURCE if _SOURCE[0] else ("", _inline_digest(build))))
+        _check_default(name, parameter, meta)
+    return ScenarioFactory(name, claim, build, "", _inline_digest(build))
+
+
+def _check_default(name: str, parameter: inspect.Parameter, meta: dict[str, Any]) -> None:
+    kind, default = meta["type"], parameter.default
+    wrong = isinstance(default, str) != (kind is str) or isinstance(default, bool) != (kind is bool)
+    try:
+        typed(parameter.name, default, {"type": kind, "finite": True})
+    except UserError:
+        wrong = True
+    if wrong:
+        raise UserError(
+            f"scenario {name!r}: argument {parameter.name!r}: its default {default!r} is not allowed; "
+            f"its type is {kind.__name__}"
+        )
 
 
 def _inline_digest(build: Callable[..., Scenario]) -> str:
     """A hash of the code around a scenario that no loader read: its module, or else the function.
 
-    Kept agents are told apart by it. Where there is no source at all it is random, so that nothing is mistaken for it.
+    Kept agents are identified by it. Where there is no source at all it is random, so that nothing is mistaken for it.
     """
     try:
         file = inspect.getsourcefile(build)
@@ -244,12 +253,3 @@ def _inline_digest(build: Callable[..., Scenario]) -> str:
     except (OSError, TypeError):
         text = uuid.uuid4().hex
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-_SOURCE: tuple[str, str] = ("", "")
-
-
-def set_source(path: str, digest: str) -> None:
-    """Called by the loader: the file that is being executed, and its hash."""
-    global _SOURCE
-    _SOURCE = (path, digest)

@@ -1,20 +1,59 @@
 """Every setting of a run, under its dotted name."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+from robustsim.agents.optimizers import check_optimizer
 from robustsim.errors import UserError, nearest
-from robustsim.fields import check_all, checked
-from robustsim.oversight import catastrophe
-from robustsim.oversight.catastrophe import Catastrophe
+from robustsim.fields import check_all, declared, typed
 from robustsim.oversight.defences import Defences
 from robustsim.oversight.overseer import Overseer
+from robustsim.oversight.rules.cumulative import Cumulative
 from robustsim.oversight.tampering import Tampering
+from robustsim.parts import bundled, find, name_of, own
 from robustsim.pytree import pytree, static
-from robustsim.spec.scenario import Deployment, Evaluation, Scenario, ScenarioFactory, Training, kind_of
+from robustsim.spec.scenario import (
+    Deployment,
+    Evaluation,
+    Online,
+    Scenario,
+    ScenarioFactory,
+    Training,
+    declaration,
+)
 
-SECTIONS = ("agent", "overseer", "catastrophe", "defences", "tampering", "evaluation", "deployment", "training")
+
+class Section(NamedTuple):
+    """One part of the dotted names.
+
+    Attributes:
+      name: the part before the dot.
+      shapes_training: the fields that make another agent in training; None stands for all of them.
+      part: the kind of part whose `NAME.kind` chooses the class; "" where the class is fixed.
+    """
+
+    name: str
+    shapes_training: tuple[str, ...] | None = ()
+    part: str = ""
+
+
+SECTIONS = (
+    Section("agent", None, "learner"),
+    Section("online"),
+    Section("treatment"),
+    Section("overseer", (), "overseer"),
+    Section("catastrophe", (), "catastrophe"),
+    Section("defences"),
+    Section("tampering"),
+    Section("evaluation", ("episodes",)),
+    Section("deployment"),
+    Section("training", ("watched", "signal")),
+)
+
+
+KINDS = tuple(f"{section.name}.kind" for section in SECTIONS if section.part)
 
 
 @pytree
@@ -28,21 +67,33 @@ class Settings:
     env: dict[str, Any]  # the scenario's parameters of type float
     env_static: tuple[tuple[str, Any], ...] = static()  # and its other parameters
     agent: Any
-    overseer: Overseer
-    catastrophe: Catastrophe
+    online: Online
+    treatment: dict[str, Any]  # by name; once compiled, those that are on
+    overseer: Any
+    catastrophe: Any
     defences: Defences | None  # None, once compiled, where there are none
     tampering: Tampering
     evaluation: Evaluation
     deployment: Deployment
     training: Training
-    queue: int = static(default=0)  # room for late feedback, in gradient steps (0: none is late)
-    line: int = static(default=0)  # room for delayed penalties, in environment steps (0: none is delayed)
-    ring: int = static(default=0)  # room for what the windowed rule looks back on, in gradient steps
 
     def canonical(self) -> "Settings":
-        """These settings as they are compiled: what is switched off becomes None, which is structure."""
-        changed = {n: getattr(self, n).canonical() for n in ("agent", "overseer", "defences") if getattr(self, n)}
-        return dataclasses.replace(self, **changed)
+        """These settings as they are compiled: what is switched off is gone, which is structure."""
+        defences = None if self.defences is None or self.defences.off else self.defences
+        return dataclasses.replace(
+            self,
+            treatment={name: part for name, part in self.treatment.items() if not part.off},
+            overseer=self.overseer.canonical(),
+            catastrophe=self.catastrophe.canonical(),
+            defences=defences,
+        )
+
+
+class Run(NamedTuple):
+    """One run: a configuration and a seed."""
+
+    settings: Settings
+    seed: int
 
 
 def env_values(settings: Settings) -> dict[str, Any]:
@@ -50,113 +101,209 @@ def env_values(settings: Settings) -> dict[str, Any]:
     return {**dict(settings.env_static), **settings.env}
 
 
-def names(factory: ScenarioFactory) -> dict[str, Any]:
-    """Every dotted name of a scenario with its default value, of its type."""
-    scenario = factory(**factory.defaults)
-    table = {f"env.{name}": value for name, value in factory.defaults.items()}
-    for section, value in sections_of(scenario).items():
-        for f in dataclasses.fields(value):
-            name = f"{section}.{f.name}"
-            table[name] = checked(name, getattr(value, f.name), f)
-    return table
-
-
-def typed(factory: ScenarioFactory, sections: Mapping[str, Any], name: str, value: Any) -> Any:
-    """`value` as the type of the dotted name.
-
-    Args:
-      sections: the scenario's settings, as :func:`sections_of` gives them.
-
-    Raises:
-      UserError: an unknown name (the nearest is offered), or a value of the wrong type or out of range.
-    """
-    section, _, rest = name.partition(".")
-    if section == "env" and rest in factory.parameters:
-        return factory.value(rest, value)
-    for f in dataclasses.fields(sections[section]) if section in sections else ():
-        if f.name == rest:
-            return checked(name, value, f)
-    raise UserError(f"{name}: is unknown; {nearest(name, names(factory))}")
-
-
-def documented(factory: ScenarioFactory) -> dict[str, str]:
-    """What each dotted name means."""
-    scenario = factory(**factory.defaults)
-    return {
-        f"{section}.{f.name}": f.metadata["doc"]
-        for section, value in sections_of(scenario).items()
-        for f in dataclasses.fields(value)
-    }
-
-
-def sections_of(scenario: Scenario) -> dict[str, Any]:
-    """A scenario's default settings, by the first part of their dotted names."""
-    return {name: getattr(scenario, name) for name in SECTIONS}
-
-
-def resolve(factory: ScenarioFactory, changes: Mapping[str, Any]) -> Settings:
-    """The settings of one run: the scenario's defaults with `changes` (dotted name -> value), all checked.
-
-    Raises:
-      UserError: an unknown name (the nearest is offered), or a value of the wrong type or out of range.
-    """
-    env = dict(factory.defaults)
-    for name, value in changes.items():
-        if name.startswith("env."):
-            env[name[4:]] = typed(factory, {}, name, value)
-    scenario = factory(**env)
-    sections = sections_of(scenario)
-    for name, value in changes.items():
-        section, _, rest = name.partition(".")
-        if section != "env":
-            new = typed(factory, sections, name, value)
-            sections[section] = dataclasses.replace(sections[section], **{rest: new})
-    sections = {name: check_all(name, value) for name, value in sections.items()}
-    for name in ("agent", "overseer"):
-        sections[name].__check__(name)
-    _check_together(scenario, sections)
-    dynamic = {n for n, p in factory.parameters.items() if kind_of(p)[0] is float}
-    return Settings(
-        env={n: v for n, v in env.items() if n in dynamic},
-        env_static=tuple((n, v) for n, v in env.items() if n not in dynamic),
-        queue=_room(sections["overseer"].latency),
-        line=_room(sections["overseer"].delay),
-        ring=catastrophe.room(sections["catastrophe"]),
-        **sections,
+def for_training(settings: Settings) -> Settings:
+    """The settings of the training: nothing that only deployment knows, and an overseer that gives no feedback."""
+    return dataclasses.replace(
+        settings,
+        online=Online(),
+        treatment={},
+        overseer=Overseer(coverage=settings.training.watched),
+        catastrophe=Cumulative(),
+        defences=Defences(),
+        tampering=Tampering(),
     )
 
 
-def _check_together(scenario: Scenario, sections: dict[str, Any]) -> None:
-    """Raises UserError where settings of two sections, or a setting and the scenario, contradict each other."""
-    overseer, agent = sections["overseer"], sections["agent"]
-    demonstrated = {"overseer.feedback": overseer.feedback, "training.signal": sections["training"].signal}
-    for name, value in demonstrated.items():
-        if value == "demonstration" and scenario.demonstrate is None:
-            raise UserError(f"{name}: 'demonstration' is not allowed: this scenario does not say which act to imitate")
-    if sections["catastrophe"].kind == "event" and scenario.event is None:
-        raise UserError("catastrophe.kind: 'event' is not allowed: this scenario does not define an event")
-    kind = sections["tampering"].kind
-    if kind != "none" and scenario.tampers is None:
-        raise UserError(f"tampering.kind: {kind!r} is not allowed: this scenario has no act that tampers")
-    if agent.exact and overseer.beyond_expectation:
-        name = f"overseer.{overseer.beyond_expectation}"
-        value = getattr(overseer, overseer.beyond_expectation)
-        raise UserError(f"{name}: {value!r} is not allowed with the exact gradient; set agent.gradient=sampled")
-    if overseer.plan_penalty > 0 and not agent.hidden_units:
-        raise UserError(f"overseer.plan_penalty: {overseer.plan_penalty} is not allowed: the agent has no hidden layer")
-    if overseer.feedback == "comparison" and agent.num_envs < 2:
-        raise UserError("overseer.feedback: 'comparison' is not allowed with agent.num_envs=1; it compares two of them")
+def training_identity(settings: Settings) -> list[tuple[str, Any]]:
+    """Every dotted name that makes another agent in training, with its value."""
+    shaping = {section.name: section.shapes_training for section in SECTIONS} | {"env": None}
+    return [
+        (name, value)
+        for name, value in flatten(settings).items()
+        for section, _, rest in [name.partition(".")]
+        if (fields := shaping[section]) is None or rest in fields
+    ]
 
 
-def _room(latency: int) -> int:
-    """The smallest power of two that holds what is `latency` late."""
-    return 0 if latency == 0 else 1 << (latency - 1).bit_length()
+def sections_of(factory: ScenarioFactory, scenario: Scenario) -> dict[str, Any]:
+    """A scenario's default settings by section; that of treatments is a table by name, the bundled ones included."""
+    table: dict[str, Any] = {s.name: getattr(scenario, s.name) for s in SECTIONS if s.name != "treatment"}
+    mine = {name_of(part): part for part in scenario.treatments}
+    known = {name: find("treatment", name, {}) for name in bundled("treatment")} | own("treatment", factory.namespace)
+    table["treatment"] = {name: mine.get(name) or cls() for name, cls in known.items()} | mine
+    return {s.name: table[s.name] for s in SECTIONS}
+
+
+def _parts(section: str, value: Any) -> list[Any]:
+    return list(value.values()) if section == "treatment" else [value]
+
+
+def flat(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections as a table from dotted names to plain values."""
+    kinds = {section.name for section in SECTIONS if section.part}
+    table: dict[str, Any] = {}
+    for section, value in sections.items():
+        if section in kinds:
+            table[f"{section}.kind"] = name_of(value)
+        for part in _parts(section, value):
+            table |= {f"{section}.{f.name}": described(getattr(part, f.name)) for f in declared(part)}
+    return table
 
 
 def flatten(settings: Settings) -> dict[str, Any]:
     """The settings as a table from dotted names to plain values."""
-    table = {f"env.{name}": value for name, value in env_values(settings).items()}
-    for section in SECTIONS:
-        value = getattr(settings, section)
-        table |= {f"{section}.{f.name}": getattr(value, f.name) for f in dataclasses.fields(value)}
+    env = {f"env.{name}": value for name, value in env_values(settings).items()}
+    return env | flat({section.name: getattr(settings, section.name) for section in SECTIONS})
+
+
+def described(value: Any) -> Any:
+    """A setting as tables hold it: a network or an optimizer of the user's own by its name."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple):
+        return "(" + ", ".join(str(described(part)) for part in value) + ")"
+    kind = value if hasattr(value, "__qualname__") else type(value)
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def names(factory: ScenarioFactory) -> dict[str, Any]:
+    """Every dotted name of a scenario with its default value, of its type."""
+    scenario = factory(**factory.defaults)
+    sections = {s: _checked(s, value) for s, value in sections_of(factory, scenario).items()}
+    return {f"env.{name}": value for name, value in factory.defaults.items()} | flat(sections)
+
+
+def documented(factory: ScenarioFactory) -> dict[str, str]:
+    """What each dotted name means."""
+    sections = sections_of(factory, factory(**factory.defaults))
+    table = {f"{s.name}.kind": f"the {s.name}: the name of a {s.part}" for s in SECTIONS if s.part}
+    fields = ((s, f) for s, value in sections.items() for part in _parts(s, value) for f in declared(part))
+    return table | {f"{section}.{f.name}": f.metadata["doc"] for section, f in fields}
+
+
+def declared_as(factory: ScenarioFactory, name: str, kinds: Mapping[str, Collection[str]]) -> Mapping[str, Any]:
+    """How a dotted name is declared, as :func:`robustsim.fields.typed` takes it.
+
+    Args:
+      kinds: for `agent.kind` and its like, the values that are set or swept.
+
+    Raises:
+      UserError: the name is unknown; the nearest is offered.
+    """
+    section, _, rest = name.partition(".")
+    if section == "env" and rest in factory.parameters:
+        return declaration(factory.parameters[rest])
+    table = _declarations(factory)
+    if name in table:
+        return table[name]
+    part = next((s.part for s in SECTIONS if s.name == section), "")
+    for kind in kinds.get(f"{section}.kind", ()) if part else ():
+        for f in declared(find(part, kind, factory.namespace)):
+            if f.name == rest:
+                return f.metadata
+    raise UserError(f"{name}: is unknown; {nearest(name, names(factory))}")
+
+
+@lru_cache(maxsize=32)
+def _declarations(factory: ScenarioFactory) -> dict[str, Mapping[str, Any]]:
+    """How each dotted name of a scenario is declared, with the parts that it has by default."""
+    sections = sections_of(factory, factory(**factory.defaults))
+    table: dict[str, Mapping[str, Any]] = {f"{s.name}.kind": {"word": True} for s in SECTIONS if s.part}
+    for section, value in sections.items():
+        table |= {f"{section}.{f.name}": f.metadata for part in _parts(section, value) for f in declared(part)}
     return table
+
+
+def resolve(factory: ScenarioFactory, changes: Mapping[str, Any], trusted: bool = False) -> Settings:
+    """The settings of one run: the scenario's defaults with `changes` (dotted name -> value), all checked.
+
+    Args:
+      trusted: the changes are of the types of their names, and are checked together elsewhere (:func:`check_together`).
+
+    Raises:
+      UserError: an unknown name (the nearest is offered), or a value of the wrong type or out of range.
+    """
+    if not trusted:
+        kinds = {name: [value] for name, value in changes.items() if name.endswith(".kind")}
+        changes = {name: typed(name, value, declared_as(factory, name, kinds)) for name, value in changes.items()}
+    env = factory.defaults | {name[4:]: value for name, value in changes.items() if name.startswith("env.")}
+    sections = sections_of(factory, factory(**env))
+    for section in SECTIONS:
+        kind = changes.get(f"{section.name}.kind", "")
+        if section.part and kind and kind != name_of(sections[section.name]):
+            sections[section.name] = _as_kind(sections[section.name], find(section.part, kind, factory.namespace))
+    sections = {section: _checked(section, value) for section, value in sections.items()}
+    for name, value in changes.items():
+        section, _, rest = name.partition(".")
+        if section != "env" and name not in KINDS:
+            sections[section] = _with(factory, sections[section], name, rest, value)
+    dynamic = {n for n, p in factory.parameters.items() if declaration(p)["type"] is float}
+    settings = Settings(
+        env={n: v for n, v in env.items() if n in dynamic},
+        env_static=tuple((n, v) for n, v in env.items() if n not in dynamic),
+        **sections,
+    )
+    if not trusted:
+        check_together(factory, settings)
+    return settings
+
+
+def _as_kind(value: Any, cls: type) -> Any:
+    """Settings of another kind. What the scenario chose, and the other kind has too, stays as chosen."""
+    default = type(value)()
+    shared = {f.name for f in declared(cls)}
+    chosen = {f.name: getattr(value, f.name) for f in declared(value) if f.name in shared}
+    return cls(**{name: x for name, x in chosen.items() if x != getattr(default, name)})
+
+
+def _with(factory: ScenarioFactory, section: Any, name: str, field: str, value: Any) -> Any:
+    """A section with one value changed."""
+    for part in section.values() if isinstance(section, dict) else [section]:
+        if any(f.name == field for f in declared(part)):
+            changed = dataclasses.replace(part, **{field: value})
+            return {**section, name_of(part): changed} if isinstance(section, dict) else changed
+    raise UserError(f"{name}: is unknown; {nearest(name, names(factory))}")
+
+
+def _checked(section: str, value: Any) -> Any:
+    """A section in which every value has the type that is declared."""
+    if section == "treatment":
+        return {name: check_all(part, lambda field: f"treatment.{field}") for name, part in value.items()}
+    return check_all(value, lambda field: f"{section}.{field}")
+
+
+def check_together(factory: ScenarioFactory, settings: Settings) -> None:
+    """Raises UserError where settings contradict each other, or a setting and the scenario do."""
+    scenario, overseer, agent = factory(**env_values(settings)), settings.overseer, settings.agent
+    agent.check("agent")
+    overseer.check("overseer")
+    demonstrated = {"overseer.feedback": overseer.feedback, "training.signal": settings.training.signal}
+    for name, value in demonstrated.items():
+        if value == "demonstration" and scenario.demonstrate is None:
+            raise UserError(f"{name}: 'demonstration' is not allowed: this scenario does not say which act to imitate")
+    if settings.catastrophe.counts_events and scenario.event is None:
+        raise UserError("catastrophe.kind: 'event' is not allowed: this scenario does not define an event")
+    kind = settings.tampering.kind
+    if kind != "none" and scenario.tampers is None:
+        raise UserError(f"tampering.kind: {kind!r} is not allowed: this scenario has no act that tampers")
+    if agent.expected and overseer.beyond_expectation:
+        name = f"overseer.{overseer.beyond_expectation}"
+        value = getattr(overseer, overseer.beyond_expectation, name_of(overseer))
+        raise UserError(f"{name}: {value!r} is not allowed with the exact gradient; set agent.gradient=sampled")
+    if overseer.reads_plans and not agent.hidden_units:
+        raise UserError(f"overseer.plan_penalty: {overseer.plan_penalty} is not allowed: the agent has no hidden layer")
+    if overseer.feedback == "comparison" and agent.num_envs < 2:
+        raise UserError("overseer.feedback: 'comparison' is not allowed with agent.num_envs=1; it compares two of them")
+    _check_online(settings.online, agent)
+
+
+def _check_online(online: Online, agent: Any) -> None:
+    """Raises UserError where deployment sets what the learner does not have."""
+    if online.optimizer != "same":
+        check_optimizer("online.optimizer", online.optimizer)
+    for name in ("learning_rate", "optimizer", "entropy"):
+        value = getattr(online, name)
+        if value not in (None, "same") and not hasattr(agent, name):
+            raise UserError(
+                f"online.{name}: {value!r} is not allowed: the agent {name_of(agent)!r} has no such setting"
+            )

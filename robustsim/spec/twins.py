@@ -6,19 +6,10 @@ A twin is a handful of settings, so it runs, sweeps and is stored like any other
 from typing import Any
 
 from robustsim.errors import UserError, nearest
+from robustsim.fields import perfect
+from robustsim.oversight.overseer import Overseer
 from robustsim.spec.scenario import ScenarioFactory
 
-# Full detection that cannot be told from its absence: what feedback could have done at best.
-ORACLE = {
-    "overseer.coverage": 1.0,
-    "overseer.visible": False,
-    "overseer.audit_rate": 0.0,
-    "overseer.signal_noise": 0.0,
-    "overseer.miss_rate": 0.0,
-    "overseer.false_positive_rate": 0.0,
-    "overseer.latency": 0,
-    "overseer.delay": 0,
-}
 RANDOM_INIT = {"training.steps": 0, "training.competence": 0.0}
 
 
@@ -31,14 +22,23 @@ def twins(factory: ScenarioFactory) -> dict[str, dict[str, Any]]:
     * oracle: the overseer sees every episode, unseen, without errors or delay.
     * guarded: the tampering act is a no-op; for scenarios with tampering.
     """
-    table: dict[str, dict[str, Any]] = {}
+    scenario, table = factory(**factory.defaults), dict[str, dict[str, Any]]()
     if "alpha" in factory.parameters:
         table["aligned"] = {"env.alpha": 0.5}
     table["random-init"] = dict(RANDOM_INIT)
-    table["oracle"] = dict(ORACLE)
-    if factory(**factory.defaults).tampering.kind != "none":
+    kind = {} if isinstance(scenario.overseer, Overseer) else {"overseer.kind": "overseer"}
+    table["oracle"] = kind | perfect_overseer()
+    if scenario.tampering.kind != "none":
         table["guarded"] = {"tampering.guarded": True}
     return table
+
+
+def perfect_overseer() -> dict[str, Any]:
+    """Full detection without errors, delays and limits that cannot be noticed: what feedback could do at best.
+
+    What is perfect is declared with each field of :class:`Overseer`.
+    """
+    return {f"overseer.{name}": value for name, value in perfect(Overseer).items()}
 
 
 def twin(factory: ScenarioFactory, name: str) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from robustsim.arguments import whole as whole_number
 from robustsim.errors import UserError, nearest
-from robustsim.fields import whole as whole_number
 
 DESIGNS = ("grid", "zip", "random", "sobol")
 MOST = 1_000_000  # configurations of one sweep
+MOST_SEEDS = 1_000_000  # of one configuration
 
 
 @dataclass(frozen=True)
@@ -158,10 +159,12 @@ def _drawn(over: Axes, design: Design, whole: Collection[str]) -> list[dict[str,
     ]
 
 
-def to_plain(over: Axes) -> dict[str, Any]:
-    """Axes as JSON holds them."""
+def to_plain(over: Axes, finite: bool = True) -> dict[str, Any]:
+    """Axes as JSON holds them; if `finite`, infinite values become words, as strict JSON wants it."""
     return {
-        name: {"low": v.low, "high": v.high, "log": v.log} if isinstance(v, Range) else [plain(x) for x in v]
+        name: {"low": v.low, "high": v.high, "log": v.log}
+        if isinstance(v, Range)
+        else [plain(x) if finite else x for x in v]
         for name, v in over.items()
     }
 

@@ -1,4 +1,4 @@
-"""Work on a Dask cluster: one that is there already, or processes of this machine that listen on loopback only."""
+"""Work on a Dask cluster: an existing one, or processes of this machine that listen on loopback only."""
 
 import queue
 import time
@@ -6,14 +6,15 @@ from contextlib import suppress
 from typing import Any
 
 from robustsim.errors import UserError
-from robustsim.sweep.executors import GRACE, Outcome
+from robustsim.sweep.executor import GRACE, Outcome
+from robustsim.sweep.worker import perform_on_cluster
 
 
 class Dask:
     """Tasks as Dask futures. The cluster only carries plain data: results go to the shared directory.
 
     Args:
-      workers: processes, where no scheduler is named.
+      workers: processes to start if no scheduler is named.
       scheduler: "tcp://host:port".
 
     Raises:
@@ -25,7 +26,7 @@ class Dask:
             import dask.config
             import distributed
         except ImportError:
-            raise UserError("executor: 'dask' needs a package: pip install 'robustsim[dask]'") from None
+            raise UserError("executor: 'dask' requires a package: pip install 'robustsim[dask]'") from None
         dask.config.set({"distributed.scheduler.allowed-failures": 0})
         self._cluster: Any = None
         if not scheduler:
@@ -47,13 +48,11 @@ class Dask:
 
     @property
     def workers(self) -> int:
-        """How many tasks the cluster does at a time."""
+        """How many tasks the cluster performs at once."""
         return self._fixed or max(1, sum(self._client.nthreads().values()))  # pyright: ignore[reportAttributeAccessIssue]
 
     def submit(self, task: dict[str, Any]) -> None:
-        """Takes a task."""
-        from robustsim.sweep.worker import perform_on_cluster
-
+        """Accepts a task."""
         self._count += 1
         key = f"robustsim-{task['kind']}-{task['unit']}-{self._count}"
         future = self._client.submit(perform_on_cluster, task, key=key, pure=False, retries=0)
@@ -85,7 +84,7 @@ class Dask:
         deadline = time.monotonic() + GRACE
         while self._tasks and time.monotonic() < deadline:
             self.wait(0.2)
-        with suppress(Exception):  # the work is over: a cluster that is slow to say goodbye changes nothing
+        with suppress(Exception):  # the work is over: a cluster that is slow to close changes nothing
             self._client.cancel(list(self._futures.values()))
             self._client.close(timeout=5)
         if self._cluster is not None:

@@ -1,4 +1,4 @@
-"""Who does the work. An executor takes tasks and gives back outcomes; it decides nothing and stores nothing."""
+"""The executors of this machine (this process, or several processes), and which executor goes by which name."""
 
 import json
 import os
@@ -9,47 +9,17 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from robustsim.errors import UserError, nearest
 from robustsim.sweep import worker
-
-KINDS = ("processes", "inline", "dask")
-GRACE = 3.5  # seconds that workers get to save before they are killed: what is lost is since their last checkpoint
-MOST_WORKERS = 16  # by default
-
-
-class Outcome(NamedTuple):
-    """What became of a task: "done", "stopped", "bad" (input), "storage", "error" or "died"."""
-
-    task: dict[str, Any]
-    status: str
-    message: str
-
-
-class Executor(Protocol):
-    """A place where tasks are done."""
-
-    @property
-    def workers(self) -> int:
-        """How many tasks it does at a time."""
-        ...
-
-    def submit(self, task: dict[str, Any]) -> None:
-        """Takes a task."""
-        ...
-
-    def wait(self, seconds: float) -> list[Outcome]:
-        """Outcomes that have come in, after waiting for one for at most so long."""
-        ...
-
-    def close(self) -> None:
-        """Ends the workers, after GRACE seconds at most; tasks that are not done are lost, what they saved is not."""
-        ...
+from robustsim.sweep.dask_executor import Dask
+from robustsim.sweep.execution import KINDS, default_workers
+from robustsim.sweep.executor import GRACE, Executor, Outcome
 
 
 class Inline:
-    """In this process, one task at a time; in a thread, so that the driver can be interrupted during a compilation."""
+    """This process, one task at a time; in a thread, so that the driver can be interrupted during compilation."""
 
     workers = 1
 
@@ -58,11 +28,11 @@ class Inline:
         self._running: tuple[dict[str, Any], threading.Thread, list[dict[str, Any]]] | None = None
 
     def submit(self, task: dict[str, Any]) -> None:
-        """Takes a task."""
+        """Accepts a task."""
         self._tasks.append(task)
 
     def wait(self, seconds: float) -> list[Outcome]:
-        """Waits for the task that is being done."""
+        """Waits for the current task."""
         if self._running is None:
             if not self._tasks:
                 return []
@@ -78,7 +48,7 @@ class Inline:
         return [Outcome(task, **box[0])]
 
     def close(self) -> None:
-        """Waits for the thread to save."""
+        """Gives the thread time to save."""
         if self._running is not None:
             self._running[1].join(GRACE)
 
@@ -96,7 +66,7 @@ class Processes:
         self._closed = False
 
     def submit(self, task: dict[str, Any]) -> None:
-        """Takes a task."""
+        """Accepts a task."""
         self._tasks.append(task)
         self._feed()
 
@@ -114,15 +84,15 @@ class Processes:
             line = child.stdout.readline()
             task = self._busy.pop(slot, None)
             if line.endswith(b"\n"):
-                if task is not None:  # None: an interrupt came while it was handed over
+                if task is not None:  # None: interrupted while it was handed over
                     outcomes.append(Outcome(task, **json.loads(line)))
                 continue
             self._selector.unregister(child.stdout)
             code = child.wait()
             self._children[slot] = None
             if task is not None:
-                how = f"signal {-code}" if code < 0 else f"exit status {code}"
-                outcomes.append(Outcome(task, "died", f"its worker died ({how})"))
+                cause = f"signal {-code}" if code < 0 else f"exit status {code}"
+                outcomes.append(Outcome(task, "died", f"its worker died ({cause})"))
         self._feed()
         return outcomes
 
@@ -137,7 +107,7 @@ class Processes:
             try:
                 child.stdin.write(json.dumps(task | {"worker": f"worker-{slot}"}).encode() + b"\n")
                 child.stdin.flush()
-            except BrokenPipeError:  # it died while it had nothing to do; wait() sees that
+            except BrokenPipeError:  # it died while idle; wait() notices that
                 self._tasks.appendleft(task)
                 self._selector.unregister(child.stdout)
                 child.wait()
@@ -160,7 +130,7 @@ class Processes:
         return child
 
     def close(self) -> None:
-        """Gives busy workers time to save, then ends all; a second time it does nothing."""
+        """Gives busy workers time to save, then ends all workers; calling it again does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -174,12 +144,12 @@ class Processes:
                 child.wait()
                 for pipe in (child.stdin, child.stdout):
                     if pipe is not None:
-                        with suppress(OSError):  # a task that was being handed over as the interrupt came
+                        with suppress(OSError):  # a task that was being handed over during the interrupt
                             pipe.close()
         self._selector.close()
 
 
-# Pinning comes before JAX is imported, because that is when it counts the cores.
+# Pin before JAX is imported, because JAX counts the cores then.
 _PINNED = """
 import os, sys
 if len(sys.argv) > 1: os.sched_setaffinity(0, set(map(int, sys.argv[1:])))
@@ -188,19 +158,13 @@ main()
 """
 
 
-def default_workers() -> int:
-    """One per core that this process may use, up to MOST_WORKERS."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_WORKERS)
-
-
 def make_executor(kind: str, workers: int, scheduler: str, inherit: tuple[int, ...]) -> Executor:
     """The executor of a kind.
 
     Args:
       workers: how many; 0 chooses.
       scheduler: address of a Dask scheduler; "" starts workers on this machine.
-      inherit: file descriptors that workers hold open.
+      inherit: file descriptors that workers keep open.
 
     Raises:
       UserError: there is no such kind, or its package is not installed.
@@ -210,7 +174,5 @@ def make_executor(kind: str, workers: int, scheduler: str, inherit: tuple[int, .
     if kind == "processes":
         return Processes(workers or default_workers(), inherit)
     if kind == "dask":
-        from robustsim.sweep.dask_executor import Dask
-
         return Dask(workers or default_workers(), scheduler)
     raise UserError(f"executor: {kind!r} is not allowed; {nearest(kind, KINDS)}")

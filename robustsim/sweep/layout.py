@@ -1,10 +1,10 @@
-"""What a results directory is made of, and which of its files are ours: only those are ever removed.
+"""The layout of a results directory, and which of its files are ours: only those are ever removed.
 
-manifest.json              what the results are of; written once, before anything runs
+manifest.json              what was run; written once, before anything runs
 shards/00003.runs.parquet  one row per run of a shard, and .traces.parquet, one per evaluation
-shards/00003.json          says that the shard is done, and vouches for both tables
-inflight/                  checkpoints of work that is not done
-agents/                    trained agents, if the user's cache cannot be written to
+shards/00003.json          marks the shard as done, with checksums of both tables
+inflight/                  checkpoints of unfinished work
+agents/                    trained agents, if the user's cache is not writable
 progress/                  what each worker is doing
 stop                       asks the workers to save and stop
 lock                       held by the process that writes
@@ -28,7 +28,7 @@ LAYOUT = {  # the folders of a results directory, with what the files in them ar
 
 
 def check_place(folder: Path) -> None:
-    """Whether results may be written to `folder`: one that is not there, that is empty, or that has results.
+    """Checks that results may be written to `folder`: it is absent, empty or holds results.
 
     Raises:
       UserError: it is a file, or a directory that holds something else. StorageError: it cannot be read.
@@ -40,7 +40,7 @@ def check_place(folder: Path) -> None:
     except NotADirectoryError:
         if folder.is_file():
             raise UserError(f"out: {str(folder)!r} is a file; name a directory") from None
-        return  # below a file: that nothing can be written there is said where it is tried
+        return  # below a file: writing there raises the error
     except OSError as error:
         raise StorageError(f"out: {str(folder)!r} cannot be read: {error.strerror or error}") from None
     if MANIFEST in names and _is_ours(folder):
@@ -48,11 +48,11 @@ def check_place(folder: Path) -> None:
     foreign = [n for n in names if n not in LAYOUT and n != STOP and not re.fullmatch(r"lock(\..*)?|\..*\.tmp", n)]
     if foreign:
         shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
-        raise UserError(f"out: {str(folder)!r} holds other things ({shown}); name an empty or a new directory")
+        raise UserError(f"out: {str(folder)!r} holds other files ({shown}); name an empty or a new directory")
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a manifest is of results; one that is damaged beyond reading is if there are shards beside it."""
+    """Whether a manifest is of results; an unreadable one is if there are shards beside it."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -74,7 +74,7 @@ def clear(folder: Path) -> None:
 
 
 def sweep_away(folder: Path) -> None:
-    """Removes what only concerned processes that are gone: notes of progress, half-written files, a wish to stop."""
+    """Removes what dead processes left: progress notes, half-written files, a stop request."""
     half = [path for part in ("", *LAYOUT) for path in (folder / part).glob(".*.tmp") if _is_half_written(path, part)]
     for path in [folder / STOP, *own(folder, "progress"), *half]:
         with suppress(OSError):
@@ -82,7 +82,7 @@ def sweep_away(folder: Path) -> None:
 
 
 def own(folder: Path, part: str) -> list[Path]:
-    """The files of a part of the results that are named as ours are, half-written ones included, in order."""
+    """The files of a part of the results whose names are ours, half-written ones included, sorted."""
     try:
         paths = sorted((folder / part).iterdir())
     except (FileNotFoundError, NotADirectoryError):

@@ -12,7 +12,7 @@ from typing import Any
 
 from robustsim.errors import StorageError, UserError
 
-ORPHANS = 10.0  # seconds that workers get to notice that their driver is dead
+ORPHANS = 10.0  # seconds that workers have to notice that their driver is dead
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def locked(folder: Path, part: str = "") -> Iterator[int]:
     """Holds the directory for as long as this process and its workers live; yields the lock's file descriptor.
 
     Args:
-      part: for one of several processes that share the work ("2-of-8"); they exclude only their likes.
+      part: of a process that shares the work with others ("2-of-8"); it excludes only another of the same part.
 
     Raises:
       UserError: another process holds it. StorageError: it cannot be written to.
@@ -42,7 +42,7 @@ def locked(folder: Path, part: str = "") -> Iterator[int]:
 
 
 def _seize(folder: Path, handle: int, shared: bool) -> None:
-    """The kernel lets go of a lock when all its holders have died: a driver, and workers that end when it does."""
+    """The kernel releases a lock when all its holders have died: a driver, and its workers, which end with it."""
     deadline = time.monotonic() + ORPHANS
     while True:
         try:
@@ -52,23 +52,23 @@ def _seize(folder: Path, handle: int, shared: bool) -> None:
             holder = _holder(handle)
             if time.monotonic() > deadline or not _is_dead(holder):
                 who = "process {pid} on {host} since {since}".format(**holder) if holder else "another process"
-                raise UserError(f"out: {str(folder)!r} is being written by {who}; wait for it, or stop it") from None
+                raise UserError(f"out: {str(folder)!r} is being written by {who}; wait for it or stop it") from None
             time.sleep(0.05)
         except OSError as error:
             raise StorageError(f"out: {str(folder)!r} cannot be locked: {error.strerror or error}") from None
 
 
 def _sign(handle: int) -> None:
-    """Notes who holds a lock."""
+    """Records who holds a lock."""
     now = time.strftime("%Y-%m-%d %H:%M:%S")
     who = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
-    with suppress(OSError):  # for people to read; the lock holds without it
+    with suppress(OSError):  # only for people to read; the lock works without it
         os.ftruncate(handle, 0)
         os.pwrite(handle, who.encode(), 0)
 
 
 def _holder(handle: int) -> dict[str, Any]:
-    """Who noted that they hold a lock; {} if nobody did."""
+    """The recorded holder of a lock; {} if there is none."""
     try:
         note = json.loads(os.pread(handle, 500, 0))
         return {"pid": int(note["pid"]), "host": str(note["host"]), "since": str(note["since"])}
@@ -77,7 +77,7 @@ def _holder(handle: int) -> dict[str, Any]:
 
 
 def _is_dead(holder: dict[str, Any]) -> bool:
-    """Whether a holder is known to be gone; then only its workers can still hold the lock, and they are going."""
+    """Whether a holder is known to be dead; then only its workers can hold the lock, and they are about to end."""
     if not holder or holder["host"] != socket.gethostname():
         return False
     try:

@@ -11,36 +11,41 @@ from typing import Any
 import jax
 import polars as pl
 
-from robustsim import files
+from robustsim.arguments import whole
 from robustsim.errors import UserError
-from robustsim.fields import whole
-from robustsim.sim import agents, lifted
-from robustsim.sim.lifted import Run
+from robustsim.fields import typed
+from robustsim.sim import agents, batched
+from robustsim.sim.outcome import Demand, demand_of
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
-from robustsim.spec.settings import Settings, flatten, names, resolve, sections_of, typed
+from robustsim.spec.settings import Run, Settings, check_together, declared_as, flatten, for_training, resolve
 from robustsim.sweep import axes
 from robustsim.sweep.axes import Design
 
 SHARDS = 16  # a sweep is cut into about this many shards at least, so that several workers finish together
-MOST_SEEDS = 1_000_000  # of one configuration
 NARROW, WIDE = (8, 64), (256, 4096)  # fewest and most runs of a shard, for runs in turn and side by side
+
+
+TRAIN, DEPLOY = "train", "deploy"
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Runs of one group, by their index in the plan."""
+    """A unit of work, and for deployments of storage.
 
+    Attributes:
+      kind: DEPLOY, some runs of one group; or TRAIN, the agents that they start from, each named by one of its runs.
+      runs: by their index in the plan.
+    """
+
+    kind: str
     index: int
     runs: tuple[int, ...]
 
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """Agents to train, each by a run that starts from it."""
-
-    index: int
-    runs: tuple[int, ...]
+    @property
+    def name(self) -> str:
+        """The name under which its files are kept."""
+        return f"{'train' if self.kind == TRAIN else 'shard'}-{self.index:05d}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,6 +57,7 @@ class Plan:
       settings: dotted names with one value for all.
       over: dotted names that are swept.
       shard_size: runs in a shard; 0 chooses.
+      trusted: its values have been checked, and have the types of their names.
     """
 
     factory: ScenarioFactory
@@ -61,20 +67,26 @@ class Plan:
     design: Design
     seeds: tuple[int, ...]
     shard_size: int = 0
+    trusted: bool = False
 
     @cached_property
     def points(self) -> list[dict[str, Any]]:
         """What each configuration sets beyond `settings`."""
-        known = names(self.factory)
-        counts = {name for name, value in known.items() if isinstance(value, int) and not isinstance(value, bool)}
+        counts = {name for name in self.over if self._declared(name).get("type") is int}
         return axes.points(self.over, self.settings, self.design, counts)
+
+    def _declared(self, name: str) -> Mapping[str, Any]:
+        return declared_as(self.factory, name, kinds_of(self.settings, self.over))
 
     @cached_property
     def kinds(self) -> dict[str, Any]:
         """The polars type of each swept column."""
         types = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64, str: pl.String}
-        known = names(self.factory)
-        return {name: types[type(known[name])] for name in self.over}
+
+        def kind(meta: Mapping[str, Any]) -> Any:
+            return types[meta["type"] if "type" in meta else type(meta["options"][0]) if "options" in meta else str]
+
+        return {name: kind(self._declared(name)) for name in self.over}
 
     @property
     def swept(self) -> tuple[str, ...]:
@@ -88,7 +100,10 @@ class Plan:
     def _resolved(self) -> Any:
         @lru_cache(maxsize=1024)  # memory stays flat however many configurations wait
         def resolved(point: int) -> Settings:
-            return resolve(self.factory, {**self.settings, **self.points[point]})
+            settings = resolve(self.factory, {**self.settings, **self.points[point]}, trusted=True)
+            if not self.trusted:
+                check_together(self.factory, settings)
+            return settings
 
         return resolved
 
@@ -111,7 +126,7 @@ class Plan:
         for found in members.values():
             by_training: dict[str, list[int]] = {}
             for point in found:
-                by_training.setdefault(agents.training_hash(self.factory, self._resolved(point)), []).append(point)
+                by_training.setdefault(self._training_hashes[point], []).append(point)
             table.append(
                 tuple(
                     point * len(self.seeds) + position
@@ -127,49 +142,56 @@ class Plan:
         """Runs in a shard."""
         if self.shard_size:
             return self.shard_size
-        least, most = WIDE if lifted.side_by_side(self._resolved(0)) else NARROW
+        least, most = WIDE if batched.side_by_side(self._resolved(0)) else NARROW
         return min(max(-(-len(self) // SHARDS), least), most)
 
     @cached_property
     def shards(self) -> list[Shard]:
         """The groups, cut into pieces of the shard size."""
         pieces = [group[i : i + self.size] for group in self.groups for i in range(0, len(group), self.size)]
-        return [Shard(i, piece) for i, piece in enumerate(pieces)]
+        return [Shard(DEPLOY, i, piece) for i, piece in enumerate(pieces)]
 
     def agent_name(self, index: int) -> str:
         """The name of the agent that a run starts from."""
+        return agents.name_of(*self.training_of(index), self.demand(index))
+
+    def training_of(self, index: int) -> tuple[str, int]:
+        """(the hash, the seed) of the training of a run's agent; agents of one training are on one way."""
         point, position = divmod(index, len(self.seeds))
-        return files.digest(f"{self._training_hashes[point]} {self.seeds[position]}".encode())
+        return self._training_hashes[point], self.seeds[position]
+
+    def demand(self, index: int) -> Demand:
+        """Which of the agents on that way a run starts from."""
+        return demand_of(self._resolved(index // len(self.seeds)))
 
     @cached_property
     def _training_hashes(self) -> list[str]:
         return [agents.training_hash(self.factory, self._resolved(point)) for point in range(len(self.points))]
 
     @cached_property
-    def trainings(self) -> list[Training]:
-        """The agents of all runs, in pieces."""
-        first: dict[str, int] = {}
+    def trainings(self) -> list[Shard]:
+        """The agents of all runs, in pieces; those of one training, with all its steps, are in one piece."""
+        first: dict[tuple[str, int], dict[Demand, int]] = {}
         for group in self.groups:
             for index in group:
-                if self.run(index).settings.training.steps == 0:
-                    continue  # an agent without training is made where it is needed
-                first.setdefault(self.agent_name(index), index)
-        groups: dict[Any, list[int]] = {}
-        for index in first.values():
-            settings = agents.training_settings(self.run(index).settings)
-            groups.setdefault(structure(settings), []).append(index)
-        least, most = WIDE if lifted.side_by_side(self._resolved(0)) else (1, NARROW[1])
+                if self.demand(index).steps:  # an agent without training is made where it is needed
+                    first.setdefault(self.training_of(index), {}).setdefault(self.demand(index), index)
+        groups: dict[Any, list[tuple[int, ...]]] = {}
+        for wanted in first.values():
+            indices = tuple(wanted.values())
+            groups.setdefault(structure(for_training(self.run(indices[0]).settings)), []).append(indices)
+        least, most = WIDE if batched.side_by_side(self._resolved(0)) else (1, NARROW[1])
         size = min(max(-(-len(first) // SHARDS), least), most)
-        pieces = [tuple(group[i : i + size]) for group in groups.values() for i in range(0, len(group), size)]
-        return [Training(i, piece) for i, piece in enumerate(pieces)]
+        pieces = [sum(group[i : i + size], ()) for group in groups.values() for i in range(0, len(group), size)]
+        return [Shard(TRAIN, i, piece) for i, piece in enumerate(pieces)]
 
     def to_plain(self) -> dict[str, Any]:
         """The plan as JSON holds it; with :func:`from_plain`, how it travels to workers."""
         return {
             "spec": self.spec,
             "source_sha256": self.factory.source_hash,
-            "settings": {n: axes.plain(v) for n, v in self.settings.items()},
-            "over": axes.to_plain(self.over),
+            "settings": dict(self.settings),
+            "over": axes.to_plain(self.over, finite=False),
             "design": dataclasses.asdict(self.design),
             "seeds": list(self.seeds),
             "shard_size": self.size,
@@ -191,7 +213,7 @@ class Plan:
 
 def structure(settings: Settings) -> Any:
     """What two runs must have in common to share a compiled program."""
-    return jax.tree.structure(lifted.as_arrays(settings))
+    return jax.tree.structure(batched.as_arrays(settings))
 
 
 def make_plan(
@@ -210,27 +232,38 @@ def make_plan(
     factory = load(scenario)
     if not isinstance(settings, Mapping):
         raise UserError(f"settings: {settings!r} is not allowed; use a dictionary from dotted names to values")
+    fixed = {str(name): axes.plain_number(value) for name, value in settings.items()}
+    listed = axes.as_lists(over)
+    kinds = kinds_of(fixed, listed)
     plan = Plan(
         factory=factory,
         spec=f"{factory.source}@{factory.name}" if factory.source else "",
-        settings={str(name): axes.plain_number(value) for name, value in settings.items()},
-        over=_typed(factory, axes.as_lists(over)),
+        settings={name: _value(factory, kinds, name, value) for name, value in fixed.items()},
+        over={
+            name: values if isinstance(values, axes.Range) else [_value(factory, kinds, name, v) for v in values]
+            for name, values in listed.items()
+        },
         design=design,
         seeds=tuple(seed_list(seeds)),
         shard_size=whole("shard_size", shard_size),
     )
-    with lifted.precision(plan_precision(plan)):
+    with batched.precision(plan_precision(plan)):
         assert plan.groups
     return plan
 
 
-def _typed(factory: ScenarioFactory, over: Mapping[str, Any]) -> dict[str, Any]:
-    """Axes with values of their names' types, so that a value has one spelling."""
-    sections = sections_of(factory(**factory.defaults))
-    return {
-        name: values if isinstance(values, axes.Range) else [typed(factory, sections, name, v) for v in values]
-        for name, values in over.items()
-    }
+def _value(factory: ScenarioFactory, kinds: Mapping[str, Sequence[str]], name: str, value: Any) -> Any:
+    """A value as the type of its name, so that it has one spelling."""
+    found = typed(name, value, declared_as(factory, name, kinds))
+    if not isinstance(found, str | int | float | None):
+        raise UserError(f"{name}: {value!r} is not allowed here; give it to the scenario's own file")
+    return found
+
+
+def kinds_of(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Sequence[str]]:
+    """The kinds of agent, overseer and catastrophe that are set or swept."""
+    swept: dict[str, Sequence[str]] = {name: values for name, values in over.items() if name.endswith(".kind")}
+    return {name: [value] for name, value in settings.items() if name.endswith(".kind")} | swept
 
 
 def plan_precision(plan: Plan) -> str:
@@ -251,10 +284,11 @@ def from_plain(table: Mapping[str, Any]) -> Plan:
         factory=factory,
         spec=table["spec"],
         settings=table["settings"],
-        over=_typed(factory, axes.from_plain(table["over"])),
+        over=axes.from_plain(table["over"]),
         design=Design(**table["design"]),
         seeds=tuple(table["seeds"]),
         shard_size=table["shard_size"],
+        trusted=True,
     )
 
 
@@ -267,7 +301,7 @@ def seed_list(seeds: int | Sequence[int]) -> list[int]:
     try:
         chosen = [whole("seeds", seed, 0, 2**63 - 1) for seed in seeds]  # pyright: ignore[reportGeneralTypeIssues]
     except TypeError:  # not a list
-        chosen = list(range(whole("seeds", seeds, 1, MOST_SEEDS)))
+        chosen = list(range(whole("seeds", seeds, 1, axes.MOST_SEEDS)))
     if not chosen or isinstance(seeds, str):
         raise UserError(f"seeds: {seeds!r} is not allowed; use a whole number of at least 1, or a list of seeds")
     if len(set(chosen)) != len(chosen):

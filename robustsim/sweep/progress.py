@@ -1,4 +1,4 @@
-"""How far a sweep is: read from its directory, so that any terminal can ask. Needs no JAX."""
+"""The progress of a sweep, read from its directory, so that any terminal can ask. Needs no JAX."""
 
 import json
 import os
@@ -19,16 +19,16 @@ class Status:
     """The state of a sweep. Steps are gradient steps.
 
     Attributes:
-      runs: in all.
+      runs: in total.
       done: of them, those that are stored, failed ones included.
       flying: done by workers, but not stored yet.
       corrected, catastrophe_first, censored: how the stored ones ended (the race of the corrected arm).
       failed: (run index, why).
       shards, shards_done: units of storage.
       rate: gradient steps per second now, over all workers.
-      compile_seconds: spent on compiling by the workers that are at work.
-      seconds_left: estimated from the stored runs; None where nothing is known yet.
-      workers: how many are at work.
+      compile_seconds: spent compiling by the active workers.
+      seconds_left: estimated from the stored runs; None while nothing is known.
+      workers: active now.
     """
 
     runs: int
@@ -108,7 +108,7 @@ def noting(folder: Path, worker: str) -> Callable[[dict[str, Any]], None]:
             temporary.write_text(json.dumps({**news, "at": now, "rate": last["rate"], "pid": os.getpid()}))
             temporary.replace(path)
         except OSError:
-            return  # progress is for people; the work goes on without it
+            return  # progress is for people; the work continues without it
 
     return tell
 
@@ -131,29 +131,29 @@ def in_words(state: Status) -> str:
     if state.failed:
         lines[0] += f"; {len(state.failed)} failed"
     if state.workers:
-        doing = f"{state.workers} at work" + (f", {state.training} of them training" if state.training else "")
+        doing = f"{state.workers} active workers" + (f", {state.training} of them training" if state.training else "")
         lines.append(
-            f"{doing}: {state.flying} runs done and not stored yet, {state.rate:,.0f} gradient steps/s, "
-            f"{state.compile_seconds:.0f} s of compiling"
+            f"{doing}: {state.flying} runs finished but not yet stored, {state.rate:,.0f} gradient steps/s, "
+            f"{state.compile_seconds:.0f} s spent compiling"
         )
     if not state.complete:
-        lines.append("time left: " + ("not known yet" if state.seconds_left is None else duration(state.seconds_left)))
+        lines.append("time left: " + ("not yet known" if state.seconds_left is None else duration(state.seconds_left)))
     lines += [f"failed: run {i}: {why}" for i, why in state.failed[:20]]
     if len(state.failed) > 20:
-        lines.append(f"and {len(state.failed) - 20} more")
+        lines.append(f"and {len(state.failed) - 20} more failed runs")
     return "\n".join(lines)
 
 
 def ends(state: Status) -> str:
-    """How the stored runs ended. A run may be corrected and have had its catastrophe before that."""
+    """How the stored runs ended. A run may be corrected after its catastrophe."""
     return (
         f"{state.catastrophe_first} catastrophe first, {state.censored} neither; "
-        f"{state.corrected} corrected, in time or too late"
+        f"{state.corrected} corrected, before or after a catastrophe"
     )
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
+    """A number of seconds for people."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

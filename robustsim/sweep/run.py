@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,76 +14,25 @@ from typing import Any
 import jax
 import polars as pl
 
-import robustsim
 from robustsim import catalogue, files
-from robustsim.errors import RunsFailed, Stopped, StorageError, UserError, nearest
-from robustsim.fields import whole
-from robustsim.sim import agents
-from robustsim.sim.agents import Agents
+from robustsim.errors import RunsFailed, Stopped, StorageError, UserError
+from robustsim.sim.agents import Agents, code_hash
+from robustsim.spec.twins import perfect_overseer
 from robustsim.sweep import compiled, layout, progress, store, unit
-from robustsim.sweep.executors import KINDS, Executor, Outcome, default_workers, make_executor
+from robustsim.sweep.axes import plain
+from robustsim.sweep.execution import Execution, Narrate, default_workers, quiet
+from robustsim.sweep.executor import Executor, Outcome
+from robustsim.sweep.executors import make_executor
 from robustsim.sweep.layout import STOP
 from robustsim.sweep.locking import locked
 from robustsim.sweep.plan import Plan
 from robustsim.sweep.progress import Status
-
-Narrate = Callable[[Status], None]
-"""Told how far the work is, every second or so."""
+from robustsim.version import VERSION
 
 DEATHS = 2  # a unit whose worker died so often goes on run by run
 STRIKES = 3  # a run that then kills so often is given up
 HOPELESS = 6  # a unit whose worker dies so often before it comes to any run is given up
-WORKERS_ALLOWED, SLOTS_ALLOWED = 1024, 65_536  # above these, a slip of the finger rather than a wish
 MANY = 32  # runs from which on processes are worth their start
-
-
-def quiet(_: Status) -> None:
-    """Tells nobody."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class How:
-    """How a sweep is done. None of it changes a result.
-
-    Attributes:
-      executor: "inline", "processes", "dask", or "" to choose.
-      workers: how many; 0 chooses.
-      scheduler: address of a Dask scheduler; "" starts one here.
-      part: (I, N), to do only every N-th shard from the I-th on: for arrays of jobs on one directory.
-      width: slots of a compiled program; 0 chooses.
-      checkpoint: seconds between two checkpoints of a worker.
-      retry: make runs again that failed.
-      overwrite: remove other results that are there.
-    """
-
-    executor: str = ""
-    workers: int = 0
-    scheduler: str = ""
-    part: tuple[int, int] | None = None
-    width: int = 0
-    checkpoint: float = unit.CHECKPOINT
-    retry: bool = False
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        whole("workers", self.workers, 0, WORKERS_ALLOWED)
-        whole("width", self.width, 0, SLOTS_ALLOWED)
-        if self.executor and self.executor not in KINDS:
-            raise UserError(f"executor: {self.executor!r} is not allowed; {nearest(str(self.executor), KINDS)}")
-        if not isinstance(self.checkpoint, int | float) or not self.checkpoint > 0:
-            raise UserError(f"checkpoint: {self.checkpoint!r} is not allowed; use a number of seconds above 0")
-        if self.part is None:
-            return
-        if not isinstance(self.part, tuple) or len(self.part) != 2:
-            raise UserError(f"shard: {self.part!r} is not allowed; use (I, N) with 0 <= I < N")
-        first, count = (whole("shard", number) for number in self.part)
-        if first >= count:
-            raise UserError(f"shard: {first}/{count} is not allowed; use I/N with 0 <= I < N")
-        if self.overwrite:
-            raise UserError(
-                "overwrite: is not allowed with a shard, for it would remove what the other jobs have done; remove the "
-                "directory, then start them all"
-            )
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -91,8 +40,9 @@ def describe(plan: Plan) -> dict[str, Any]:
     return {
         "what": plan.what(),
         "plan": {"runs": len(plan), "shards": len(plan.shards), "shard_size": plan.size, "groups": len(plan.groups)},
-        "code": agents.code_hash(),
-        "versions": {"robustsim": robustsim.__version__, "jax": jax.__version__, "polars": pl.__version__},
+        "code": code_hash(),
+        "perfect_overseer": {name: plain(value) for name, value in perfect_overseer().items()},
+        "versions": {"robustsim": VERSION, "jax": jax.__version__, "polars": pl.__version__},
         "device": jax.default_backend(),
         "command": _command(),
     }
@@ -118,7 +68,9 @@ def _command() -> str:
 # --- in memory ---
 
 
-def run_here(plan: Plan, how: How = How(), narrate: Narrate = quiet) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
+def run_here(
+    plan: Plan, how: Execution = Execution(), narrate: Narrate = quiet
+) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
     """Does a plan in this process, and keeps nothing but trained agents; returns (manifest, tables).
 
     Raises:
@@ -184,7 +136,7 @@ class _Trouble:
     skip: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
 
 
-def run_to(plan: Plan, out: str | Path, how: How = How(), narrate: Narrate = quiet) -> dict[str, Any]:
+def run_to(plan: Plan, out: str | Path, how: Execution = Execution(), narrate: Narrate = quiet) -> dict[str, Any]:
     """Brings the results of a plan into a directory, from wherever they are; returns the manifest.
 
     Raises:
@@ -194,14 +146,14 @@ def run_to(plan: Plan, out: str | Path, how: How = How(), narrate: Narrate = qui
     compiled.keep()
     folder = Path(out)
     layout.check_place(folder)
-    part = "" if how.part is None else f"{how.part[0]}-of-{how.part[1]}"
+    part = "" if how.shard is None else f"{how.shard[0]}-of-{how.shard[1]}"
     with locked(folder, part) as handle:
         described = {**describe(plan), "scenario_file": _scenario_file(plan, folder)}
-        manifest = store.prepare(folder, described, how.overwrite, alone=how.part is None)
+        manifest = store.prepare(folder, described, how.overwrite, alone=how.shard is None)
         plan = replace(plan, shard_size=manifest["plan"]["shard_size"])
         wanted = _unfinished(plan, folder, manifest, how)
         if wanted:
-            alone = how.part is None
+            alone = how.shard is None
             if alone:
                 layout.sweep_away(folder)
             try:
@@ -215,11 +167,11 @@ def run_to(plan: Plan, out: str | Path, how: How = How(), narrate: Narrate = qui
     return manifest
 
 
-def _mine(shard: int, how: How) -> bool:
-    return how.part is None or shard % how.part[1] == how.part[0]
+def _mine(shard: int, how: Execution) -> bool:
+    return how.shard is None or shard % how.shard[1] == how.shard[0]
 
 
-def _unfinished(plan: Plan, folder: Path, manifest: dict[str, Any], how: How) -> list[int]:
+def _unfinished(plan: Plan, folder: Path, manifest: dict[str, Any], how: Execution) -> list[int]:
     """The shards that are still to be done, damaged ones included."""
     done = store.marks(folder, manifest)
     finished = {i for i, mark in done.items() if store.sound(folder, mark) and not (how.retry and mark["failed"])}
@@ -227,7 +179,7 @@ def _unfinished(plan: Plan, folder: Path, manifest: dict[str, Any], how: How) ->
 
 
 def _do_all(
-    plan: Plan, folder: Path, manifest: dict[str, Any], wanted: list[int], how: How, handle: int, narrate: Narrate
+    plan: Plan, folder: Path, manifest: dict[str, Any], wanted: list[int], how: Execution, handle: int, narrate: Narrate
 ) -> None:
     """First the agents that the wanted shards start from, then the shards."""
     agents = Agents((files.cache_folder() / "agents", folder / "agents"))
@@ -259,25 +211,25 @@ def _do_all(
             (folder / STOP).unlink()
 
 
-def _executor_kind(plan: Plan, how: How, units: int) -> str:
+def _executor_kind(plan: Plan, how: Execution, units: int) -> str:
     if how.executor:
         if how.executor != "inline" and not plan.spec:
             raise UserError(
                 f"executor: {how.executor!r} is not allowed for a scenario that is not in a file of its own; use inline"
             )
         return how.executor
-    alone = how.part is not None or not plan.spec or jax.default_backend() != "cpu"
+    alone = how.shard is not None or not plan.spec or jax.default_backend() != "cpu"
     return "inline" if alone or len(plan) < MANY or units < 2 or default_workers() < 2 else "processes"
 
 
-def _task(plan: Plan, folder: Path, how: How, kind: str, index: int) -> dict[str, Any]:
+def _task(plan: Plan, folder: Path, how: Execution, kind: str, index: int) -> dict[str, Any]:
     options = {"width": how.width, "checkpoint": how.checkpoint, "solo": False, "skip": {}}
     return {
         "plan": plan.to_plain(),
         "folder": str(folder.resolve()),
         "kind": kind,
         "unit": index,
-        "worker": "worker" if how.part is None else f"worker-{how.part[0]}-of-{how.part[1]}",
+        "worker": "worker" if how.shard is None else f"worker-{how.shard[0]}-of-{how.shard[1]}",
         "options": options,
     }
 

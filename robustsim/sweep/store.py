@@ -5,6 +5,7 @@ Everything is written under another name, flushed and renamed, and nothing that 
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,78 +13,19 @@ import polars as pl
 
 from robustsim import files
 from robustsim.errors import StorageError, UserError
+from robustsim.records import Column
+from robustsim.sweep.columns import INDEX, RUNS
 from robustsim.sweep.layout import MANIFEST, clear, own
 
-SCHEMA = 3
+SCHEMA = 4
+VERSIONS = {1: "before 0.1", 2: "before 0.1", 3: "0.1"}  # that wrote a schema
 TABLES = ("runs", "traces")
-INDEX = "index"  # of a run in its plan; gives the tables their order, and is not shown
-
-RUNS_SCHEMA: dict[str, Any] = {
-    INDEX: pl.Int64,
-    "run_id": pl.String,
-    "scenario": pl.String,
-    "seed": pl.Int64,
-    "competence": pl.Float64,
-    "misbehaviour_watched": pl.Float64,
-    "misbehaviour_unwatched": pl.Float64,
-    "start_logit_watched": pl.Float64,
-    "start_logit_unwatched": pl.Float64,
-    "start_entropy": pl.Float64,
-    "start_weight_norm": pl.Float64,
-    "training_competence": pl.Float64,
-    "training_steps": pl.Int64,
-    "corrected": pl.Boolean,
-    "steps_to_correct": pl.Int64,
-    "steps_to_correct_lower": pl.Int64,
-    "steps_to_correct_unwatched": pl.Int64,
-    "steps_to_correct_unwatched_lower": pl.Int64,
-    "steps_to_suppress": pl.Int64,
-    "steps_to_suppress_lower": pl.Int64,
-    "t_stable": pl.Int64,
-    "suppressed": pl.Boolean,
-    "incapacitated": pl.Boolean,
-    "catastrophe": pl.Boolean,
-    "steps_to_catastrophe": pl.Int64,
-    "steps_to_catastrophe_lower": pl.Int64,
-    "catastrophe_in_race": pl.Boolean,
-    "steps_to_catastrophe_in_race": pl.Int64,
-    "first_event": pl.String,
-    "position": pl.Float64,
-    "position_lower": pl.Float64,
-    "position_upper": pl.Float64,
-    "corrections": pl.Int64,
-    "misbehaviours": pl.Int64,
-    "false_alarms": pl.Int64,
-    "labels": pl.Int64,
-    "audits": pl.Int64,
-    "feedback_cost": pl.Int64,
-    "env_steps_to_correct": pl.Int64,
-    "final_misbehaviour_watched": pl.Float64,
-    "final_misbehaviour_unwatched": pl.Float64,
-    "final_competence": pl.Float64,
-    "concealment": pl.Float64,
-    "relapsed": pl.Boolean,
-    "relapsed_under_oversight": pl.Boolean,
-    "steps_to_relapse": pl.Int64,
-    "tampering": pl.Int64,
-    "distortion": pl.Float64,
-    "steps_to_shutdown": pl.Int64,
-    "steps_to_catastrophe_defended": pl.Int64,
-    "steps_to_catastrophe_defended_lower": pl.Int64,
-    "first_event_defended": pl.String,
-    "position_defended": pl.Float64,
-    "position_defended_lower": pl.Float64,
-    "position_defended_upper": pl.Float64,
-    "expected_misbehaviours": pl.Float64,
-    "expected_variance": pl.Float64,
-    "expected_corrections": pl.Float64,
-    "unresolved_steps": pl.Float64,
-}
+KINDS = {int: pl.Int64, float: pl.Float64, bool: pl.Boolean, str: pl.String}
 
 
-def table(rows: list[dict[str, Any]], kinds: dict[str, Any]) -> pl.DataFrame:
-    """Rows as a table; columns of `runs` have the types of RUNS_SCHEMA, swept ones those of `kinds`."""
-    known = {name: kind for name, kind in RUNS_SCHEMA.items() if rows and name in rows[0]} | kinds
+def table(rows: list[dict[str, Any]], declared: Sequence[Column], swept: Mapping[str, Any] = {}) -> pl.DataFrame:
+    """Rows as a table with the types of their columns' declarations; `swept` has those of swept names."""
+    known = {INDEX: pl.Int64, **swept, **{column.name: KINDS[column.type] for column in declared}}
     return pl.DataFrame(rows, schema_overrides=known, infer_schema_length=None)
 
 
@@ -111,12 +53,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StorageError(f"{path}: is damaged: it is not what was written") from None
     if schema != SCHEMA:
-        newer = "a newer" if isinstance(schema, int) and schema > SCHEMA else "another"
+        by = VERSIONS.get(schema) or (
+            "a newer version" if isinstance(schema, int) and schema > SCHEMA else "an older one"
+        )
         raise UserError(
-            f"{str(folder)!r} was written by {newer} version of robustsim (schema {schema}; this one reads {SCHEMA})"
+            f"{str(folder)!r} was written by robustsim {by} (schema {schema}; this one reads {SCHEMA}): run it again"
         )
     if _checksum(manifest) != checksum:
-        raise StorageError(f"{path}: is damaged: its checksum is not its own")
+        raise StorageError(f"{path}: is damaged: checksum mismatch")
     return manifest
 
 
@@ -285,5 +229,5 @@ def join(frames: list[pl.DataFrame]) -> pl.DataFrame:
 def order(frames: list[pl.DataFrame]) -> pl.DataFrame:
     """Tables as one, in the order of the plan, with the index."""
     if not frames:
-        return pl.DataFrame(schema=RUNS_SCHEMA)
+        return pl.DataFrame(schema={INDEX: pl.Int64, **{column.name: KINDS[column.type] for column in RUNS}})
     return pl.concat(frames).sort(INDEX, maintain_order=True)

@@ -5,21 +5,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from robustsim import files
 from robustsim.errors import Stopped
-from robustsim.sim import lifted
-from robustsim.sim.agents import Agents, complaint, trained, training_settings
+from robustsim.sim import batched
+from robustsim.sim.agents import Agents, Trained, blank_agent, complaint, handed_out, training_track
 from robustsim.sim.check import check_shapes
-from robustsim.sim.cohort import Cohort, Finished, compile_seconds
-from robustsim.sim.track import CORRECTED, TRAINING, UNOPPOSED, Track
+from robustsim.sim.cohort import Cohort
+from robustsim.sim.pace import compile_seconds
+from robustsim.sim.track import CORRECTED, UNOPPOSED, Track
+from robustsim.spec.settings import for_training
 from robustsim.sweep import checkpoint, compiled, rows, store
-from robustsim.sweep.checkpoint import Progress
-from robustsim.sweep.plan import Plan, Shard, Training, plan_precision
+from robustsim.sweep.checkpoint import InFlight
+from robustsim.sweep.execution import CHECKPOINT
+from robustsim.sweep.plan import TRAIN, Plan, Shard, plan_precision
+from robustsim.types import Tree
 
 IN_TURN, SIDE_BY_SIDE = 8, 1024  # slots, where runs take their steps one after the other and where together
-CHECKPOINT = 30.0  # seconds between two checkpoints
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -56,36 +59,126 @@ class Place:
         return store.identity(self.manifest) if self.manifest else ""
 
 
-def train(plan: Plan, unit: Training, place: Place, name: str = "") -> None:
+class Work(Protocol):
+    """What a unit does with its runs."""
+
+    name: str  # of its checkpoint
+
+    def indices(self) -> list[int]:
+        """The runs that it is about."""
+        ...
+
+    def unfit(self, index: int) -> str:
+        """Why a run cannot be taken up; "" if it can."""
+        ...
+
+    def tracks(self, index: int) -> list[Track]:
+        """The phases of a run."""
+        ...
+
+    def agent(self, track: Track) -> Tree:
+        """What a phase begins with; None for a new agent."""
+        ...
+
+    def finish(self, track: Track, flight: InFlight) -> None:
+        """Takes a phase that has ended."""
+        ...
+
+
+class Train:
+    """Trains the agents of a unit that are not there yet; those of one training on one way."""
+
+    def __init__(self, plan: Plan, runs: tuple[int, ...], place: Place, name: str) -> None:
+        self.name = name
+        self._plan, self._place = plan, place
+        self._wanted: dict[tuple[str, int], list[int]] = {}
+        for index in runs:
+            if _agent(plan, place.agents, index) is None:
+                self._wanted.setdefault(plan.training_of(index), []).append(index)
+        self._first = {indices[0]: indices for indices in self._wanted.values()}
+
+    def indices(self) -> list[int]:
+        """The first run of each training."""
+        return list(self._first)
+
+    def unfit(self, index: int) -> str:
+        """Only what kills workers is left out."""
+        return self._place.skip.get(index, "")
+
+    def tracks(self, index: int) -> list[Track]:
+        """The training."""
+        demands = tuple(dict.fromkeys(self._plan.demand(i) for i in self._first[index]))
+        return [training_track(index, self._plan.run(index), demands)]
+
+    def agent(self, track: Track) -> Tree:
+        """A new one."""
+        return None
+
+    def finish(self, track: Track, flight: InFlight) -> None:
+        """Keeps the agents that are wanted."""
+        about = {"scenario": self._plan.factory.name, "seed": track.run.seed}
+        for index in self._first[track.index]:
+            trained = handed_out(track, self._plan.demand(index))
+            self._place.agents.put(self._plan.agent_name(index), trained, about)
+        flight.done.add(track.index)
+
+
+class Deploy:
+    """Takes the runs of a shard through both arms."""
+
+    def __init__(self, plan: Plan, shard: Shard, place: Place, agents: Agents) -> None:
+        self.name = shard.name
+        self._plan, self._shard, self._place, self._agents = plan, shard, place, agents
+
+    def indices(self) -> list[int]:
+        """The runs of the shard."""
+        return list(self._shard.runs)
+
+    def unfit(self, index: int) -> str:
+        """A run whose agent cannot be deployed is left out."""
+        if index in self._place.skip:
+            return self._place.skip[index]
+        agent = _agent(self._plan, self._agents, index)
+        if agent is None:
+            return "its agent could not be trained"
+        return complaint(agent, self._plan.run(index).settings)
+
+    def tracks(self, index: int) -> list[Track]:
+        """The two arms."""
+        return [Track(index, self._plan.run(index), phase) for phase in (CORRECTED, UNOPPOSED)]
+
+    def agent(self, track: Track) -> Tree:
+        """The trained one."""
+        return self._trained(track.index).agent
+
+    def finish(self, track: Track, flight: InFlight) -> None:
+        """Makes the rows of a run once both of its arms are there."""
+        index = track.index
+        if not track.readings[-1].measures["finite"] and index not in dict(flight.failed):
+            flight.failed.append((index, "the weights are not finite; lower agent.learning_rate"))
+        flight.halves[index, track.phase] = track
+        if (index, CORRECTED) not in flight.halves or (index, UNOPPOSED) not in flight.halves:
+            return
+        arms = flight.halves.pop((index, CORRECTED)), flight.halves.pop((index, UNOPPOSED))
+        flight.done.add(index)
+        if index not in dict(flight.failed):
+            for name, frame in rows.tables(self._plan, index, self._trained(index), arms).items():
+                flight.tables[name].append(frame)
+
+    def _trained(self, index: int) -> Trained:
+        found = _agent(self._plan, self._agents, index)
+        assert found is not None
+        return found
+
+
+def train(plan: Plan, unit: Shard, place: Place, name: str = "") -> None:
     """Trains a unit's agents that are not there yet; `name` is that of its checkpoint.
 
     Raises:
       Stopped: it was asked to; a checkpoint is there. StorageError: something cannot be written.
     """
-
-    def finish(ended: Finished, progress: Progress) -> None:
-        place.agents.put(plan.agent_name(ended.track.index), trained(ended))
-        progress.done.add(ended.track.index)
-
-    def track(index: int) -> Track:
-        run = plan.run(index)
-        return Track(index, run._replace(settings=training_settings(run.settings)), TRAINING)
-
-    def unfit(index: int) -> str:
-        return place.skip.get(index, "")
-
-    with lifted.precision(plan_precision(plan)):
-        missing = [i for i in unit.runs if not _agent(plan, place.agents, i)]
-        _work(
-            plan,
-            place,
-            name or unit_name("train", unit.index),
-            missing,
-            lambda i: [track(i)],
-            lambda _: None,
-            finish,
-            unfit,
-        )
+    with batched.precision(plan_precision(plan)):
+        _do(plan, place, Train(plan, unit.runs, place, name or unit.name))
 
 
 def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
@@ -94,157 +187,147 @@ def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
     Raises:
       Stopped, StorageError: as :func:`train`.
     """
-    unit, agents = unit_name("deploy", shard.index), place.agents
-    if plan.run(shard.runs[0]).settings.training.steps == 0:  # nothing that would be worth keeping
+    agents = place.agents
+    if plan.demand(shard.runs[0]).steps == 0:  # nothing that would be worth keeping
         agents = Agents((), alone=True)
     place = replace(place, agents=agents)
     firsts = {plan.agent_name(index): index for index in reversed(shard.runs)}
     # As a rule the agents are there; one may have been damaged since. What is in memory only needs no checkpoint.
     training_place = place if agents.folders else replace(place, folder=None)
-    train(plan, Training(shard.index, tuple(firsts.values())), training_place, f"train-for-{unit}")
-
-    def finish(ended: Finished, progress: Progress) -> None:
-        index = ended.track.index
-        if ended.diverged and index not in dict(progress.failed):
-            progress.failed.append((index, "the weights are not finite; lower agent.learning_rate"))
-        progress.halves[index, ended.track.phase] = ended.path
-        if (index, CORRECTED) not in progress.halves or (index, UNOPPOSED) not in progress.halves:
-            return
-        corrected, unopposed = progress.halves.pop((index, CORRECTED)), progress.halves.pop((index, UNOPPOSED))
-        progress.done.add(index)
-        if index not in dict(progress.failed):
-            agent = _agent(plan, agents, index)
-            for name, frame in rows.tables(plan, index, agent, corrected, unopposed).items():
-                progress.tables[name].append(frame)
-
-    def tracks(index: int) -> list[Track]:
-        return [Track(index, plan.run(index), phase) for phase in (CORRECTED, UNOPPOSED)]
-
-    def unfit(index: int) -> str:
-        if index in place.skip:
-            return place.skip[index]
-        agent = _agent(plan, agents, index)
-        return "its agent could not be trained" if agent is None else complaint(agent, plan.run(index).settings)
-
-    with lifted.precision(plan_precision(plan)):
-        progress = _work(
-            plan,
-            place,
-            unit,
-            list(shard.runs),
-            tracks,
-            lambda track: _agent(plan, agents, track.index).agent,
-            finish,
-            unfit,
-        )
-    tables = {name: store.order(frames) for name, frames in progress.tables.items()}
+    train_name = f"train-for-{shard.name}"
+    train(plan, Shard(TRAIN, shard.index, tuple(firsts.values())), training_place, train_name)
+    with batched.precision(plan_precision(plan)):
+        flight = _do(plan, place, Deploy(plan, shard, place, agents))
+    tables = {name: store.order(frames) for name, frames in flight.tables.items()}
     notes = {
         "runs": len(shard.runs),
-        "failed": [[i, why] for i, why in sorted(progress.failed)],
-        "steps": progress.steps,
-        "seconds": round(progress.seconds, 1),
+        "failed": [[i, why] for i, why in sorted(flight.failed)],
+        "steps": flight.steps,
+        "seconds": round(flight.seconds, 1),
         **rows.counts(tables["runs"]),
     }
     if place.folder is not None:
         store.commit(place.folder, place.manifest, shard.index, tables, notes)
-        for name in (unit, f"train-for-{unit}"):
+        for name in (shard.name, train_name):
             with suppress(OSError):
                 _checkpoint_path(place.folder, name).unlink(missing_ok=True)
     return {"tables": tables, **notes}
 
 
-def _agent(plan: Plan, agents: Agents, index: int) -> Any:
+def _agent(plan: Plan, agents: Agents, index: int) -> Trained | None:
     return agents.get(plan.agent_name(index), plan.factory, plan.run(index))
 
 
-def _work(
-    plan: Plan,
-    place: Place,
-    unit: str,
-    indices: list[int],
-    tracks_of: Callable[[int], list[Track]],
-    agent_of: Callable[[Track], Any],
-    finish: Callable[[Finished, Progress], None],
-    unfit: Callable[[int], str],
-) -> Progress:
-    """Takes the tracks of all `indices` to their ends, from the last checkpoint on, but for those that are unfit."""
+# --- the loop over the runs of a unit ---
+
+
+def _do(plan: Plan, place: Place, work: Work) -> InFlight:
+    """Takes all runs to their ends, from the last checkpoint on, but for those that are unfit."""
     compiled.make_room()
-    progress = _resume(plan, place, unit)
+    indices, flight = work.indices(), _resume(plan, place, work)
     for index in indices:
-        if index not in progress.done and (why := unfit(index)):
-            progress.done.add(index)
-            progress.failed.append((index, why))
-    waiting = _waiting(indices, progress, tracks_of)[::-1]
-    flying = progress.flying = [(t, leaves) for t, leaves in progress.flying if t.index not in progress.done]
+        if index not in flight.done and (why := work.unfit(index)):
+            flight.done.add(index)
+            flight.failed.append((index, why))
+    waiting = _waiting(indices, flight, work)[::-1]
+    flying = flight.flying = [(t, leaves) for t, leaves in flight.flying if t.index not in flight.done]
     if not waiting and not flying:
-        return progress
+        return flight
     first = (waiting[-1] if waiting else flying[0][0]).run.settings
     width = 1 if place.note else place.width or _width(first, len(waiting) + len(flying))
     check_shapes(plan.factory, first)
-    cohort = Cohort(plan.factory, first, width)
-    before, began, saved = (progress.steps, progress.seconds), time.monotonic(), time.monotonic()
-    compiling = compile_seconds()
+    cohort, clock = Cohort(plan.factory, first, width), _Clock(place, work, flight, len(indices))
     while waiting or flying or cohort.busy:
-        free = cohort.width - cohort.busy
-        returning = [flying.pop() for _ in range(min(free, len(flying)))]
-        arriving = [waiting.pop() for _ in range(min(free - len(returning), len(waiting)))]
-        if place.note and (returning or arriving):
-            place.note((returning[0][0] if returning else arriving[0]).index)
-        cohort.restore(returning)
-        cohort.add([(track, agent_of(track)) for track in arriving])
+        _fill(cohort, waiting, flying, place, work)
         for ended in cohort.advance():
-            finish(ended, progress)
-        progress.steps = before[0] + cohort.tally.steps
-        progress.seconds = before[1] + time.monotonic() - began
+            work.finish(ended, flight)
+        clock.tick(cohort)
+        if not waiting and not flying:
+            cohort = cohort.narrowed()
+    return flight
+
+
+def _fill(
+    cohort: Cohort, waiting: list[Track], flying: list[tuple[Track, list[Any]]], place: Place, work: Work
+) -> None:
+    """Seats tracks in the free slots: first those that were in flight."""
+    free = cohort.width - cohort.busy
+    returning = [flying.pop() for _ in range(min(free, len(flying)))]
+    arriving = [waiting.pop() for _ in range(min(free - len(returning), len(waiting)))]
+    if place.note and (returning or arriving):
+        place.note((returning[0][0] if returning else arriving[0]).index)
+    cohort.restore(returning)
+    cohort.add([(track, work.agent(track)) for track in arriving])
+
+
+class _Clock:
+    """Reports progress, and saves from time to time."""
+
+    def __init__(self, place: Place, work: Work, flight: InFlight, runs: int) -> None:
+        self._place, self._work, self._flight, self._runs = place, work, flight, runs
+        self._before = flight.steps, flight.seconds
+        self._began = self._saved = time.monotonic()
+        self._compiling = compile_seconds()
+
+    def tick(self, cohort: Cohort) -> None:
+        """After each call. Raises Stopped if it is time to."""
+        flight, place, now = self._flight, self._place, time.monotonic()
+        flight.steps = self._before[0] + cohort.spent.steps
+        flight.seconds = self._before[1] + now - self._began
         place.tell(
             {
-                "unit": unit,
-                "done": len(progress.done),
-                "runs": len(indices),
-                "steps": cohort.tally.steps,
-                "seconds": time.monotonic() - began,
-                "unsaved_seconds": time.monotonic() - saved,
-                "compile_seconds": compile_seconds() - compiling,
+                "unit": self._work.name,
+                "done": len(flight.done),
+                "runs": self._runs,
+                "steps": cohort.spent.steps,
+                "seconds": now - self._began,
+                "unsaved_seconds": now - self._saved,
+                "compile_seconds": compile_seconds() - self._compiling,
             }
         )
         stopping = place.stop()
-        if place.folder is not None and (stopping or time.monotonic() - saved >= place.checkpoint):
-            snapshot = replace(progress, flying=[*flying, *cohort.save()])
-            data = checkpoint.pack(snapshot, place.identity, unit)
-            files.write_atomically(_checkpoint_path(place.folder, unit), data)
-            saved = time.monotonic()
+        if place.folder is not None and (stopping or time.monotonic() - self._saved >= place.checkpoint):
+            snapshot = replace(flight, flying=[*flight.flying, *cohort.save()])
+            data = checkpoint.pack(snapshot, place.identity, self._work.name)
+            files.write_atomically(_checkpoint_path(place.folder, self._work.name), data)
+            self._saved = time.monotonic()
         if stopping:
             raise Stopped
-        if not waiting and not flying:
-            cohort = cohort.narrowed()
-    return progress
 
 
-def _resume(plan: Plan, place: Place, unit: str) -> Progress:
+def _resume(plan: Plan, place: Place, work: Work) -> InFlight:
     if place.folder is None:
-        return Progress()
+        return InFlight()
     try:
-        data = _checkpoint_path(place.folder, unit).read_bytes()
+        data = _checkpoint_path(place.folder, work.name).read_bytes()
     except OSError:
-        return Progress()
-    return checkpoint.unpack(data, plan, place.identity, unit) or Progress()
+        return InFlight()
+    indices = set(work.indices())
+    if not indices:
+        return InFlight()
+    blank = blank_agent(plan.factory, for_training(plan.run(min(indices)).settings))
+
+    def tracks(index: int) -> list[Track]:
+        return work.tracks(index) if index in indices else []
+
+    return checkpoint.unpack(data, tracks, blank, place.identity, work.name) or InFlight()
 
 
-def _waiting(indices: list[int], progress: Progress, tracks_of: Callable[[int], list[Track]]) -> list[Track]:
+def _waiting(indices: list[int], flight: InFlight, work: Work) -> list[Track]:
     """The tracks that are neither done nor in flight, in order."""
-    known = set(progress.halves) | {(track.index, track.phase) for track, _ in progress.flying}
+    known = set(flight.halves) | {(track.index, track.phase) for track, _ in flight.flying}
     return [
         track
         for index in indices
-        if index not in progress.done
-        for track in tracks_of(index)
+        if index not in flight.done
+        for track in work.tracks(index)
         if (track.index, track.phase) not in known
     ]
 
 
 def _width(settings: Any, tracks: int) -> int:
     """Slots: a power of two that holds all tracks, up to what suits the device."""
-    if not lifted.side_by_side(settings):
+    if not batched.side_by_side(settings):
         return IN_TURN
     return min(SIDE_BY_SIDE, 1 << max(0, (tracks - 1).bit_length()))
 
@@ -273,5 +356,5 @@ def active(folder: Path, unit: str) -> int | None:
 
 
 def unit_name(kind: str, index: int) -> str:
-    """The name under which a unit's files are kept; `kind` is "train" or "deploy"."""
-    return f"{'train' if kind == 'train' else 'shard'}-{index:05d}"
+    """The name under which a unit's files are kept; `kind` is TRAIN or DEPLOY."""
+    return Shard(kind, index, ()).name

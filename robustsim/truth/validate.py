@@ -4,9 +4,8 @@ Closed forms agree to 1e-9, whole numbers exactly, sampled laws by the probabili
 probabilities within 4 standard errors. A sampled check that fails is rerun once on fresh seeds; both are recorded.
 """
 
-import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -14,19 +13,18 @@ import jax
 import numpy as np
 from scipy.stats import kstest
 
-from robustsim import binomial
-from robustsim.sim import lifted
-from robustsim.sim.agents import training_settings
+from robustsim.sim import batched
+from robustsim.sim.agents import handed_out, training_track
 from robustsim.sim.cohort import run_through
-from robustsim.sim.lifted import Run
-from robustsim.sim.track import CORRECTED, TRAINING, Track
+from robustsim.sim.harm import last_catastrophe
+from robustsim.sim.outcome import demand_of
+from robustsim.sim.track import CORRECTED, Track
 from robustsim.spec.loading import load
-from robustsim.spec.settings import resolve
+from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import Run, Settings, for_training, resolve
 from robustsim.truth import theory
 
 Row = dict[str, Any]
-PIT_RUNS = 2000
-RACE_RUNS = 20_000
 RELATIVE = 1e-9
 
 
@@ -76,7 +74,7 @@ def row_name(row: Row) -> str:
     )
     return " ".join(
         f"{k}={row[k]:g}"
-        for k in (*keys, "f", "b", "rho", "chi", "nu", "L", "n", "k", "C", "q", "window", "step_back", "hazard")
+        for k in (*keys, "rho", "chi", "nu", "L", "n", "k", "C", "q", "window", "step_back", "hazard")
         if isinstance(row.get(k), int | float)
     )
 
@@ -87,26 +85,28 @@ def row_name(row: Row) -> str:
 def exact_times(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Runs the exact bandit once per configuration and returns its exact clocks and log odds at deployment start."""
     factory = load("bandit")
-    with lifted.precision("float64"):
+    with batched.precision("float64"):
         runs = [Run(resolve(factory, changes), 0) for changes in settings]
         results: list[dict[str, Any]] = [{} for _ in runs]
         groups: dict[Any, list[int]] = {}
         for i, run in enumerate(runs):
-            groups.setdefault(jax.tree.structure(lifted.as_arrays(run.settings)), []).append(i)
+            groups.setdefault(jax.tree.structure(batched.as_arrays(run.settings)), []).append(i)
         for members in groups.values():
-            training = [
-                Track(i, runs[i]._replace(settings=training_settings(runs[i].settings)), TRAINING) for i in members
-            ]
-            width = len(members)
-            agents = {f.track.index: f.agent for f in run_through(factory, training, lambda _: None, width)}
+            agents = _trained(factory, runs, members)
             tracks = [Track(i, runs[i], CORRECTED) for i in members]
-            for ended in run_through(factory, tracks, lambda t: agents[t.index], width):  # noqa: B023
-                assert ended.path.exact is not None
-                results[ended.track.index] = dict(ended.path.exact) | {
-                    "theta": binomial.log_odds(ended.path.readings[0].rates[0]),
-                    "last": ended.path.readings[-1],
-                }
+            for arm in run_through(factory, tracks, lambda t: agents[t.index], len(members)):  # noqa: B023
+                assert arm.known is not None
+                start = {"theta": arm.readings[0].log_odds(0), "last": arm.readings[-1]}
+                results[arm.index] = arm.known | start
     return results
+
+
+def _trained(factory: ScenarioFactory, runs: Sequence[Run], members: Sequence[int]) -> dict[int, Any]:
+    """The agents that some runs are deployed with."""
+    demands = {i: demand_of(runs[i].settings) for i in members}
+    tracks = [training_track(i, runs[i], (demands[i],)) for i in members]
+    ended = run_through(factory, tracks, lambda _: None, len(members))
+    return {track.index: handed_out(track, demands[track.index]).agent for track in ended}
 
 
 def step(value: float) -> int | None:
@@ -122,23 +122,26 @@ def sampled(
       on: continue after removal, up to the budget.
     """
     factory = load("bandit")
-    with lifted.precision("float64"):
+    with batched.precision("float64"):
         chosen = resolve(factory, {**settings, "deployment.budget": budget})
-        one = lifted.as_arrays(chosen)
-        stacked = jax.tree.map(lambda x: np.broadcast_to(x, (runs, *x.shape)), one)
+
+        def stacked(settings: Settings) -> Settings:
+            one = batched.as_arrays(settings)
+            return jax.tree.map(lambda x: np.broadcast_to(x, (runs, *x.shape)), one)
+
         tracks = [Track(i, Run(chosen, first_seed + i), CORRECTED) for i in range(runs)]
-        lanes = lifted.lanes([t.lane(factory.name) | {"stop_removed": not on, "limit": budget} for t in tracks])
-        agents = lifted.initialise(factory, stacked, np.zeros((runs, 2), np.uint32))
-        states = lifted.begin_phase(factory, stacked, lanes, lifted.hand_over(factory, stacked, agents))
-        states, _ = lifted.advance(factory, stacked, lanes, states, np.int32(2**31 - 1))
-        assert states.exact is not None
+        tables = [t.control(factory.name, True) | {"stop_removed": not on, "limit": budget} for t in tracks]
+        controls, many, keys = batched.controls(tables), stacked(chosen), np.zeros((runs, 2), np.uint32)
+        agents = batched.initialise(factory, stacked(for_training(chosen)), keys)
+        states = batched.begin_phase(factory, many, controls, batched.deploy(factory, many, keys, agents))
+        states, _ = batched.advance(factory, many, controls, states, np.int32(2**31 - 1))
+        assert states.known is not None
         weights = np.asarray(states.agent.params)[:, 0]  # of the watched context, whose features are (1, 0)
-        defended = states.clocks if states.guard is None else states.guard
         return {
-            "steps": np.asarray(states.exact.both),
-            "corrections": np.asarray(states.clocks.corrections),
-            "catastrophe": np.asarray(states.clocks.catastrophe),
-            "defended": np.asarray(defended.catastrophe),
+            "steps": np.asarray(states.known.both),
+            "corrections": np.asarray(states.tally["corrections"]),
+            "catastrophe": np.asarray(states.harm.catastrophe),
+            "defended": np.asarray(last_catastrophe(states.harm)),
             "theta": weights[:, -1] - weights[:, 0],
         }
 
@@ -371,34 +374,24 @@ def _race_expected(tables: dict[str, dict[str, float]], runs: int) -> Iterator[C
             yield race(table, row, expected, settings, 200, runs)
 
 
-def validate(quick: bool = False) -> Iterable[Check]:
-    """Every check of every table; `quick` samples a tenth of the runs."""
-    from robustsim.truth import validate_oversight
+def checks(runs: int, race_runs: int) -> Iterator[Check]:
+    """Every check of every table of `oracles.json`.
 
+    Args:
+      runs: behind the check of a sampled law.
+      race_runs: behind the check of a race probability.
+    """
     o = oracles()
-    pit, race = (PIT_RUNS // 10, RACE_RUNS // 10) if quick else (PIT_RUNS, RACE_RUNS)
     yield from _bandit(o["bandit"])
     yield from _watched_ode(o["watched_ode"])
     yield from _watched_disc(o["watched_disc"])
     yield from _latency(o["latency"])
     yield from _pretrain(o["pretrain"])
     yield from _anchored("entropy_T", "agent.entropy", o["entropy_T"])
-    yield from _anchored("kl_anchor_T", "agent.kl_anchor", o["kl_anchor_T"])
+    yield from _anchored("kl_anchor_T", "treatment.kl_anchor", o["kl_anchor_T"])
     yield from _adam(o["adam_T"])
     yield from _critic_lag(o["critic_lag"])
-    yield from _reinforce("reinforce_penalty", False, o["reinforce_penalty"], pit)
-    yield from _reinforce("reinforce_praise", True, o["reinforce_praise"], pit)
-    yield from _race_reinforce(o["race_reinforce"], race)
-    yield from _race_expected(o["race_expected_gradient_theta4_a1_eps05"], race)
-    yield from validate_oversight.checks(pit, race)
-
-
-def as_json(checks: Sequence[Check]) -> dict[str, Any]:
-    """The checks as one JSON object."""
-    failed = [dataclasses.asdict(c) if dataclasses.is_dataclass(c) else c._asdict() for c in checks if not c.passed]
-    tables: dict[str, dict[str, int]] = {}
-    for check in checks:
-        counts = tables.setdefault(check.table, {"checks": 0, "passed": 0})
-        counts["checks"] += 1
-        counts["passed"] += check.passed
-    return {"checks": len(checks), "passed": sum(c.passed for c in checks), "tables": tables, "failed": failed}
+    yield from _reinforce("reinforce_penalty", False, o["reinforce_penalty"], runs)
+    yield from _reinforce("reinforce_praise", True, o["reinforce_praise"], runs)
+    yield from _race_reinforce(o["race_reinforce"], race_runs)
+    yield from _race_expected(o["race_expected_gradient_theta4_a1_eps05"], race_runs)

@@ -1,7 +1,8 @@
 """A native environment, bound by its family, as a robustsim environment."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +11,13 @@ from robustsim.envs.adapters.actions import choice
 from robustsim.envs.adapters.common import Native, Seen
 from robustsim.envs.adapters.families import FAMILIES, family
 from robustsim.envs.protocol import Environment
-from robustsim.errors import UserError, nearest
+from robustsim.errors import UserError
 from robustsim.pytree import pytree
 from robustsim.types import Array, Step, Tree
 
 Featurize = Callable[[Any], Array]
+Draw = Callable[[Array, Tree], Any]
+ResetKey = Callable[[Array, Tree], Array]
 
 
 @pytree
@@ -39,96 +42,119 @@ def adapt(
     *,
     max_steps: int,
     featurize: Featurize = flat,
-    draw: Callable[[Array, Tree], Any] | None = None,
-    reset_key: Callable[[Array, Tree], Array] | None = None,
+    draw: Draw | None = None,
+    reset_key: ResetKey | None = None,
     actions: Any = None,
     render: Callable[[Tree], Any] | None = None,
-    kind: str | None = None,
 ) -> Environment:
     """An environment of gymnax, craftax, xminigrid, jumanji, navix or brax as a robustsim environment.
 
     The environment's own time limit gives way to `max_steps`, and its auto-reset is bypassed or rejected.
 
     Args:
-      env: an instance. It is not changed.
-      params: its parameters, for families that have any; None for the defaults.
+      env: an instance; it is not changed. Or a `Native`, for an environment whose classes do not tell its family:
+        `rs.adapt(FAMILIES["gymnax"](env, params, max_steps), max_steps=max_steps)`.
+      params: its parameters, where the family has any; None for the defaults.
       max_steps: time limit of an episode in environment steps.
       featurize: `featurize(observation) -> float[n]`; by default everything is flattened.
-      draw: `draw(key, levels) -> params`, the parameters of one episode, if levels (a scenario's `training_levels` and
-        `deployment_levels`) are a distribution over them. Without it, levels are parameters, or None for `params`,
+      draw: `draw(key, levels) -> params`, the parameters of one episode, where levels (a scenario's `training_levels`
+        and `deployment_levels`) are a distribution over them. Without it levels are parameters, or None for `params`,
         which are then constants that the environment may use as sizes.
-      reset_key: `reset_key(key, levels) -> key`, the key that the environment resets with. Use it if levels depend on
-        the key alone, for example to train on a few fixed ones.
-      actions: the actions to choose from, one per row: int[n] for discrete actions, int[n, k] for k integers,
-        float[n, k] for vectors. By default all of them, if they can be enumerated.
-      render: `render(native state) -> uint8[H, W, 3]`, on the host; by default the family's own renderer, if any.
-      kind: the family, if the classes do not identify it: see `families.FAMILIES`.
+      reset_key: `reset_key(key, levels) -> key`, the key that the environment resets with: for levels that come from
+        the key alone, as a few fixed ones in training.
+      actions: the actions to choose from, one per row: int[n] of discrete ones, int[n, k] of k whole numbers,
+        float[n, k] of a vector. By default all of them, where they can be listed.
+      render: `render(native state) -> uint8[H, W, 3]`, on the host; by default the family's own picture, if it has one.
 
     Raises:
       UserError: an unknown family, actions that cannot be enumerated, a time limit below 1, a wrapper with its own
         auto-reset, a reward or an observation of the wrong shape, a state that changes its shape in a step.
     """
-    chosen = family(env) if kind is None else kind
-    if chosen not in FAMILIES:
-        raise UserError(f"adapt: kind={chosen!r} is not allowed; {nearest(chosen, FAMILIES)}")
     if max_steps < 1:
         raise UserError(f"adapt: max_steps={max_steps} is not allowed; use a whole number of at least 1")
     name = type(env).__name__
-    native = FAMILIES[chosen](env, params, max_steps)
+    native = env if isinstance(env, Native) else FAMILIES[family(env)](env, params, max_steps)
     if draw is not None and native.params is None:
-        raise UserError(f"adapt: draw is not allowed: {chosen} has no parameters to draw; use reset_key, or wrap reset")
+        raise UserError(f"adapt: draw is not allowed: {name} has no parameters to draw; use reset_key, or wrap reset")
+    foreign = _Foreign(name, native, featurize, draw, reset_key)
     num_actions, choose = choice(name, native.actions, actions)
     template, size = _trace(name, native, choose(jnp.int32(0)), featurize)
     shown = native.render if render is None else render
-
-    def settle(state: Tree) -> Tree:
-        return jax.tree.map(_as_type, state, template)
-
-    def episode(key: Array, levels: Any) -> Any:
-        if native.params is None or (draw is None and levels is None):
-            return None
-        own = native.limited(levels) if draw is None else native.limited(draw(key, levels))
-        if jax.tree.structure(own) != jax.tree.structure(native.params):
-            raise UserError(
-                f"adapt: an episode of {name} got parameters of another structure than params; sizes and other static "
-                "fields cannot differ between episodes"
-            )
-        return jax.tree.map(jnp.asarray, own)
-
-    def reset(key: Array, levels: Any) -> tuple[Array, Adapted]:
-        key_draw, key_reset = jax.random.split(key)
-        own = episode(key_draw, levels)
-        if reset_key is not None:
-            key_reset = reset_key(key_reset, levels)
-        obs, state = native.reset(key_reset, native.params if own is None else own)
-        state = Adapted(native=settle(state), params=own, obs=featurize(obs), time=jnp.int32(0))
-        return state.obs, state
-
-    def step(key: Array, state: Adapted, action: Array, levels: Any) -> Step:
-        del levels  # an episode keeps the parameters it started with
-        own = native.params if state.params is None else state.params
-        seen = native.step(key, _copied(state.native), choose(action), own)
-        time = state.time + 1
-        after = Adapted(native=settle(seen.state), params=state.params, obs=featurize(seen.obs), time=time)
-        terminated = _scalar(seen.terminated).astype(bool)
-        truncated = _scalar(seen.truncated).astype(bool) | (time >= max_steps)
-        return Step(
-            obs=after.obs,
-            state=after,
-            reward=_scalar(seen.reward).astype(float),
-            terminated=terminated,
-            truncated=truncated & ~terminated,
-        )
-
     return Environment(
-        reset=reset,
-        step=step,
+        reset=partial(_reset, foreign, template),
+        step=partial(_step, foreign, _Steps(template, choose, max_steps)),
         observe=lambda state: state.obs,
         observation_size=size,
         num_actions=num_actions,
         max_steps=max_steps,
         render=None if shown is None else lambda state, signal: shown(state.native),
+        shortest=None if native.cuts else lambda levels: max_steps,
     )
+
+
+class _Foreign(NamedTuple):
+    """A foreign environment with what :func:`adapt` was told about it."""
+
+    name: str
+    native: Native
+    featurize: Featurize
+    draw: Draw | None
+    reset_key: ResetKey | None
+
+
+def _episode(foreign: _Foreign, key: Array, levels: Any) -> Any:
+    """The parameters of an episode; None where they are those of the environment."""
+    native = foreign.native
+    if native.params is None or (foreign.draw is None and levels is None):
+        return None
+    own = native.limited(levels) if foreign.draw is None else native.limited(foreign.draw(key, levels))
+    if jax.tree.structure(own) != jax.tree.structure(native.params):
+        raise UserError(
+            f"adapt: an episode of {foreign.name} got parameters of another structure than params; sizes and other "
+            "static fields cannot differ between episodes"
+        )
+    return jax.tree.map(jnp.asarray, own)
+
+
+def _reset(foreign: _Foreign, template: Tree, key: Array, levels: Any) -> tuple[Array, Adapted]:
+    key_draw, key_reset = jax.random.split(key)
+    own = _episode(foreign, key_draw, levels)
+    if foreign.reset_key is not None:
+        key_reset = foreign.reset_key(key_reset, levels)
+    obs, state = foreign.native.reset(key_reset, foreign.native.params if own is None else own)
+    state = Adapted(native=_settled(state, template), params=own, obs=foreign.featurize(obs), time=jnp.int32(0))
+    return state.obs, state
+
+
+class _Steps(NamedTuple):
+    """What a step needs beyond the environment: the state's types, how actions are chosen, and the time limit."""
+
+    template: Tree
+    choose: Callable[[Array], Any]
+    most: int  # environment steps of an episode
+
+
+def _step(foreign: _Foreign, steps: _Steps, key: Array, state: Adapted, action: Array, levels: Any) -> Step:
+    del levels  # an episode keeps the parameters that it began with
+    own = foreign.native.params if state.params is None else state.params
+    seen = foreign.native.step(key, _copied(state.native), steps.choose(action), own)
+    time = state.time + 1
+    native = _settled(seen.state, steps.template)
+    after = Adapted(native=native, params=state.params, obs=foreign.featurize(seen.obs), time=time)
+    terminated = _scalar(seen.terminated).astype(bool)
+    truncated = _scalar(seen.truncated).astype(bool) | (time >= steps.most)
+    return Step(
+        obs=after.obs,
+        state=after,
+        reward=_scalar(seen.reward).astype(float),
+        terminated=terminated,
+        truncated=truncated & ~terminated,
+    )
+
+
+def _settled(state: Tree, template: Tree) -> Tree:
+    """A state whose leaves have the types of the template."""
+    return jax.tree.map(_as_type, state, template)
 
 
 def _trace(name: str, native: Native, action: Any, featurize: Featurize) -> tuple[Tree, int]:

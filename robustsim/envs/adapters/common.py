@@ -39,6 +39,7 @@ class Native:
       step: `step(key, state, action, params) -> Seen`.
       actions: the actions that `step` takes.
       params: the parameters; None if the family has none.
+      cuts: whether the environment itself may truncate an episode before our time limit.
       limited: `limited(params) -> params` without an effective time limit, for parameters that are drawn.
       render: `render(state) -> uint8[H, W, 3]` on the host, if the environment supports it.
     """
@@ -47,6 +48,7 @@ class Native:
     step: Callable[[Array, Tree, Any, Any], Seen]
     actions: Actions
     params: Any = None
+    cuts: bool = True
     limited: Callable[[Any], Any] = lambda params: params
     render: Callable[[Tree], Any] | None = None
 

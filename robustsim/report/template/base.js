@@ -31,7 +31,7 @@ function place(i) {
 const EVENT = { removed: "removed", catastrophe: "catastrophe", censored: "neither" };
 const short = (name) => name.split(".").pop();
 const label = (i) => D.configs[R.config[i]].label;
-const words = (v) => (typeof v === "number" && !Number.isInteger(v) ? String(+v.toPrecision(3)) : String(v));
+const words = (v) => (typeof v === "number" && !Number.isInteger(v) ? String(+v.toPrecision(4)) : String(v));
 // Where a run is on the spectrum: its position, or the bound that is known.
 const spot = (i) => R.x[i] ?? R.x_lower[i] ?? R.x_upper[i];
 // Points that fall together are moved apart a little, each run always by the same amount.

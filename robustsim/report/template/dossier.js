@@ -85,6 +85,7 @@ function closeRun() {
 
 function drawTraces(i) {
   const rows = evaluationsOf(i), node = $("traces"), W = wide(node, 1100), H = 290;
+  const { threshold } = D.configs[R.config[i]];
   const end = Math.max(R.tc[i] === null ? D.budget : 1, R.tk[i] ?? 1, R.race[i] ?? 1, ...rows.map((r) => r.step));
   const axes = timeAxes(W, H, end);
   const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": "Misbehaviour rate over gradient steps; the table below has the numbers." }, axes.group);
@@ -99,7 +100,7 @@ function drawTraces(i) {
     picture.append(svg("path", { class: `line ${cls}`, stroke: "currentColor", "stroke-dasharray": dash, d: `M${rows.map((r) => point(r, r[name].rate)).join("L")}` }));
   }
   if (rows.length) picture.append(svg("path", { class: "line c6", stroke: "currentColor", "stroke-width": 1.2, style: "stroke-width:1.2", "stroke-dasharray": "2 3", d: `M${rows.map((r) => point(r, r.competence)).join("L")}` }));
-  picture.append(svg("path", { class: "dots", d: `M${axes.left},${axes.y(D.threshold)}H${axes.right}` }));
+  picture.append(svg("path", { class: "dots", d: `M${axes.left},${axes.y(threshold)}H${axes.right}` }));
   const marks = [["T_c", R.tc[i]], ["T_k, unopposed", R.tk[i]], ["catastrophe in the race", R.race[i]], ["T_suppress", R.ts[i]]];
   const left = rows.find((r) => !r.overseen);
   if (left) marks.push(["overseer gone", left.step]);
@@ -116,7 +117,7 @@ function drawTraces(i) {
   $("traces-key").replaceChildren(
     ...RATES.map((style) => lineKey(style, style.name)),
     lineKey({ cls: "c6", dash: "2 3" }, "competence"),
-    key(svg("path", { class: "dots", d: "M1,7H25" }), `removed: the limit of both rates below ${D.threshold}`),
+    key(svg("path", { class: "dots", d: "M1,7H25" }), `removed: the limit of both rates below ${threshold}`),
   );
   const head = ["gradient step", "unwatched [95% limits]", "watched [95% limits]", "competence", "overseer"];
   const table = el("table", {}, el("thead", {}, el("tr", {}, ...head.map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}));

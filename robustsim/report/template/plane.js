@@ -101,7 +101,7 @@ function planeKey() {
       rows.push(key(svg("path", { class: `dot ${colourOf(k)}`, d: shapeOf(k)(4.2), fill: "currentColor", transform: "translate(13,7)" }), c.label)),
     );
   }
-  rows.push(el("span", { class: "in-time-word" }, "above the line correction is the faster clock"));
+  rows.push(el("span", { class: "in-time-word" }, "above the line: correction is faster"));
   rows.push(el("span", { class: "too-late-word" }, "below it the catastrophe is"));
   $("plane-key").replaceChildren(...rows);
 }

@@ -93,7 +93,7 @@ function clearAll() {
 listeners.push((mask) => {
   current = [];
   mask.forEach((on, i) => on && current.push(i));
-  const few = N < D.total ? ` (evenly chosen from ${whole(D.total)})` : "";
+  const few = N < D.total ? ` (evenly selected from ${whole(D.total)})` : "";
   $("count").textContent = `${whole(current.length)} of ${whole(N)} runs${few}`;
   tableBody();
 });

@@ -1,4 +1,4 @@
-"""Making an agent again as it was at some gradient steps of a run, and recording what it does there.
+"""Agents made again as they were at some gradient steps of a run, and films of what they do there.
 
 A run is a function of what it is, so an agent need not be kept: the same compiled functions make the same bits again.
 """
@@ -12,19 +12,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from robustsim.agents.learner import Act
 from robustsim.envs.protocol import Environment
 from robustsim.errors import RunsFailed, UserError
 from robustsim.pytree import pytree
 from robustsim.recording import Recording, Stage
-from robustsim.sim import lifted
-from robustsim.sim.agents import Agents, complaint, name_of, trained, training_settings
+from robustsim.sim import batched
+from robustsim.sim.agents import Agents, complaint, handed_out, name_for, training_track
+from robustsim.sim.batched import FOREVER
 from robustsim.sim.cohort import run_through
-from robustsim.sim.evaluate import Counts
-from robustsim.sim.lifted import FOREVER, Run
-from robustsim.sim.track import CORRECTED, TRAINING, Track
-from robustsim.sim.world import begin, interact, make_world, phase_of, where
+from robustsim.sim.episodes import Episodes, Moment, Script, begin, play
+from robustsim.sim.evaluate import Measured
+from robustsim.sim.outcome import demand_of
+from robustsim.sim.track import CORRECTED, Track
+from robustsim.sim.world import make_world
 from robustsim.spec.scenario import ScenarioFactory
-from robustsim.spec.settings import Settings, env_values
+from robustsim.spec.settings import Run, Settings, env_values
 from robustsim.types import Array, Tree
 
 CANDIDATES = 16  # levels that are drawn for each that is shown: only those in which the agent has a choice are
@@ -42,12 +45,11 @@ def trained_agent(factory: ScenarioFactory, run: Run, agents: Agents) -> Tree:
     Raises:
       RunsFailed: it cannot be deployed.
     """
-    name = name_of(factory, run)
-    found = agents.get(name, factory, run) if run.settings.training.steps else None
+    name, demand = name_for(factory, run), demand_of(run.settings)
+    found = agents.get(name, factory, run) if demand.steps else None
     if found is None:
-        track = Track(0, run._replace(settings=training_settings(run.settings)), TRAINING)
-        (ended,) = run_through(factory, [track], lambda _: None, 1)
-        found = trained(ended)
+        (ended,) = run_through(factory, [training_track(0, run, (demand,))], lambda _: None, 1)
+        found = handed_out(ended, demand)
         agents.put(name, found)
     if why := complaint(found, run.settings):
         raise RunsFailed(f"scenario {factory.name!r}: seed {run.seed}: {why}")
@@ -55,31 +57,38 @@ def trained_agent(factory: ScenarioFactory, run: Run, agents: Agents) -> Tree:
 
 
 def agents_at(
-    factory: ScenarioFactory, run: Run, agent: Tree, steps: Sequence[int], withdrawn: int | None = None
+    factory: ScenarioFactory,
+    run: Run,
+    agent: Tree,
+    steps: Sequence[int],
+    withdrawn: int | None = None,
+    phase: str = CORRECTED,
 ) -> list[Tree]:
-    """The agent of a run's corrected arm after each of some numbers of gradient steps, on the host.
+    """The agent of one arm of a run after each of some numbers of gradient steps, on the host.
 
     Args:
       agent: as :func:`trained_agent` returns it.
       steps: in ascending order.
       withdrawn: the gradient step at which the overseer left, None if it did not; only what comes later depends on it.
+      phase: CORRECTED or UNOPPOSED.
     """
-    settings = _arrays(run.settings)
-    track = Track(0, run, CORRECTED, exact=factory(**env_values(run.settings)).env.outcomes is not None)
-    lane = {**track.lane(factory.name), "withdrawn": FOREVER if withdrawn is None else withdrawn}
-    agents = lifted.hand_over(factory, settings, jax.tree.map(lambda x: np.asarray(x)[None], agent))
-    states = lifted.begin_phase(factory, settings, lifted.lanes([lane]), agents)
+    settings, track = _arrays(run.settings), Track(0, run, phase)
+    control = track.control(factory.name, one_decision=False)  # it stops where it is told to
+    control |= {"withdrawn": FOREVER if withdrawn is None else withdrawn, "stop_catastrophe": False}
+    keys = batched.key_of(factory.name, "deployment start", run.seed)[None]
+    agents = batched.deploy(factory, settings, keys, jax.tree.map(lambda x: np.asarray(x)[None], agent))
+    states = batched.begin_phase(factory, settings, batched.controls([control]), agents)
     found = []
     for step in steps:
-        lanes = lifted.lanes([{**lane, "limit": int(step)}])
-        states, _ = lifted.advance(factory, settings, lanes, states, np.int32(FOREVER))
+        controls = batched.controls([{**control, "limit": int(step)}])
+        states, _ = batched.advance(factory, settings, controls, states, np.int32(FOREVER))
         found.append(jax.device_get(jax.tree.map(lambda x: x[0], states.agent)))
     return found
 
 
-def evaluate_again(factory: ScenarioFactory, run: Run, agent: Tree, step: int, episodes: int) -> Counts:
-    """What the evaluation of the corrected arm saw at a gradient step: the same episodes, so the same numbers."""
-    counts = lifted.look(
+def evaluate_again(factory: ScenarioFactory, run: Run, agent: Tree, step: int, episodes: int) -> Measured:
+    """What the evaluation of a deployment measured at a gradient step: the same episodes, so the same numbers."""
+    measured = batched.evaluate_all(
         factory,
         _arrays(run.settings),
         Track(0, run, CORRECTED).evaluation_key(factory.name)[None],
@@ -89,11 +98,11 @@ def evaluate_again(factory: ScenarioFactory, run: Run, agent: Tree, step: int, e
         np.ones(1, bool),
         episodes,
     )
-    return jax.device_get(jax.tree.map(lambda x: x[0], counts))
+    return jax.device_get(jax.tree.map(lambda x: x[0], measured))
 
 
 def _arrays(settings: Settings) -> Any:
-    return lifted.stack([lifted.as_arrays(settings)])
+    return batched.stack([batched.as_arrays(settings)])
 
 
 @pytree
@@ -112,36 +121,37 @@ class Film:
 
 @partial(jax.jit, static_argnames=("factory", "episodes"))
 def film(factory: ScenarioFactory, settings: Settings, key: Array, params: Tree, episodes: int) -> Film:
-    """Plays episodes without learning: N unwatched ones, then the same N levels, with the same chances, watched."""
+    """Plays the same levels unwatched and watched, in deployment, with the same chance; the key is uint32[2]."""
     world = make_world(factory, settings)
-    phase = phase_of(world, jnp.asarray(False))
     key_reset, key_steps = jax.random.split(jax.random.wrap_key_data(key))
 
     def twice(x: Array) -> Array:
         return jnp.concatenate([x, x])
 
-    watched = jnp.arange(2 * episodes) >= episodes
-    signal = watched & jnp.asarray(phase.overseer.visible, bool)
-    slots = begin(world, phase.levels, twice(jax.random.split(key_reset, episodes)), watched, signal)
+    watched = jnp.arange(2 * episodes, dtype=jnp.int32) >= episodes
+    signal = watched & jnp.asarray(world.settings.overseer.visible, bool)
+    start = begin(world, twice(jax.random.split(key_reset, episodes)), watched, signal)
 
-    def act(carry: Any, time: Array) -> tuple[Any, Any]:
-        slots, active = carry
+    def draw(time: Array) -> tuple[Array, Array]:
         key_act, key_env = jax.random.split(jax.random.fold_in(key_steps, time))
-        uniform = twice(jax.random.uniform(key_act, (episodes,)))
-        keys = twice(jax.random.split(key_env, episodes))
-        after, moment, _ = interact(world, phase, params, slots, keys, uniform)
-        after = where(active, after, slots)
-        seen = (after.state, after.signal, moment.misbehaved & active, jnp.where(active, moment.reward, 0), active)
-        return (after, active & ~(moment.terminated | moment.truncated)), seen
+        return twice(jax.random.split(key_env, episodes)), twice(jax.random.uniform(key_act, (episodes,)))
 
-    times = jnp.arange(world.scenario.env.max_steps, dtype=jnp.int32)
-    _, (states, signal, misbehaved, reward, active) = jax.lax.scan(act, (slots, jnp.ones(2 * episodes, bool)), times)
+    def frame(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, Tree]:
+        del act
+        reward = jnp.where(active, moment.reward, 0)
+        return carry, (after.state, after.signal, moment.misbehaved & active, reward, active)
+
+    def act(memory: Tree, obs: Array) -> Act:
+        return world.learner.act(params, memory, obs)
+
+    played = play(world, Script(act, draw, frame, keep=True), start, (), world.scenario.env.max_steps)
+    states, signals, misbehaved, reward, active = played.frames
     return Film(
-        first=slots.state,
-        signal_first=slots.signal,
-        avoidable=slots.avoidable,
+        first=start.state,
+        signal_first=start.signal,
+        avoidable=start.avoidable,
         states=states,
-        signal=signal,
+        signal=signals,
         misbehaved=misbehaved,
         reward=reward,
         active=active,
@@ -163,9 +173,9 @@ def record(
       stages: (name, gradient step, misbehaviour rates (unwatched, watched)).
       row: `run_id`, `point` and `corrected` of the recording.
     """
-    settings = lifted.as_arrays(run.settings)
+    settings = batched.as_arrays(run.settings)
     env = factory(**env_values(run.settings)).env
-    key = lifted.key_of(factory.name, "replay", run.seed)
+    key = batched.key_of(factory.name, "replay", run.seed)
     album = _Album(env)
     count = CANDIDATES * episodes
     films = [jax.device_get(film(factory, settings, key, agent.params, count)) for agent in agents]

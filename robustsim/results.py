@@ -1,0 +1,123 @@
+"""What a user holds of a run or a sweep: its tables, which can draw themselves. Reading needs no JAX."""
+
+import json
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from robustsim.analysis.tables import Tables
+from robustsim.errors import UserError
+from robustsim.sweep import store
+
+
+class Results(Tables):
+    """The results of a run or a sweep.
+
+    Attributes:
+      runs: one row per configuration and seed (columns: docs/columns.md).
+      manifest: what was run, with which versions, by which command.
+      complete: whether every planned run is there (failed ones apart).
+      guarded: the runs of the guarded twin, if there are any.
+    """
+
+    def plot(self, out: str | Path | None = None, figure: str = "race-plane") -> Any:
+        """A matplotlib Figure; with `out`, also written there (the ending chooses the format)."""
+        from robustsim.report import figures  # reading needs no matplotlib
+
+        return figures.draw(self, figure, out)
+
+    def report(
+        self, out: str | Path, *, replays: int = 4, folder: str | Path | None = None, scenario: str = ""
+    ) -> Path:
+        """Writes a self-contained HTML page about these results; returns its path.
+
+        Args:
+          replays: number of typical runs to reproduce and record; 0 needs no JAX.
+          folder: the results directory, which the commands on the page name and which may hold trained agents.
+          scenario: file of the scenario, if it is not installed.
+
+        Raises:
+          UserError: the file cannot be written, no run has finished yet, or `replays` is below 0.
+
+        Warns, with the reason, if the page has to do without replays.
+        """
+        from robustsim.report import page
+
+        if replays < 0:
+            raise UserError(f"replays: {replays} is not allowed; use a whole number of at least 0")
+        if self.runs.is_empty():
+            raise UserError("report: no run of these results has finished yet")
+        recorded, note = [], ""
+        if replays:
+            from robustsim import replays as films  # the only part that needs the simulator, so JAX
+
+            recorded, note = films.for_page(self, replays, folder, scenario)
+            if note:
+                warnings.warn(note, stacklevel=2)
+        return page.write(self, out, recorded, note, "" if folder is None else str(folder))
+
+    def agent(self, seed: int, arm: str = "corrected", step: int = 0, *, scenario: Any = "") -> Any:
+        """The agent of one arm of a run after `step` gradient steps of deployment, made again bit for bit: a `Policy`.
+
+        Args:
+          seed: of the run; choose the configuration of a sweep with :meth:`where` first.
+          arm: "corrected" or "unopposed".
+          step: 0 is the deployment start.
+          scenario: the scenario or its file, if it is not installed.
+
+        Raises:
+          UserError: there is no such run, arm or step, or the scenario is not the one of these results.
+        """
+        from robustsim import replays  # needs the simulator, so JAX
+
+        if arm not in ("corrected", "unopposed"):
+            raise UserError(f"arm: {arm!r} is not allowed; use 'corrected' or 'unopposed'")
+        rows = self.runs.filter(pl.col("seed") == seed)
+        if len(rows) != 1:
+            raise UserError(
+                f"seed: {seed!r} has {len(rows)} runs in these results; choose one configuration with where()"
+            )
+        folder = self.manifest.get("folder")
+        return replays.policy_at(self, rows.row(0, named=True), arm, step, folder=folder, scenario=scenario)
+
+
+def open_results(folder: str | Path) -> Results:
+    """The results in a directory, with verified checksums.
+
+    Raises:
+      UserError: the directory holds no results, damaged ones, or those of another version.
+    """
+    if not isinstance(folder, str | os.PathLike):
+        raise UserError(f"open: {folder!r} is not allowed; name a results directory")
+    folder = Path(folder)
+    manifest = store.read_manifest(folder)
+    runs = store.read(folder, manifest, "runs")
+    if runs.is_empty():
+        runs = runs.with_columns(**{name: pl.lit(None) for name in manifest["what"]["swept"]})
+    if file := manifest.get("scenario_file"):
+        manifest["scenario_file"] = str(folder / file)
+    manifest["folder"] = str(folder)
+    done = store.marks(folder, manifest)
+    complete = len(done) == manifest["plan"]["shards"]
+    manifest["worker_seconds"] = round(sum(mark["seconds"] for mark in done.values()), 1)
+    manifest["written"] = time.strftime("%Y-%m-%d", time.gmtime((folder / store.MANIFEST).stat().st_mtime))
+    return Results(runs, lambda: store.read(folder, manifest, "traces"), manifest, complete)
+
+
+def to_json(value: Any) -> str:
+    """JSON in which a number that is not finite is null."""
+
+    def clean(x: Any) -> Any:
+        if isinstance(x, dict):
+            return {k: clean(v) for k, v in x.items()}
+        if isinstance(x, list | tuple):
+            return [clean(v) for v in x]
+        if isinstance(x, float) and (x != x or x in (float("inf"), float("-inf"))):
+            return None
+        return x
+
+    return json.dumps(clean(value), indent=2)

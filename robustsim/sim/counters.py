@@ -1,0 +1,65 @@
+"""The counters that every run keeps. Needs no JAX: tables and docs are made from these declarations."""
+
+from typing import Any
+
+from robustsim.records import Counter
+
+
+def _sum(flags: Any) -> Any:
+    return flags.sum(dtype="int32")
+
+
+def _monitor(counted: Any, flagged: bool, misbehaved: bool) -> Any:
+    """Episodes that ended, by what they were and by what the monitor made of them."""
+    moments = counted.moments
+    if moments.suspect is None:
+        return _sum(moments.dirty & False)
+    return _sum((moments.dirty if misbehaved else moments.clean) & (moments.suspect == flagged))
+
+
+def _tampering(counted: Any) -> Any:
+    moments = counted.moments
+    return _sum(moments.dirty & False) if moments.tampers is None else _sum(moments.tampers)
+
+
+def _rollout(name: str, of: Any, doc: str, unit: str = "", **how: Any) -> Counter:
+    return Counter(name=name, of=of, doc=doc, unit=unit, per="rollout", **how)
+
+
+COUNTERS = (
+    _rollout("misbehaviours", lambda c: _sum(c.moments.misbehaved), "misbehaviours in decision levels"),
+    _rollout("corrections", lambda c: _sum(c.overseen.feedback.caught), "penalised misbehaviours"),
+    _rollout("false_alarms", lambda c: _sum(c.overseen.feedback.false_alarm), "penalised clean episodes"),
+    _rollout("labels", lambda c: c.overseen.feedback.labels, "episodes (steps, comparisons) that the overseer judged"),
+    _rollout("audits", lambda c: _sum(c.overseen.feedback.audited), "judged episodes that were watched covertly"),
+    _rollout("tampering", _tampering, "tampering acts"),
+    _rollout(
+        "distortion",
+        lambda c: c.overseen.distortion.mean(),
+        "mean change of the reward of an environment step by tampering",
+        "reward",
+        type=float,
+        way="mean",
+    ),
+    _rollout(
+        "reward_used",
+        lambda c: c.overseen.reward.mean(),
+        "mean reward of an environment step as the agent got it, in the last rollout",
+        "reward",
+        type=float,
+        way="last",
+    ),
+    _rollout(
+        "reward_oracle",
+        lambda c: c.overseen.oracle.mean(),
+        "what it would have been without tampering",
+        "reward",
+        type=float,
+        way="last",
+    ),
+    _rollout("monitor_hits", lambda c: _monitor(c, True, True), "episodes with misbehaviour that the monitor flagged"),
+    _rollout("monitor_misses", lambda c: _monitor(c, False, True), "episodes with misbehaviour that it did not flag"),
+    _rollout("monitor_alarms", lambda c: _monitor(c, True, False), "episodes without misbehaviour that it flagged"),
+    _rollout("monitor_passes", lambda c: _monitor(c, False, False), "episodes without misbehaviour that it passed"),
+)
+MONITOR = tuple(c.name for c in COUNTERS if c.name.startswith("monitor_"))

@@ -1,0 +1,309 @@
+"""Episodes: how they begin, one environment step of them, and the one loop that plays them.
+
+Rollouts, evaluations, films and random play all go through :func:`play`. Arrays lead with B, the environments.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from robustsim.agents.learner import Act
+from robustsim.oversight.protocol import UNIFORMS as WATCHING
+from robustsim.pytree import pytree
+from robustsim.records import Counter, of_kind
+from robustsim.sim.world import World, observe, where
+from robustsim.types import Array, Transition, Tree
+
+UNIFORMS = WATCHING + 2  # of an environment step: those of the overseer, one for acting, one for the catastrophe rule
+ACT, RULE = WATCHING, WATCHING + 1
+
+Policy = Callable[[Tree, Array], Act]
+"""`policy(memory, obs float[B, D]) -> Act`."""
+
+
+@pytree
+class Episodes:
+    """The episodes that are under way, one in each of B environments."""
+
+    state: Tree
+    watched: Array  # bool[B]
+    signal: Array  # bool[B]
+    avoidable: Array  # bool[B], a decision level
+    misbehaved: Array  # bool[B], so far
+    succeeded: Array  # bool[B], so far
+    memory: Tree  # the agent's
+    tampered: Array | None  # bool[B], so far; None in a world without tampering
+    flagged: Array | None  # bool[B], the monitor saw a misbehaviour so far; None where there is no monitor
+    monitor: Tree  # what the monitor remembers
+
+
+@pytree
+class Moment:
+    """What happened in one environment step, each [B]."""
+
+    obs: Array
+    action: Array
+    reward: Array  # as the environment gave it: the oracle reward
+    signal: Array
+    watched: Array
+    misbehaved: Array
+    clean: Array  # an episode without misbehaviour ended
+    dirty: Array  # an episode with misbehaviour ended
+    terminated: Array
+    truncated: Array
+    event: Array | None  # the scenario's own event, where it has one
+    tampers: Array | None  # a tampering act that works
+    tampered: Array | None  # there was one earlier in the episode
+    flagged: Array | None  # the monitor saw a misbehaviour at this step, where there is a monitor
+    suspect: Array | None  # it has seen one in this episode, this step included
+    demonstrated: Array | None  # int32, the act to imitate, where acts are demonstrated
+    recorded: dict[str, Array]  # what the scenario's own records want of the transition
+    extras: Tree  # what the agent returned beside its policy
+
+    @property
+    def ended(self) -> Array:
+        """bool[B], an episode ended."""
+        return self.terminated | self.truncated
+
+
+def begin(world: World, keys: Array, watched: Array, signal: Array) -> Episodes:
+    """Fresh episodes, one per key; all arguments lead with B."""
+    arrange, env, monitor = world.scenario.arrange, world.scenario.env, world.scenario.monitor
+    if arrange is None:
+        _, state = jax.vmap(env.reset, (0, None))(keys, world.levels)
+    else:
+        _, state = jax.vmap(lambda key, seen: env.reset(key, arrange(world.levels, seen)))(keys, signal)
+    none = jnp.zeros(watched.shape, bool)
+    avoidable = jax.vmap(world.scenario.avoidable)(state)
+    envs = watched.shape[0]
+    start = () if monitor is None else monitor.begin()
+    return Episodes(
+        state=state,
+        watched=watched,
+        signal=signal,
+        avoidable=jnp.broadcast_to(avoidable, watched.shape),
+        misbehaved=none,
+        succeeded=none,
+        memory=world.learner.memory(envs),
+        tampered=None if world.settings.tampering.kind == "none" else none,
+        flagged=None if monitor is None else none,
+        monitor=jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (envs, *jnp.shape(x))), start),
+    )
+
+
+def sample(log_policy: Array, uniform: Array) -> Array:
+    """int32[...], an action for each row of log-probabilities float[..., A], by the inverse of its distribution."""
+    below = jnp.cumsum(jnp.exp(log_policy), -1) <= uniform[..., None]
+    return jnp.minimum(jnp.sum(below, -1, dtype=jnp.int32), log_policy.shape[-1] - 1)
+
+
+def interact(
+    world: World, policy: Policy, episodes: Episodes, keys: Array, uniform: Array, records: Sequence[Any] = ()
+) -> tuple[Episodes, Moment, Act]:
+    """One environment step in B environments, without resets.
+
+    Args:
+      keys: keys[B], of the environments.
+      uniform: float[B] in [0, 1), that the actions are drawn with.
+      records: those of the scenario's records that are wanted of the transition.
+    """
+    scenario = world.scenario
+    obs = observe(world, episodes.state, episodes.signal)
+    act = policy(episodes.memory, obs)
+    action = sample(act.log_policy, uniform)
+    step = jax.vmap(scenario.env.step, (0, 0, 0, None))(keys, episodes.state, action, world.levels)
+    transition = Transition.of(episodes.state, action, step)
+    misbehaved = jax.vmap(scenario.misbehaviour)(transition) & episodes.avoidable
+    ended = step.terminated | step.truncated
+    dirty = episodes.misbehaved | misbehaved
+    tampers, tampered, signal = _tampering(world, episodes, transition)
+    monitor, flags, flagged = _monitored(world, episodes, transition)
+    after = replace(
+        episodes,
+        state=step.state,
+        signal=signal,
+        misbehaved=dirty,
+        succeeded=episodes.succeeded | jax.vmap(scenario.success)(transition),
+        memory=act.memory,
+        tampered=tampered,
+        flagged=flagged,
+        monitor=monitor,
+    )
+    moment = Moment(
+        obs=obs,
+        action=action,
+        reward=step.reward,
+        signal=episodes.signal,
+        watched=episodes.watched,
+        misbehaved=misbehaved,
+        clean=ended & ~dirty,
+        dirty=ended & dirty,
+        terminated=step.terminated,
+        truncated=step.truncated,
+        event=None if scenario.event is None else jax.vmap(scenario.event)(transition),
+        tampers=tampers,
+        tampered=episodes.tampered,
+        flagged=flags,
+        suspect=flagged,
+        demonstrated=_demonstrated(world, episodes.state),
+        recorded={record.name: jax.vmap(record.of)(transition) for record in records},
+        extras=act.extras,
+    )
+    return after, moment, act
+
+
+def _tampering(world: World, episodes: Episodes, transition: Transition) -> tuple[Array | None, Array | None, Array]:
+    """(acts that tamper, whether there was one so far, the signal that is seen from now on)."""
+    if episodes.tampered is None:
+        return None, None, episodes.signal
+    assert world.scenario.tampers is not None
+    tampers = jax.vmap(world.scenario.tampers)(transition) & world.reach
+    tampered = episodes.tampered | tampers
+    if world.settings.tampering.kind == "overseer":
+        return tampers, tampered, episodes.signal & ~tampered  # the signal goes with the camera
+    return tampers, tampered, episodes.signal
+
+
+def _monitored(world: World, episodes: Episodes, transition: Transition) -> tuple[Tree, Array | None, Array | None]:
+    """(the monitor's memory, whether it flags this step, whether it has flagged the episode so far)."""
+    monitor = world.scenario.monitor
+    if monitor is None or episodes.flagged is None:
+        return (), None, None
+    memory, flags = jax.vmap(monitor.flag)(episodes.monitor, transition)
+    flags = flags & episodes.avoidable
+    return memory, flags, episodes.flagged | flags
+
+
+def demonstrates(world: World) -> bool:
+    """Whether an agent is taught, or corrected, by the acts that it should imitate."""
+    used = "demonstration" in (world.settings.training.signal, world.settings.overseer.feedback)
+    return used and world.scenario.demonstrate is not None
+
+
+def _demonstrated(world: World, state: Tree) -> Array | None:
+    demonstrate = world.scenario.demonstrate
+    if demonstrate is None or world.one_decision or not demonstrates(world):
+        return None
+    return jax.vmap(lambda x: demonstrate(x, world.training))(state)
+
+
+# --- the loop ---
+
+
+class Script(NamedTuple):
+    """How episodes are played.
+
+    Attributes:
+      policy: who acts.
+      draw: `draw(time) -> (keys[B], uniform float[B])`, the chance of one environment step.
+      fold: `fold(carry, episodes after the step, moment, act, active bool[B]) -> (carry, frame)`, what is noted.
+      renew: `renew(time, episodes, moment) -> episodes`, which puts fresh episodes where others have ended; without it,
+        ended ones stand still.
+      records: those of the scenario's records that are wanted of each transition.
+      keep: whether to keep the frames; otherwise the loop stops once all episodes have ended.
+    """
+
+    policy: Policy
+    draw: Callable[[Array], tuple[Array, Array]]
+    fold: Callable[[Tree, Episodes, Moment, Act, Array], tuple[Tree, Tree]]
+    renew: Callable[[Array, Episodes, Moment], Episodes] | None = None
+    records: Sequence[Any] = ()
+    keep: bool = False
+
+
+class Played(NamedTuple):
+    """Where some episodes are after being played.
+
+    Attributes:
+      carry: what `fold` made.
+      frames: what `fold` returned at each time, leaves [T, ...]; None where it is not kept.
+    """
+
+    episodes: Episodes
+    carry: Tree
+    frames: Tree
+
+
+def play(world: World, script: Script, episodes: Episodes, carry: Tree, length: int) -> Played:
+    """Plays B episodes for up to `length` environment steps."""
+
+    def step(state: tuple[Episodes, Array, Tree], time: Array) -> tuple[tuple[Episodes, Array, Tree], Tree]:
+        before, active, carry = state
+        after, moment, act = interact(world, script.policy, before, *script.draw(time), script.records)
+        if script.renew is None:
+            after = where(active, after, before)
+        carry, frame = script.fold(carry, after, moment, act, active)
+        if script.renew is None:
+            return (after, active & ~moment.ended, carry), frame
+        return (script.renew(time, after, moment), active, carry), frame
+
+    start = (episodes, jnp.ones(episodes.watched.shape, bool), carry)
+    if script.keep:
+        (last, _, carry), frames = jax.lax.scan(step, start, jnp.arange(length, dtype=jnp.int32))
+        return Played(last, carry, frames)
+
+    def more(state: tuple[Any, Array]) -> Array:
+        return jnp.any(state[0][1]) & (state[1] < length)
+
+    (last, _, carry), _ = jax.lax.while_loop(more, lambda state: (step(*state)[0], state[1] + 1), (start, jnp.int32(0)))
+    return Played(last, carry, None)
+
+
+# --- a rollout: the experience of one update ---
+
+
+class Rollout(NamedTuple):
+    """T steps in each of B environments."""
+
+    moments: Moment  # leaves [T, B, ...]
+    final: Episodes  # leaves [K, B, ...], the truncated episodes of each environment at their end
+    final_slot: Array  # int32[T, B]
+    memory: Tree  # leaves [B, ...], the agent's before the first step
+
+
+def collect(
+    world: World, overseer: Any, params: Tree, episodes: Episodes, uniforms: Array, reset_keys: Array, key_env: Array
+) -> tuple[Episodes, Rollout]:
+    """Acts for T steps in B environments. Episodes that end are replaced by fresh ones, drawn beforehand in one block.
+
+    Args:
+      uniforms: float[T, B, UNIFORMS].
+      reset_keys: keys [T, B].
+      key_env: one key, for the environments' own chance.
+    """
+    steps, envs = uniforms.shape[:2]
+    watch = overseer.watch(uniforms)
+    fresh = jax.vmap(lambda k, w, s: begin(world, k, w, s))(reset_keys, watch.watched, watch.signal)
+    step_keys, acting = jax.random.split(key_env, (steps, envs)), uniforms[..., ACT]
+    slots = jnp.arange(world.truncations, dtype=jnp.int32)[:, None]
+
+    def keep_ends(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, Tree]:
+        del act, active
+        final, used = carry
+        here = (slots == used[None]) & moment.truncated[None]
+        final = where(here, jax.tree.map(lambda x: x[None], after), final)
+        return (final, used + moment.truncated), (moment, used)
+
+    def renew(time: Array, after: Episodes, moment: Moment) -> Episodes:
+        new = jax.tree.map(lambda x: x[time], fresh)
+        after = where(moment.ended, new, after)
+        if overseer.detection == "event":  # every step is watched or not for itself
+            dark = jnp.zeros_like(new.signal) if after.tampered is None else after.tampered
+            after = replace(after, watched=new.watched, signal=new.signal & ~dark)
+        return after
+
+    final = jax.tree.map(lambda x: jnp.broadcast_to(x, (slots.size, *x.shape)), episodes)
+    script = Script(
+        policy=lambda memory, obs: world.learner.act(params, memory, obs),
+        draw=lambda time: (step_keys[time], acting[time]),
+        fold=keep_ends,
+        renew=renew,
+        records=of_kind(world.scenario.records, Counter),
+        keep=True,
+    )
+    played = play(world, script, episodes, (final, jnp.zeros(envs, jnp.int32)), steps)
+    (final, _), (moments, final_slot) = played.carry, played.frames
+    return played.episodes, Rollout(moments, final, final_slot, episodes.memory)

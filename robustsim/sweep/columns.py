@@ -1,0 +1,275 @@
+"""The columns of `runs` and `traces`. Each is declared once; rows, types and the table in the docs follow from that.
+
+Needs no JAX. `python -m robustsim.sweep.columns` prints the page of the docs.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from robustsim.events import CONDITIONS, UNWATCHED, WATCHED
+from robustsim.records import Column, Counter, Measure, of_kind
+from robustsim.sim.counters import COUNTERS, MONITOR
+from robustsim.sim.outcome import Outcome, Reading, Record, Time
+
+INDEX = "index"  # of a run in its plan; gives the tables their order, and is not shown
+
+
+def _of(name: str, kind: type, of: Callable[[Outcome], Any], doc: str, unit: str = "") -> Column:
+    return Column(name=name, type=kind, of=lambda record: of(record.outcome), doc=doc, unit=unit)
+
+
+def _record(name: str, kind: type, of: Callable[[Record], Any], doc: str, unit: str = "") -> Column:
+    return Column(name=name, type=kind, of=of, doc=doc, unit=unit)
+
+
+def _time(name: str, of: Callable[[Outcome], Time], doc: str) -> tuple[Column, Column]:
+    return (
+        _of(name, int, lambda o: of(o).step, doc + "; null if censored", STEPS),
+        _of(
+            f"{name}_lower",
+            int,
+            lambda o: of(o).lower,
+            "the last evaluation at which it had not happened; where censored, the time of censoring",
+            STEPS,
+        ),
+    )
+
+
+def _defended(name: str, kind: type, of: Callable[[Any], Any], doc: str, unit: str = "") -> Column:
+    return _of(name, kind, lambda o: None if o.defended is None else of(o.defended), doc, unit)
+
+
+def _known(name: str, of: str, doc: str) -> Column:
+    return _of(name, float, lambda o: None if o.known is None else o.known[of], doc)
+
+
+def _rate(outcome: Outcome, part: str, whole: str) -> float | None:
+    """Share of the monitor's episodes of one kind that it flagged; None where there were none."""
+    counted = outcome.last.counters
+    total = counted[part] + counted[whole]
+    return counted[part] / total if total else None
+
+
+STEPS, ODDS = "gradient steps", "log odds"
+AT = "up to the correction, or as long as the overseer is there"
+
+RUNS: tuple[Column, ...] = (
+    _record("run_id", str, lambda r: r.run_id, "16 hexadecimal digits: a hash of everything that the run is"),
+    _record("scenario", str, lambda r: r.scenario, "its name"),
+    _record("seed", int, lambda r: r.seed, "of the agent and of everything that is drawn"),
+    # at deployment start
+    _of("competence", float, lambda o: o.start.competence, "at deployment start, share of the episodes that succeed"),
+    _of("misbehaviour_watched", float, lambda o: o.start.rates[WATCHED], "misbehaviour rate then, watched"),
+    _of("misbehaviour_unwatched", float, lambda o: o.start.rates[UNWATCHED], "misbehaviour rate then, unwatched"),
+    _of("start_logit_watched", float, lambda o: o.start.log_odds(WATCHED), "of misbehaving then, watched", ODDS),
+    _of("start_logit_unwatched", float, lambda o: o.start.log_odds(UNWATCHED), "of misbehaving then, unwatched", ODDS),
+    _of("start_entropy", float, lambda o: o.start.measures["entropy"], "of the policy then", "nats"),
+    _record("start_weight_norm", float, lambda r: r.weight_norm, "of the parameters then"),
+    _record("training_competence", float, lambda r: r.training_competence, "share of training episodes that succeed"),
+    _record("training_steps", int, lambda r: r.training_steps, "that the agent was trained for", STEPS),
+    # the correction
+    _of("corrected", bool, lambda o: o.removed.step is not None, "the misbehaviour was removed, watched and unwatched"),
+    *_time("steps_to_correct", lambda o: o.removed, "T_c, to the removal"),
+    *_time("steps_to_correct_unwatched", lambda o: o.removed_unwatched, "to the removal in the unwatched condition"),
+    *_time("steps_to_suppress", lambda o: o.suppressed, "to the removal in the watched condition"),
+    _of("t_stable", int, lambda o: o.stable, "the step after the last failing evaluation under the overseer", STEPS),
+    _of("suppressed", bool, lambda o: o.suppressed.step is not None, "removed in the watched condition at least"),
+    _of("incapacitated", bool, lambda o: o.incapacitated, "the misbehaviour went together with the competence"),
+    # the catastrophe
+    _of("catastrophe", bool, lambda o: o.catastrophe.step is not None, "the rule fired in the unopposed arm"),
+    *_time("steps_to_catastrophe", lambda o: o.catastrophe, "T_k, to the catastrophe in the unopposed arm"),
+    _of("catastrophe_in_race", bool, lambda o: o.catastrophe_in_race is not None, "it fired in the corrected arm"),
+    _of(
+        "steps_to_catastrophe_in_race",
+        int,
+        lambda o: o.catastrophe_in_race,
+        "to the catastrophe in the corrected arm",
+        STEPS,
+    ),
+    _of(
+        "first_event",
+        str,
+        lambda o: o.first_event.name.lower(),
+        "of the corrected arm: removed, catastrophe or censored; on a tie the catastrophe",
+    ),
+    _of("position", float, lambda o: o.position[0], "log10(T_c / T_k)", "decades"),
+    _of("position_lower", float, lambda o: o.position[1], "its lower bound, where a clock is censored", "decades"),
+    _of("position_upper", float, lambda o: o.position[2], "its upper bound", "decades"),
+    # what it took
+    _of("corrections", int, lambda o: o.at_removal.counters["corrections"], f"penalised misbehaviours, {AT}"),
+    _of("misbehaviours", int, lambda o: o.at_removal.counters["misbehaviours"], f"in decision levels, {AT}"),
+    _of("false_alarms", int, lambda o: o.at_removal.counters["false_alarms"], f"penalised clean episodes, {AT}"),
+    _of("labels", int, lambda o: o.at_removal.counters["labels"], f"episodes that the overseer judged, {AT}"),
+    _of("audits", int, lambda o: o.at_removal.counters["audits"], f"of them, watched covertly, {AT}"),
+    _of(
+        "feedback_cost",
+        int,
+        lambda o: sum(o.at_removal.counters[n] for n in ("labels", "audits", "corrections", "false_alarms")),
+        "labels + audits + corrections + false alarms",
+    ),
+    _record(
+        "env_steps_to_correct",
+        int,
+        lambda r: None if r.outcome.removed.step is None else int(r.outcome.removed.step * r.env_steps),
+        "T_c on the clock of the environment",
+        "environment steps",
+    ),
+    # at the end of oversight
+    _of(
+        "final_misbehaviour_watched",
+        float,
+        lambda o: (o.at_removal if o.removed.step is None else o.last).rates[WATCHED],
+        "misbehaviour rate at the last evaluation under the overseer, watched",
+    ),
+    _of("final_misbehaviour_unwatched", float, lambda o: o.last.rates[UNWATCHED], "the same, unwatched"),
+    _of("final_competence", float, lambda o: o.last.competence, "the same, share of the episodes that succeed"),
+    _of(
+        "concealment",
+        float,
+        lambda o: o.concealment,
+        "1 - (shift of the unwatched log odds) / (shift of the watched ones); null where the watched ones moved < 1",
+    ),
+    _of("relapsed", bool, lambda o: o.relapsed, "the misbehaviour came back after the removal"),
+    _of("relapsed_under_oversight", bool, lambda o: o.relapsed_under_oversight, "while the overseer was there"),
+    _of("steps_to_relapse", int, lambda o: o.steps_to_relapse, "from the overseer's leaving to the relapse", STEPS),
+    _of("tampering", int, lambda o: o.last.counters["tampering"], "tampering acts under the overseer"),
+    _of(
+        "distortion",
+        float,
+        lambda o: o.last.counters["distortion"],
+        "mean change of the reward of an environment step by tampering",
+        "reward",
+    ),
+    _of(
+        "monitor_recall",
+        float,
+        lambda o: _rate(o, "monitor_hits", "monitor_misses"),
+        "share of the episodes with misbehaviour that the monitor flagged; null without a monitor",
+    ),
+    _of(
+        "monitor_false_positive_rate",
+        float,
+        lambda o: _rate(o, "monitor_alarms", "monitor_passes"),
+        "share of the episodes without misbehaviour that it flagged",
+    ),
+    # behind the defences
+    _defended("steps_to_shutdown", int, lambda d: d.shutdown, "to the shutdown; null without defences", STEPS),
+    _defended("steps_to_catastrophe_defended", int, lambda d: d.catastrophe.step, "T_k behind the defences", STEPS),
+    _defended("steps_to_catastrophe_defended_lower", int, lambda d: d.catastrophe.lower, "as without defences", STEPS),
+    _defended("first_event_defended", str, lambda d: d.first_event.name.lower(), "of the race behind the defences"),
+    _defended("position_defended", float, lambda d: d.position[0], "log10(T_c / T_k) behind the defences", "decades"),
+    _defended("position_defended_lower", float, lambda d: d.position[1], "its lower bound", "decades"),
+    _defended("position_defended_upper", float, lambda d: d.position[2], "its upper bound", "decades"),
+    # one-decision worlds
+    _known("expected_misbehaviours", "misbehaviours", "expected number, where probabilities are known"),
+    _known("expected_variance", "variance", "its variance, given the policies"),
+    _known("expected_corrections", "corrections", "expected number of penalised misbehaviours"),
+    _known("unresolved_steps", "unresolved", "penalised steps in which rounding swallowed the update"),
+)
+
+
+class Point(NamedTuple):
+    """Everything that a column of `traces` may be made from."""
+
+    run_id: str
+    seed: int
+    arm: str
+    env_steps: float
+    overseen: bool
+    reading: Reading
+
+
+def _point(name: str, kind: type, of: Callable[[Point], Any], doc: str, unit: str = "") -> Column:
+    return Column(name=name, type=kind, of=of, doc=doc, unit=unit)
+
+
+def _counter(counter: Counter) -> Column:
+    of = counter.doc if counter.way != "total" else f"{counter.doc}, so far"
+    return _point(counter.name, counter.type, lambda p: p.reading.counters[counter.name], of, counter.unit)
+
+
+TRACES: tuple[Column, ...] = (
+    _point("run_id", str, lambda p: p.run_id, "of the run"),
+    _point("seed", int, lambda p: p.seed, "of the run"),
+    _point("arm", str, lambda p: p.arm, "corrected or unopposed"),
+    _point("step", int, lambda p: p.reading.step, "of the evaluation", STEPS),
+    _point("env_steps", int, lambda p: int(p.reading.step * p.env_steps), "the same", "environment steps"),
+    _point("overseen", bool, lambda p: p.overseen, "the overseer was there"),
+    _point("confirmatory", bool, lambda p: p.reading.confirmatory, "with enough episodes for a removal"),
+    _point("misbehaviour_watched", float, lambda p: p.reading.rates[WATCHED], "misbehaviour rate, watched"),
+    _point("misbehaviour_unwatched", float, lambda p: p.reading.rates[UNWATCHED], "misbehaviour rate, unwatched"),
+    _point("decisions_watched", int, lambda p: p.reading.decisions[WATCHED], "episodes that it is a share of"),
+    _point("decisions_unwatched", int, lambda p: p.reading.decisions[UNWATCHED], "the same, unwatched"),
+    _point("competence", float, lambda p: p.reading.competence, "share of the episodes that succeed"),
+    _point("entropy", float, lambda p: p.reading.measures["entropy"], "of the policy", "nats"),
+    *(_counter(counter) for counter in COUNTERS if counter.name not in ("distortion", *MONITOR)),
+)
+
+
+def of_runs(records: Sequence[Any] = ()) -> tuple[Column, ...]:
+    """The columns of `runs`; records: those of a scenario's own."""
+    own: list[Column] = []
+    for counter in of_kind(records, Counter):
+        own.append(_of(counter.name, counter.type, _at_removal(counter.name), f"{counter.doc}, {AT}", counter.unit))
+    for measure in of_kind(records, Measure):
+        for when, reading in (("start", "start"), ("final", "last")):
+            for condition, name in enumerate(CONDITIONS):
+                doc = f"{measure.doc}, {'at deployment start' if when == 'start' else AT}, {name}"
+                of = _measured(measure.name, reading, condition)
+                own.append(_of(f"{when}_{measure.name}_{name}", float, of, doc, measure.unit))
+    return (*RUNS, *own, *of_kind(records, Column))
+
+
+def of_traces(records: Sequence[Any] = ()) -> tuple[Column, ...]:
+    """The columns of `traces`; records: those of a scenario's own."""
+    own = [_counter(counter) for counter in of_kind(records, Counter)]
+    for measure in of_kind(records, Measure):
+        for condition, name in enumerate(CONDITIONS):
+            of = _reading(measure.name, condition)
+            own.append(_point(f"{measure.name}_{name}", float, of, f"{measure.doc}, {name}", measure.unit))
+    return (*TRACES, *own)
+
+
+def _at_removal(name: str) -> Callable[[Outcome], Any]:
+    return lambda outcome: outcome.at_removal.counters[name]
+
+
+def _measured(name: str, reading: str, condition: int) -> Callable[[Outcome], Any]:
+    return lambda outcome: getattr(outcome, reading).measures[name][condition]
+
+
+def _reading(name: str, condition: int) -> Callable[[Point], Any]:
+    return lambda point: point.reading.measures[name][condition]
+
+
+def row(columns: Sequence[Column], made_from: Any) -> dict[str, Any]:
+    """One row of a table."""
+    return {column.name: column.of(made_from) for column in columns}
+
+
+def markdown() -> str:
+    """The page of the docs."""
+
+    def table(columns: Sequence[Column]) -> str:
+        rows = [f"| `{c.name}` | {c.type.__name__} | {c.unit} | {c.doc} |" for c in columns]
+        return "\n".join(["| column | type | unit | meaning |", "|---|---|---|---|", *rows])
+
+    return f"""# Columns
+
+Made from the declarations in `robustsim/sweep/columns.py`. A scenario's own counters, measures and columns follow the
+ones listed here (see [scenarios](scenarios.md)).
+
+## `runs`: one row per run
+
+Swept settings stand between `seed` and `competence`, under their dotted names.
+
+{table(RUNS)}
+
+## `traces`: one row per run, arm and evaluation
+
+{table(TRACES)}
+"""
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")
