@@ -50,8 +50,8 @@ def seal(payload: bytes) -> bytes:
 
 def unseal(data: bytes) -> bytes | None:
     """The payload, or None if it is damaged."""
-    checksum, _, payload = data.partition(b"\n")
-    return payload if digest(payload).encode() == checksum else None
+    checksum, separator, payload = data.partition(b"\n")
+    return payload if separator and digest(payload).encode() == checksum else None
 
 
 def cache_folder() -> Path:

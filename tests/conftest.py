@@ -4,12 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
+import jax
 import pytest
 
 import robustsim as rs
 
 hypothesis.settings.register_profile("robustsim", deadline=None)  # the first example of a test may compile
 hypothesis.settings.load_profile("robustsim")
+
+
+@pytest.fixture(autouse=True)
+def _no_key_is_used_twice(request: pytest.FixtureRequest) -> Iterator[None]:
+    """JAX refuses a random key that was used before, but for tests marked `same_keys`."""
+    with jax.debug_key_reuse(request.node.get_closest_marker("same_keys") is None):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -24,8 +32,6 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _few_programs() -> Iterator[None]:
     """Compiled programs take memory maps, of which a process may have 65,530; thousands of programs end in a crash."""
     yield
-    import jax
-
     jax.clear_caches()
 
 

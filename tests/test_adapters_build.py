@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import jumanji
 import numpy as np
+import pytest
 import xminigrid
 from complaints import complains
 from gymnax.wrappers import LogWrapper
@@ -40,6 +41,7 @@ def test_levels_can_be_drawn_as_parameters() -> None:
         rs.adapt(env, params, max_steps=9).reset(jax.random.key(0), 0.5)
 
 
+@pytest.mark.same_keys
 def test_levels_can_be_drawn_as_keys() -> None:
     """Without parameters, levels are a choice of keys: here one maze in training, any maze in deployment."""
 

@@ -22,6 +22,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("block", [b for b in blocks("python") if "@rs.scenario" in b])
+@pytest.mark.same_keys
 def test_a_scenario_that_is_shown_is_sound(block: str, tmp_path: Path) -> None:
     path = tmp_path / "shown.py"
     path.write_text(block)
@@ -29,6 +30,7 @@ def test_a_scenario_that_is_shown_is_sound(block: str, tmp_path: Path) -> None:
     assert check.inspect(factory, resolve(factory, {})).problems == []
 
 
+@pytest.mark.same_keys
 def test_the_python_of_the_readme_runs(small: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The block itself, with small settings in place of its own."""
     (block,) = [b for b in blocks("python") if "rs.Sweep(scenario=scenario" in b]
@@ -92,6 +94,7 @@ def status(words: list[str]) -> int:
     return 0
 
 
+@pytest.mark.same_keys
 def test_the_tutorial_works_from_its_scenario_to_its_page(
     small: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ def test_it_is_an_environment_of_gymnax(world: tuple) -> None:
     assert env.default_params.max_steps_in_episode == LIMIT
 
 
+@pytest.mark.same_keys
 def test_the_trace_is_the_same_for_the_same_keys(world: tuple) -> None:
     ours, levels = world
     env, params = export.to_gymnax(ours, levels)
@@ -67,6 +68,7 @@ def test_the_trace_is_the_same_for_the_same_keys(world: tuple) -> None:
             state = step.state
 
 
+@pytest.mark.same_keys
 def test_step_resets_and_step_env_does_not(world: tuple) -> None:
     env, params = export.to_gymnax(*world)
     _, state = env.reset(jax.random.key(0), params)
@@ -139,11 +141,13 @@ def learn(env: Any, params: Any, steps: int, envs: int = 16, length: int = 8) ->
     return jax.jit(lambda carry: jax.lax.scan(update, carry, keys))((obs, state, weights, optimizer.init(weights)))[1]
 
 
+@pytest.mark.same_keys
 def test_a_loop_for_gymnax_learns_on_it(world: tuple) -> None:
     rewards = learn(*export.to_gymnax(*world), steps=60)
     assert rewards[-10:].mean() > 1.3 * rewards[:10].mean()
 
 
+@pytest.mark.same_keys
 def test_a_scenario_is_exported_as_its_agent_sees_it() -> None:
     """The signal is in the observation, on in the share `training.watched` of them, and never changes in one."""
     env, params = rs.to_gymnax("camera_vault", {"training.watched": 0.25})

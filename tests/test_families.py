@@ -224,6 +224,7 @@ def test_the_shortest_episode_is_known_where_only_our_clock_truncates(family: st
 
 
 @pytest.mark.parametrize("family", slowly("craftax"))
+@pytest.mark.same_keys
 def test_steps_are_the_family_s_own(family: str) -> None:
     """Up to the time limit, on the same keys."""
     case, ours, step = prepared(family)
@@ -270,6 +271,7 @@ def test_the_family_resets_at_the_limit_and_ours_does_not(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["gymnax", "xminigrid", "jumanji", "navix"])
+@pytest.mark.same_keys
 def test_the_end_of_the_world_is_not_the_end_of_the_time(family: str) -> None:
     """A random walk ends where the world does, and goes on counting afterwards: nothing was reset."""
     case = CASES[family]()
@@ -300,6 +302,7 @@ def test_death_in_craftax_ends_the_world() -> None:
     assert not bool(after.truncated)
 
 
+@pytest.mark.same_keys
 def test_craftax_is_adapted_without_being_compiled() -> None:
     """The quick part: shapes, types and actions; what takes a compiler is in the slow tests."""
     case = of_craftax()
@@ -339,6 +342,7 @@ def test_a_scenario_runs_end_to_end_and_twice_the_same(family: str, small: dict)
     assert_frame_equal(first.traces, again.traces)
 
 
+@pytest.mark.same_keys
 def test_every_block_of_the_page_on_environments_runs() -> None:
     """What it adapts can be reset and stepped."""
     page = (Path(__file__).parent.parent / "docs" / "environments.md").read_text()

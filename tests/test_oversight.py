@@ -85,6 +85,7 @@ def test_rules_equal_the_obvious_loop(kind: str, rows: list[tuple[str, float]], 
     assert (int(state), bool(fired)) == obvious(rule, start, bad, clean, u.tolist())
 
 
+@pytest.mark.same_keys
 def test_a_rollout_in_two_halves_is_the_same_rollout() -> None:
     key = jax.random.key(0)
     for kind in KINDS:

@@ -291,6 +291,7 @@ def test_the_race_curves_end_where_the_counts_do(small_results: tuple[rs.Results
     assert curve["race"]["removed"] == sorted(curve["race"]["removed"])
 
 
+@pytest.mark.same_keys
 def test_the_command_writes_it_with_replays(small_results: tuple[rs.Results, Path], tmp_path: Path) -> None:
     out = tmp_path / "deep" / "report.html"
     main(["report", str(small_results[1]), "--out", str(out), "--replays", "1"])

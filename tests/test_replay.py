@@ -102,6 +102,7 @@ def test_a_recording_is_paired_and_complete(recording: Recording) -> None:
                 assert (stage.reward[c, e, end:] == 0).all()
 
 
+@pytest.mark.same_keys
 def test_a_hidden_light_stays_off(small: dict) -> None:
     results = rs.run("camera_vault", seeds=[0], settings={**small, "overseer.visible": False})
     (made,) = replays.make(results, replays.chosen(results, 1), episodes=2)
@@ -184,6 +185,7 @@ def test_a_film_that_is_too_large_is_made_smaller(recording: Recording) -> None:
         assert image.n_frames > 3
 
 
+@pytest.mark.same_keys
 def test_the_command(
     small_results: tuple[rs.Results, Path], small: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

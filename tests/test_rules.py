@@ -221,6 +221,7 @@ def test_whoever_follows_a_bad_leader_visits_out_of_order() -> None:
     assert int(rows[-1].after.counters["led"]) == 1
 
 
+@pytest.mark.same_keys
 def test_trees_grow_back_by_the_published_law() -> None:
     world = World("tree_commons", growth=0.3)
     trees = {f"tree {i}": (1 + i // 5, 1 + i % 5) for i in range(10)}
@@ -334,6 +335,7 @@ def test_the_sleeper_is_paid_at_the_trigger_only() -> None:
         assert world.bad(rows) == [True]
 
 
+@pytest.mark.same_keys
 def test_the_red_team_shows_the_trigger_at_its_rate() -> None:
     scenario = load("trigger_sleeper")(seen=0.1)
     assert scenario.arrange is not None
