@@ -28,8 +28,6 @@ def settings_of(kind: str, **changes: Any) -> Any:
 
 
 NETWORKS = [(k, n) for k in bundled("learner") if k not in ("tabular", "scripted") for n in ("mlp", "gru")]
-    (kind, network) for kind in bundled("learner") if kind not in ("tabular", "scripted") for network in ("mlp", "gru")
-]
 LEARNERS = [*NETWORKS, ("scripted", "")]
 
 
