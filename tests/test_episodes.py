@@ -60,14 +60,14 @@ def test_every_truncated_step_has_its_own_last_observation(shortest: Any, room: 
     factory = counting(shortest)
     world = make_world(factory, batched.as_arrays(resolve(factory, {})))
     assert world.truncations == room
-    key = jax.random.key(0)
-    agent = world.learner.init(key)
+    keys = jax.random.split(jax.random.key(0), 5)
+    agent = world.learner.init(keys[0])
     watched = jnp.zeros(ENVS, bool)
-    episodes = begin(world, jax.random.split(key, ENVS), watched, watched)
-    uniforms = jax.random.uniform(key, (STEPS, ENVS, UNIFORMS))
-    resets = jax.random.split(jax.random.key(1), (STEPS, ENVS))
+    episodes = begin(world, jax.random.split(keys[1], ENVS), watched, watched)
+    uniforms = jax.random.uniform(keys[2], (STEPS, ENVS, UNIFORMS))
+    resets = jax.random.split(keys[3], (STEPS, ENVS))
     overseer = world.settings.overseer
-    after, rollout = collect(world, overseer, agent.params, episodes, uniforms, resets, jax.random.key(2))
+    after, rollout = collect(world, overseer, agent.params, episodes, uniforms, resets, keys[4])
     batch = as_batch(world, after, rollout, rollout.moments.reward)
     cut, slot = np.asarray(batch.truncated), np.asarray(batch.final_slot)
     assert cut.sum(0).min() >= 3

@@ -90,8 +90,8 @@ def test_every_learner_finds_the_action_that_pays(kind: str, network: str) -> No
     update = jax.jit(lambda key, agent, batch: learner.update(key, agent, batch, agent.params, None))
     agent = learner.init(jax.random.key(0))
     for i in range(120 // learner.gradient_steps + 20):
-        key = jax.random.key(i)
-        agent = update(key, agent, batch_of(settings, learner, key, action=2))
+        key_update, key_batch = jax.random.split(jax.random.key(i))
+        agent = update(key_update, agent, batch_of(settings, learner, key_batch, action=2))
     policy = learner.act(agent.params, learner.memory(1), jnp.zeros((1, D))).log_policy
     assert int(jnp.argmax(policy)) == 2
 
