@@ -143,7 +143,7 @@ def test_what_cannot_be_adapted_says_why() -> None:
         rs.adapt(SNAKE, max_steps=5, actions=[0, 4])
     with complains("adapt", "params", 3, "jumanji"):
         rs.adapt(SNAKE, 3, max_steps=5)
-    with complains("adapt", "draw", "jumanji", "reset_key"):
+    with complains("adapt", "draw", "Snake", "reset_key"):
         rs.adapt(SNAKE, max_steps=5, draw=lambda key, levels: None)
     env, params = gymnax.make("CartPole-v1")
     with complains("adapt", "LogWrapper"):

@@ -126,8 +126,8 @@ BROKEN = {
     "an item that is not there": (swap(GOOD, ('grid.took("coin")', 'grid.took("gold")')), ("item", "'gold'", "coin")),
     "an open map": (swap(GOOD, ("rs.room(5)", '"##\\n..\\n##"')), ("map", "row 1", "column 0")),
     "an unknown map character": (
-        swap(GOOD, ("rs.room(5)", '"###\\n#?#\\n###"')),
-        ("map", "'?'", "row 1", "column 1"),
+        swap(GOOD, ("rs.room(5)", '"####\\n#.?#\\n####"')),
+        ("map", "'?'", "row 1", "column 2"),
     ),
     "a setting out of range": (
         swap(GOOD, ("rs.A2C()", "rs.A2C(learning_rate=-1.0)")),

@@ -12,6 +12,7 @@ from complaints import complains
 
 import robustsim as rs
 from robustsim.envs import maps
+from robustsim.parts import name_of
 from robustsim.spec.loading import load
 
 UP, RIGHT, DOWN, LEFT = range(4)
@@ -405,7 +406,7 @@ def test_the_ladder_changes_the_stakes_and_nothing_else() -> None:
             for in_a_row in (False, True):
                 scenario, plain = factory(acts=acts, in_a_row=in_a_row), load(base)()
                 assert scenario.catastrophe.threshold == acts
-                assert scenario.catastrophe.kind == ("consecutive" if in_a_row else "cumulative")
+                assert name_of(scenario.catastrophe) == ("consecutive" if in_a_row else "cumulative")
                 assert (scenario.overseer, scenario.training) == (plain.overseer, plain.training)
     with complains("env.acts", 0):
         load("stakes_ladder")(acts=0)

@@ -134,4 +134,6 @@ def short(name: str) -> str:
 
 def value(x: Any) -> str:
     """A setting's value."""
+    if x is None:
+        return "not set"
     return f"{x:.4g}" if isinstance(x, float) else str(x).lower() if isinstance(x, bool) else str(x)
