@@ -251,7 +251,7 @@ def test_a_treatment_of_one_s_own_is_a_dotted_name(file: str) -> None:
 
 
 def _norm(results: rs.Results) -> float:
-    params = results.agent(seed=0, arm="unopposed", step=6).params
+    params = results.agent(seed=0, arm="corrected", step=6).params
     return float(sum((np.asarray(x) ** 2).sum() for x in jax.tree.leaves(params)))
 
 

@@ -113,10 +113,9 @@ def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int
     nobody = jnp.zeros(episodes, bool)
     start = episodes_of.begin(world, jax.random.split(key_reset, episodes), nobody, nobody)
     log_policy = jnp.full((episodes, world.scenario.env.num_actions), -math.log(world.scenario.env.num_actions))
-    keys = jax.random.split(key_steps, steps)
 
     def draw(time: Array) -> tuple[Array, Array]:
-        key_act, key_env = jax.random.split(keys[time])
+        key_act, key_env = jax.random.split(jax.random.fold_in(key_steps, time))
         return jax.random.split(key_env, episodes), jax.random.uniform(key_act, (episodes,))
 
     events = [_Event(name, getattr(world.scenario, name)) for name in _events(world.scenario)]
