@@ -25,7 +25,8 @@ def _spellings(part: Any) -> set[str]:
 
 
 def _has(message: str, text: str) -> bool:
-    before = r"(?<![\w.-])" if re.match(r"\w", text) else r"(?<!\w)" if re.match(r"[-.]", text) else ""
+    before = r"(?<![\w.-])" if re.match(r"\d", text) else r"(?<![\w.])" if re.match(r"\w", text) else ""
+    before = r"(?<!\w)" if re.match(r"[-.]", text) else before
     after = r"(?![\w]|[.,]\d)" if re.search(r"\w$", text) else ""
     return re.search(before + re.escape(text) + after, message) is not None
 

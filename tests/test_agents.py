@@ -63,12 +63,9 @@ def test_advantages_equal_the_sum_they_stand_for() -> None:
             assert float(got[t, j]) == pytest.approx(total, abs=1e-5)
 
 
-KEY = jax.random.key(3)
-
-
 def step(learner: Learner, agent: Any, b: Batch) -> Any:
     """One update."""
-    return learner.update(KEY, agent, b, agent.params, None)
+    return learner.update(jax.random.key(3), agent, b, agent.params, None)
 
 
 def log_policy(learner: Learner, params: Any, obs: jax.Array) -> jax.Array:
@@ -86,7 +83,7 @@ def anchored(settings: A2C, beta: float) -> Learner:
 @pytest.mark.parametrize("beta", [0.0, 0.1])
 def test_an_update_keeps_shapes_and_stays_finite(settings: A2C, beta: float) -> None:
     learner = anchored(settings, beta)
-    agent = learner.deploy(KEY, learner.init(jax.random.key(1)), lambda key: batch(key))
+    agent = learner.deploy(jax.random.key(3), learner.init(jax.random.key(1)), lambda key: batch(key))
     after = step(learner, agent, batch(jax.random.key(2)))
     chex.assert_trees_all_equal_shapes_and_dtypes(agent, after)
     chex.assert_tree_all_finite(after)
@@ -108,7 +105,7 @@ def test_a_rewarded_action_becomes_more_likely() -> None:
 def test_a_strong_anchor_holds_the_policy() -> None:
     def shift(beta: float) -> float:
         learner = anchored(A2C(), beta)
-        agent = learner.deploy(KEY, learner.init(jax.random.key(1)), lambda key: batch(key))
+        agent = learner.deploy(jax.random.key(3), learner.init(jax.random.key(1)), lambda key: batch(key))
         before = log_policy(learner, agent.params, jnp.zeros((D,)))
         for i in range(60):
             b = batch(jax.random.key(i))

@@ -7,6 +7,8 @@ from complaints import says
 
 from robustsim.cli.main import main
 
+pytestmark = pytest.mark.same_keys  # random play takes its keys from an array, inside a loop
+
 GOOD = '''
 import jax
 import jax.numpy as jnp

@@ -14,6 +14,8 @@ from robustsim.sim.audit import audit
 from robustsim.sim.check import check_shapes
 from robustsim.spec.settings import resolve
 
+pytestmark = pytest.mark.same_keys  # random play takes its keys from an array, inside a loop
+
 LIMIT = 4
 
 

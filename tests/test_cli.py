@@ -209,6 +209,7 @@ print('jax' in sys.modules)
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.same_keys
 def test_show_doctor_and_check(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = call(capsys, "show", "camera_vault", "--json")
     shown = json.loads(out)
@@ -221,6 +222,7 @@ def test_show_doctor_and_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert says(out, "bandit", "sound")
 
 
+@pytest.mark.same_keys
 def test_check_explains_a_predicate_that_never_fires(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(SCENARIO.replace("PREDICATE", "lambda tr: tr.reward > 99"))
@@ -230,6 +232,7 @@ def test_check_explains_a_predicate_that_never_fires(capsys: pytest.CaptureFixtu
     assert says(problem, "misbehaviour")
 
 
+@pytest.mark.same_keys
 def test_new_writes_a_scenario_that_is_sound_and_runs(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, small: dict
 ) -> None:

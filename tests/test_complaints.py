@@ -32,6 +32,11 @@ def test_numbers_may_have_a_sign_or_separators() -> None:
     assert not says("use a whole number up to 1,000,000", 1)
 
 
+def test_an_option_may_have_its_dashes() -> None:
+    assert says("--shard 'one' is not allowed", "shard", "'one'")
+    assert says("--shard 'one' is not allowed", "--shard", "one")
+
+
 def test_more_than_one_line_is_not_one() -> None:
     with pytest.raises(AssertionError), complains("a"):
         raise UserError("a\nb")

@@ -217,6 +217,7 @@ def test_the_family_is_told_from_the_classes(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.same_keys
 def test_the_shortest_episode_is_known_where_only_our_clock_truncates(family: str) -> None:
     case = CASES[family]()
     shortest = adapted(case).shortest
@@ -316,6 +317,7 @@ def test_craftax_is_adapted_without_being_compiled() -> None:
 
 
 @pytest.mark.parametrize("family", slowly("craftax", "xminigrid", "jumanji", "navix", "brax"))
+@pytest.mark.same_keys
 def test_a_scenario_runs_end_to_end_and_twice_the_same(family: str, small: dict) -> None:
     case = CASES[family]()
 
