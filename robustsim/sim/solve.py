@@ -14,6 +14,7 @@ Training, both arms and the relapse phase take the same step: phases differ in s
 | the weights are no longer finite | DIVERGED | `outcome.diverged`, at a reading |
 """
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -81,7 +82,7 @@ def init(world: World, control: Control, agent: Any) -> RunState:
         step=zero,
     )
     late = delay.init(world, agent.params, lambda: _experience(world, control, state)[1])
-    return RunState(**{**vars(state), "delay": late})
+    return replace(state, delay=late)
 
 
 def step(world: World, control: Control, state: RunState) -> RunState:
@@ -97,13 +98,10 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     shape = (settings.agent.rollout_steps, settings.agent.num_envs)
     uniforms = jax.random.uniform(key_uniform, (*shape, UNIFORMS))
     overseer = settings.overseer.today(state.overseer, state.step)
-
     resets = jax.random.split(key_reset, shape)
     episodes, rollout = collect(world, overseer, agent.params, state.episodes, uniforms, resets, key_env)
-
     done = harm.done(world, rollout.moments, uniforms[..., RULE])
     harmed = harm.advance(world, state.harm, done, state.step)
-
     lost = harm.control_lost(world, harmed)
     duty = settings.overseer.on_duty(state.step) & (state.step < control.withdrawn)
     active = ~control.training & ~control.silent & duty & ~lost
