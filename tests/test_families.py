@@ -252,6 +252,7 @@ def test_steps_are_the_family_s_own(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", slowly("craftax", "xminigrid", "brax"))
+@pytest.mark.same_keys
 def test_the_family_resets_at_the_limit_and_ours_does_not(family: str) -> None:
     case, ours, step = prepared(family)
     public = jax.jit(case.public)
@@ -294,6 +295,7 @@ def test_the_end_of_the_world_is_not_the_end_of_the_time(family: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.same_keys
 def test_death_in_craftax_ends_the_world() -> None:
     case, ours, step = prepared("craftax")
     _, state = ours.reset(jax.random.key(0), case.params)
