@@ -104,7 +104,9 @@ def _rollouts(chosen: Settings, seed: int) -> None:
             "labels": spent["labels"] + given_.labels,
         }
         assert penalties <= o.per_update
-        assert int(spent["corrections"] + spent["false_alarms"]) <= max(o.budget, 0)
+        assert int(spent["corrections"] + spent["false_alarms"]) <= max(
+            np.float32(o.budget), 0
+        )  # a run counts in float32
         if math.isfinite(o.labels) and o.feedback != "comparison":  # comparisons are bought by the rollout
             assert int(spent["labels"]) <= math.ceil(o.labels)
         expected = overseer.expect(today, active)

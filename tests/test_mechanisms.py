@@ -7,6 +7,8 @@ import pytest
 
 import robustsim as rs
 
+pytestmark = pytest.mark.same_keys  # worlds with dynamics take their keys from an array, inside a loop
+
 AT_HAND_OVER = {"deployment.budget": 1, "deployment.relapse_steps": 0, "deployment.patience": 0.0}
 
 # The least share of deployment levels with misbehaviour, (watched, unwatched); None: at most 0.2.
