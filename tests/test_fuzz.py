@@ -104,9 +104,8 @@ def _rollouts(chosen: Settings, seed: int) -> None:
             "labels": spent["labels"] + given_.labels,
         }
         assert penalties <= o.per_update
-        assert int(spent["corrections"] + spent["false_alarms"]) <= max(
-            np.float32(o.budget), 0
-        )  # a run counts in float32
+        budget = np.float32(max(o.budget, 0))  # as a run counts
+        assert int(spent["corrections"] + spent["false_alarms"]) <= budget
         if math.isfinite(o.labels) and o.feedback != "comparison":  # comparisons are bought by the rollout
             assert int(spent["labels"]) <= math.ceil(o.labels)
         expected = overseer.expect(today, active)
