@@ -19,6 +19,7 @@ from robustsim.spec.settings import for_training
 from robustsim.sweep import checkpoint, compiled, rows, store
 from robustsim.sweep.checkpoint import InFlight
 from robustsim.sweep.execution import CHECKPOINT
+from robustsim.sweep.layout import STOP
 from robustsim.sweep.plan import TRAIN, Plan, Shard, plan_precision
 from robustsim.types import Tree
 
@@ -57,6 +58,13 @@ class Place:
     def identity(self) -> str:
         """The identity of the results."""
         return store.identity(self.manifest) if self.manifest else ""
+
+
+def place_in(folder: Path, width: int, checkpoint: float) -> Place:
+    """The place of a sweep whose results go to a directory; it stops where it is asked to there."""
+    agents = Agents((files.cache_folder() / "agents", folder / "agents"))
+    stop = (folder / STOP).exists
+    return Place(agents, folder, store.read_manifest(folder), width, checkpoint, stop=stop)
 
 
 class Work(Protocol):
