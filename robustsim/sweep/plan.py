@@ -9,7 +9,6 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
-import polars as pl
 
 from robustsim.arguments import whole
 from robustsim.errors import UserError
@@ -21,6 +20,7 @@ from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Run, Settings, check_together, declared_as, flatten, for_training, resolve
 from robustsim.sweep import axes
 from robustsim.sweep.axes import Design
+from robustsim.sweep.store import KINDS
 
 SHARDS = 16  # a sweep is cut into about this many shards at least, so that several workers finish together
 NARROW, WIDE = (8, 64), (256, 4096)  # fewest and most runs of a shard, for runs in turn and side by side
@@ -79,10 +79,9 @@ class Plan:
     @cached_property
     def kinds(self) -> dict[str, Any]:
         """The polars type of each swept column."""
-        types = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64, str: pl.String}
 
         def kind(meta: Mapping[str, Any]) -> Any:
-            return types[meta["type"] if "type" in meta else type(meta["options"][0]) if "options" in meta else str]
+            return KINDS[meta["type"] if "type" in meta else type(meta["options"][0]) if "options" in meta else str]
 
         return {name: kind(self._declared(name)) for name in self.over}
 

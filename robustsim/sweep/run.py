@@ -25,7 +25,6 @@ from robustsim.sweep.executors import Dask, Inline, Processes, make_executor
 from robustsim.sweep.layout import STOP
 from robustsim.sweep.locking import locked
 from robustsim.sweep.plan import Plan
-from robustsim.sweep.progress import Status
 from robustsim.sweep.worker import Task
 from robustsim.version import VERSION
 
@@ -79,12 +78,11 @@ def run_here(
     compiled.keep()
     manifest = {**describe(plan), "scenario_file": plan.factory.source}
     began = time.monotonic()
-    news: dict[str, Any] = {"unit": "", "done": 0, "steps": 0, "compile_seconds": 0.0, "seconds": 0.0}
     finished: list[dict[str, Any]] = []
 
-    def tell(latest: dict[str, Any]) -> None:
-        news.update(latest)
-        narrate(_here(plan, finished, news))
+    def tell(news: dict[str, Any]) -> None:
+        rate = news["steps"] / max(news["seconds"] - news["compile_seconds"], 1e-9)
+        narrate(progress.summary(manifest["plan"], finished, [{**news, "rate": rate}], ()))
 
     agents = Agents((files.cache_folder() / "agents",), alone=True)
     place = unit.Place(agents=agents, width=how.width, tell=tell)
@@ -92,35 +90,9 @@ def run_here(
         unit.train(plan, training, place)
     for shard in plan.shards:
         finished.append(unit.deploy(plan, shard, place))
-        news["done"] = 0
     _complain(plan, [(i, why) for part in finished for i, why in part["failed"]], "")
     manifest["worker_seconds"] = round(time.monotonic() - began, 1)
     return manifest, {name: store.join([part["tables"][name] for part in finished]) for name in store.TABLES}
-
-
-def _here(plan: Plan, finished: list[dict[str, Any]], news: dict[str, Any]) -> Status:
-    done = sum(part["runs"] for part in finished)
-    steps = sum(part["steps"] for part in finished)
-    rate = news["steps"] / max(news["seconds"] - news["compile_seconds"], 1e-9)
-    training = news["unit"].startswith("train")
-    left = len(plan) - done - (0 if training else news["done"])
-    return Status(
-        runs=len(plan),
-        done=done,
-        flying=0 if training else news["done"],
-        corrected=sum(part["corrected"] for part in finished),
-        catastrophe_first=sum(part["catastrophe_first"] for part in finished),
-        censored=sum(part["censored"] for part in finished),
-        failed=[(i, why) for part in finished for i, why in part["failed"]],
-        shards=len(plan.shards),
-        shards_done=len(finished),
-        steps=steps,
-        rate=rate,
-        compile_seconds=news["compile_seconds"],
-        seconds_left=left * steps / done / rate if done and rate else None,
-        workers=1,
-        training=int(training),
-    )
 
 
 # --- in a directory ---

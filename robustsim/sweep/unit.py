@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from robustsim import files
 from robustsim.errors import Stopped
@@ -67,34 +67,12 @@ def place_in(folder: Path, width: int, checkpoint: float) -> Place:
     return Place(agents, folder, store.read_manifest(folder), width, checkpoint, stop=stop)
 
 
-class Work(Protocol):
-    """What a unit does with its runs."""
-
-    name: str  # of its checkpoint
-
-    def indices(self) -> list[int]:
-        """The runs that it is about."""
-        ...
-
-    def unfit(self, index: int) -> str:
-        """Why a run cannot be taken up; "" if it can."""
-        ...
-
-    def tracks(self, index: int) -> list[Track]:
-        """The phases of a run."""
-        ...
-
-    def agent(self, track: Track) -> Tree:
-        """What a phase begins with; None for a new agent."""
-        ...
-
-    def finish(self, track: Track, flight: InFlight) -> None:
-        """Takes a phase that has ended."""
-        ...
-
-
 class Train:
-    """Trains the agents of a unit that are not there yet; those of one training on one way."""
+    """Trains the agents of a unit that are not there yet; those of one training on one way.
+
+    `name` is that of its checkpoint. `unfit` says why a run cannot be taken up ("": it can), `tracks` the phases of a
+    run, `agent` what a phase begins with, and `finish` takes a phase that has ended; :class:`Deploy` has the same.
+    """
 
     def __init__(self, plan: Plan, runs: tuple[int, ...], place: Place, name: str) -> None:
         self.name = name
@@ -177,6 +155,9 @@ class Deploy:
         found = _agent(self._plan, self._agents, index)
         assert found is not None
         return found
+
+
+Work = Train | Deploy
 
 
 def train(plan: Plan, unit: Shard, place: Place, name: str = "") -> None:
