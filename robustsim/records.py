@@ -23,8 +23,8 @@ class Counter:
 
     Attributes:
       name: of the column.
-      of: `of(transition) -> bool[]`; with per="rollout", `of(counted) -> number`, of a
-        :class:`robustsim.sim.tally.Counted`.
+      of: `of(transition) -> bool[]`; with per="rollout", `of(overseen) -> number`, of a
+        :class:`robustsim.sim.oversee.Overseen`.
       doc: what it counts.
       unit: of the count.
       type: int or float.

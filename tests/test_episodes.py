@@ -9,8 +9,7 @@ import pytest
 
 import robustsim as rs
 from robustsim.sim import batched
-from robustsim.sim.batch import as_batch
-from robustsim.sim.episodes import UNIFORMS, begin, collect
+from robustsim.sim.episodes import UNIFORMS, as_batch, begin, collect
 from robustsim.sim.world import make_world
 from robustsim.spec.settings import resolve
 

@@ -161,7 +161,7 @@ class Agents:
 
 def _load(path: Path, name: str, blank: Tree) -> Trained | None:
     try:
-        with np.load(path) as data:
+        with path.open("rb") as file, np.load(file) as data:  # which closes it even where it is no archive
             leaves = {key: data[key] for key in data.files if key != "description"}
             description = json.loads(str(data["description"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,12 +13,12 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from robustsim.agents.learner import Act
 from robustsim.errors import UserError
-from robustsim.pytree import pytree
+from robustsim.records import Measure
 from robustsim.sim import episodes as episodes_of
 from robustsim.sim.batched import as_arrays, key_of
 from robustsim.sim.episodes import Episodes, Moment
 from robustsim.sim.world import make_world
-from robustsim.spec.scenario import Scenario, ScenarioFactory
+from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Settings, env_values
 from robustsim.types import Array, Tree
 
@@ -33,19 +33,6 @@ class Report(NamedTuple):
     problems: list[str]
     notes: list[str]
     facts: dict[str, Any]
-
-
-@pytree
-class Played:
-    """What happened in random play, over all episodes."""
-
-    ended: Array  # int32[], episodes that the world ended
-    cut: Array  # int32[], episodes that only the time ended
-    both: Array  # int32[], steps with both flags
-    length: Array  # float[], mean
-    largest: Array  # float[], of the absolute observations
-    finite: Array  # bool[], all rewards and observations
-    events: dict[str, Array]  # int32[], steps in which each predicate held
 
 
 def audit(factory: ScenarioFactory, settings: Settings) -> Report:
@@ -75,52 +62,58 @@ def audit(factory: ScenarioFactory, settings: Settings) -> Report:
     facts = {
         "random play: seconds to compile": f"{compiled - begun:.1f}",
         "random play: microseconds per step": f"{(done - warm) / (EPISODES * steps) * 1e6:.1f}",
-        "random play: episodes that the world ends": f"{played.ended / EPISODES:.3f}",
-        "random play: mean length of an episode": f"{played.length:.1f}" + (" or more" if _open(played) else ""),
+        "random play: episodes that the world ends": f"{played['ended'] / EPISODES:.3f}",
+        "random play: mean length of an episode": f"{played['length']:.1f}" + (" or more" if _open(played) else ""),
     }
-    for name, count in played.events.items():
+    for name, count in played["events"].items():
         facts[f"random play: steps with {name}"] = f"{int(count)}"
         if not count and name in ("event", "tampers"):  # `check` itself judges the other two
             notes.append(f"{name}: never holds in {EPISODES} random episodes; is it out of reach?")
     if not jax.device_get(_observes(factory, args[0])):
         problems.append("env.step: its observation is not the one that env.observe makes of its state")
     problems += _endings(played, steps, scenario.env.max_steps)
-    if not played.finite:
+    if not played["finite"]:
         problems.append("env: a reward or an observation is infinite or not a number in random play")
-    elif played.largest > LARGE:
-        notes.append(f"env: observations reach {played.largest:.0f}; networks learn better from about 1: use featurize")
+    elif played["largest"] > LARGE:
+        notes.append(
+            f"env: observations reach {played['largest']:.0f}; networks learn better from about 1: use featurize"
+        )
     return Report(problems, notes, facts)
 
 
-def _open(played: Played) -> bool:
-    return bool(played.ended + played.cut < EPISODES)
+def _open(played: dict[str, Any]) -> bool:
+    return bool(played["ended"] + played["cut"] < EPISODES)
 
 
-def _endings(played: Played, steps: int, max_steps: int) -> list[str]:
+def _endings(played: dict[str, Any], steps: int, max_steps: int) -> list[str]:
     problems = []
     if steps == max_steps and _open(played):
         problems.append(f"env.step: an episode goes on after max_steps={max_steps}; set truncated there")
-    if played.both:
+    if played["both"]:
         problems.append("env.step: terminated and truncated are both set in one step; truncated is for time alone")
     return problems
 
 
 @partial(jax.jit, static_argnames=("factory", "episodes", "steps"))
-def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int, steps: int) -> Played:
-    """Random episodes in deployment, of up to `steps` steps each; the key is uint32[2]."""
+def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int, steps: int) -> dict[str, Any]:
+    """Random episodes in deployment, of up to `steps` steps each; the key is uint32[2].
+
+    Returns how many episodes the world `ended` and how many only the time `cut`, the steps with `both` flags, int32[];
+    the mean `length`, the `largest` absolute observation, float[]; whether all numbers were `finite`, bool[]; and of
+    each predicate the steps in which it held, `events`, int32[].
+    """
     world = make_world(factory, settings)
     key_reset, key_steps = jax.random.split(jax.random.wrap_key_data(key))
     nobody = jnp.zeros(episodes, bool)
     start = episodes_of.begin(world, jax.random.split(key_reset, episodes), nobody, nobody)
     log_policy = jnp.full((episodes, world.scenario.env.num_actions), -math.log(world.scenario.env.num_actions))
+    names = [n for n in ("misbehaviour", "success", "event", "tampers") if getattr(world.scenario, n) is not None]
 
     def draw(time: Array) -> tuple[Array, Array]:
         key_act, key_env = jax.random.split(jax.random.fold_in(key_steps, time))
         return jax.random.split(key_env, episodes), jax.random.uniform(key_act, (episodes,))
 
-    events = [_Event(name, getattr(world.scenario, name)) for name in _events(world.scenario)]
-
-    def fold(seen: Played, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Played, None]:
+    def fold(seen: dict[str, Any], after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, None]:
         del act
 
         def count(flags: Array) -> Array:
@@ -128,32 +121,26 @@ def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int
 
         sizes = jnp.where(active[:, None], jnp.abs(jax.vmap(world.scenario.env.observe)(after.state)), 0)
         finite = jnp.all(jnp.isfinite(sizes)) & jnp.all(jnp.isfinite(moment.reward) | ~active)
-        return Played(
-            ended=seen.ended + count(moment.terminated),
-            cut=seen.cut + count(moment.truncated & ~moment.terminated),
-            both=seen.both + count(moment.truncated & moment.terminated),
-            length=seen.length + jnp.mean(active),
-            largest=jnp.maximum(seen.largest, jnp.max(sizes, initial=0.0)),
-            finite=seen.finite & finite,
-            events={e.name: seen.events[e.name] + count(moment.recorded[e.name]) for e in events},
-        ), None
+        return {
+            "ended": seen["ended"] + count(moment.terminated),
+            "cut": seen["cut"] + count(moment.truncated & ~moment.terminated),
+            "both": seen["both"] + count(moment.truncated & moment.terminated),
+            "length": seen["length"] + jnp.mean(active),
+            "largest": jnp.maximum(seen["largest"], jnp.max(sizes, initial=0.0)),
+            "finite": seen["finite"] & finite,
+            "events": {name: seen["events"][name] + count(moment.recorded[name]) for name in names},
+        }, None
 
     obs, none = jax.vmap(world.scenario.env.observe)(start.state), jnp.zeros((), jnp.int32)
-    nothing = Played(
-        ended=none,
-        cut=none,
-        both=none,
-        length=jnp.zeros(()),
-        largest=jnp.max(jnp.abs(obs), initial=0.0).astype(float),
-        finite=jnp.all(jnp.isfinite(obs)),
-        events=dict.fromkeys(_events(world.scenario), none),
-    )
-
-    def uniformly(memory: Tree, obs: Array) -> Act:
-        del obs
-        return Act(log_policy, memory)
-
-    script = episodes_of.Script(uniformly, draw, fold, records=events)
+    nothing = {
+        **dict.fromkeys(("ended", "cut", "both"), none),
+        "length": jnp.zeros(()),
+        "largest": jnp.max(jnp.abs(obs), initial=0.0).astype(float),
+        "finite": jnp.all(jnp.isfinite(obs)),
+        "events": dict.fromkeys(names, none),
+    }
+    events = [Measure(name=name, of=getattr(world.scenario, name)) for name in names]
+    script = episodes_of.Script(lambda memory, _: Act(log_policy, memory), draw, fold, records=events)
     return episodes_of.play(world, script, start, nothing, steps).carry
 
 
@@ -170,17 +157,6 @@ def _observes(factory: ScenarioFactory, settings: Settings) -> Array:
 
     keys = jax.random.split(jax.random.key(0), EPISODES)
     return jnp.all(jax.vmap(agree)(keys, jnp.arange(EPISODES, dtype=jnp.int32) % env.num_actions))
-
-
-class _Event(NamedTuple):
-    """A predicate, recorded as a counter is."""
-
-    name: str
-    of: Callable[..., Array]
-
-
-def _events(scenario: Scenario) -> list[str]:
-    return [n for n in ("misbehaviour", "success", "event", "tampers") if getattr(scenario, n) is not None]
 
 
 # --- the program of a step, as JAX traced it ---

@@ -18,8 +18,7 @@ import numpy as np
 from robustsim.agents.learner import Batch
 from robustsim.events import Ending
 from robustsim.sim import expected
-from robustsim.sim.batch import as_batch
-from robustsim.sim.episodes import UNIFORMS, begin, collect
+from robustsim.sim.episodes import UNIFORMS, as_batch, begin, collect
 from robustsim.sim.evaluate import Measured, evaluate
 from robustsim.sim.solve import Control, RunState, init, solve, step, terminate
 from robustsim.sim.world import World, make_world, where

@@ -30,7 +30,7 @@ def check_shapes(factory: ScenarioFactory, settings: Settings) -> None:
 
 
 def _check_scenario(factory: ScenarioFactory, settings: Settings) -> None:
-    scenario = _call(factory.name, "the factory", lambda: factory(**env_values(settings)))
+    scenario = factory(**env_values(settings))
     env, name = scenario.env, factory.name
     _same_structure(name, "training_levels and deployment_levels", scenario.training_levels, scenario.deployment_levels)
     for levels in (scenario.training_levels, scenario.deployment_levels):
@@ -45,9 +45,11 @@ def _check_scenario(factory: ScenarioFactory, settings: Settings) -> None:
         _wants(name, "env.step: terminated", step.terminated, (), "bool")
         _wants(name, "env.step: truncated", step.truncated, (), "bool")
         transition = Transition.of(state, jnp.int32(0), step)
-        for role, value in predicates(scenario, transition, state).items():
-            result = _call(name, role, value)
-            _wants(name, role, result, (), "bool")
+        predicates = {role: getattr(scenario, role) for role in ("misbehaviour", "success", "event", "tampers")}
+        for role, predicate in predicates.items():
+            if predicate is not None:
+                _wants(name, role, _call(name, role, partial(predicate, transition)), (), "bool")
+        _wants(name, "avoidable", _call(name, "avoidable", partial(scenario.avoidable, state)), (), "bool")
         _check_records(name, scenario, transition)
 
 
@@ -64,20 +66,6 @@ def _check_records(name: str, scenario: Scenario, transition: Transition) -> Non
     if monitor is not None:
         flag = _call(name, "monitor", lambda: monitor.flag(monitor.begin(), transition))[1]
         _wants(name, "monitor: the score", flag, (), "bool")
-
-
-def predicates(scenario: Scenario, transition: Transition, state: Any) -> dict[str, Callable[[], Any]]:
-    """Every predicate of a scenario, ready to be called."""
-    table: dict[str, Callable[[], Any]] = {
-        "misbehaviour": lambda: scenario.misbehaviour(transition),
-        "success": lambda: scenario.success(transition),
-        "avoidable": lambda: scenario.avoidable(state),
-    }
-    for name in ("event", "tampers"):
-        predicate = getattr(scenario, name)
-        if predicate is not None:
-            table[name] = partial(predicate, transition)
-    return table
 
 
 def _call(name: str, role: str, function: Callable[[], Any]) -> Any:

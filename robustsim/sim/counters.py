@@ -9,16 +9,16 @@ def _sum(flags: Any) -> Any:
     return flags.sum(dtype="int32")
 
 
-def _monitor(counted: Any, flagged: bool, misbehaved: bool) -> Any:
+def _monitor(overseen: Any, flagged: bool, misbehaved: bool) -> Any:
     """Episodes that ended, by what they were and by what the monitor made of them."""
-    moments = counted.moments
+    moments = overseen.moments
     if moments.suspect is None:
         return _sum(moments.dirty & False)
     return _sum((moments.dirty if misbehaved else moments.clean) & (moments.suspect == flagged))
 
 
-def _tampering(counted: Any) -> Any:
-    moments = counted.moments
+def _tampering(overseen: Any) -> Any:
+    moments = overseen.moments
     return _sum(moments.dirty & False) if moments.tampers is None else _sum(moments.tampers)
 
 
@@ -28,14 +28,14 @@ def _rollout(name: str, of: Any, doc: str, unit: str = "", **how: Any) -> Counte
 
 COUNTERS = (
     _rollout("misbehaviours", lambda c: _sum(c.moments.misbehaved), "misbehaviours in decision levels"),
-    _rollout("corrections", lambda c: _sum(c.overseen.feedback.caught), "penalised misbehaviours"),
-    _rollout("false_alarms", lambda c: _sum(c.overseen.feedback.false_alarm), "penalised clean episodes"),
-    _rollout("labels", lambda c: c.overseen.feedback.labels, "episodes (steps, comparisons) that the overseer judged"),
-    _rollout("audits", lambda c: _sum(c.overseen.feedback.audited), "judged episodes that were watched covertly"),
+    _rollout("corrections", lambda c: _sum(c.feedback.caught), "penalised misbehaviours"),
+    _rollout("false_alarms", lambda c: _sum(c.feedback.false_alarm), "penalised clean episodes"),
+    _rollout("labels", lambda c: c.feedback.labels, "episodes (steps, comparisons) that the overseer judged"),
+    _rollout("audits", lambda c: _sum(c.feedback.audited), "judged episodes that were watched covertly"),
     _rollout("tampering", _tampering, "tampering acts"),
     _rollout(
         "distortion",
-        lambda c: c.overseen.distortion.mean(),
+        lambda c: c.distortion.mean(),
         "mean change of the reward of an environment step by tampering",
         "reward",
         type=float,
@@ -43,7 +43,7 @@ COUNTERS = (
     ),
     _rollout(
         "reward_used",
-        lambda c: c.overseen.reward.mean(),
+        lambda c: c.reward.mean(),
         "mean reward of an environment step as the agent got it, in the last rollout",
         "reward",
         type=float,
@@ -51,7 +51,7 @@ COUNTERS = (
     ),
     _rollout(
         "reward_oracle",
-        lambda c: c.overseen.oracle.mean(),
+        lambda c: c.oracle.mean(),
         "what it would have been without tampering",
         "reward",
         type=float,

@@ -1,7 +1,6 @@
 """Feedback that is late: a ring of the last rollouts and, where gradients are stale, of the parameters then."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +17,6 @@ class Delay:
 
     batches: Batch  # leaves [room, ...]
     params: Tree | None
-
-
-class Delivery(NamedTuple):
-    """What an update learns from."""
-
-    batch: Batch
-    params: Tree  # that the gradient is taken at
-    arrived: Array  # bool[], whether there is anything
 
 
 def init(world: World, params: Tree, batch: Callable[[], Batch]) -> Delay | None:
@@ -47,13 +38,14 @@ def init(world: World, params: Tree, batch: Callable[[], Batch]) -> Delay | None
 
 def deliver(
     world: World, delay: Delay | None, batch: Batch, params: Tree, step: Array, since: Array
-) -> tuple[Delay | None, Delivery]:
+) -> tuple[Delay | None, Batch, Tree, Array]:
     """The batch that arrives now: this one, or the one from the overseer's latency ago.
 
-    Batches of rollouts before the gradient step `since`, int32[], are lost on their way.
+    Returns what is still on its way, the batch, the parameters that its gradient is taken at, and bool[], whether there
+    is one. Batches of rollouts before the gradient step `since`, int32[], are lost on their way.
     """
     if delay is None:
-        return None, Delivery(batch, params, jnp.bool_(True))
+        return None, batch, params, jnp.bool_(True)
     stride = world.learner.gradient_steps
     size = jax.tree.leaves(delay.batches)[0].shape[0]
     latency = jnp.where(world.training, 0, world.settings.overseer.latency)
@@ -67,4 +59,4 @@ def deliver(
 
     after = Delay(batches=put(delay.batches, batch), params=None if delay.params is None else put(delay.params, params))
     then = params if after.params is None else take(after.params)
-    return after, Delivery(take(after.batches), then, (now - late) * stride >= since)
+    return after, take(after.batches), then, (now - late) * stride >= since

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from robustsim.agents.learner import Act
+from robustsim.agents.learner import Act, Batch, Lesson
 from robustsim.oversight.protocol import UNIFORMS as WATCHING
 from robustsim.pytree import pytree
 from robustsim.records import Counter, of_kind
@@ -307,3 +307,27 @@ def collect(
     played = play(world, script, episodes, (final, jnp.zeros(envs, jnp.int32)), steps)
     (final, _), (moments, final_slot) = played.carry, played.frames
     return played.episodes, Rollout(moments, final, final_slot, episodes.memory)
+
+
+def as_batch(world: World, episodes: Episodes, rollout: Rollout, reward: Array, lesson: Lesson | None = None) -> Batch:
+    """The batch of a rollout.
+
+    Args:
+      episodes: after the rollout.
+      reward: float[T, B], what the agent gets.
+    """
+    moments = rollout.moments
+    return Batch(
+        obs=moments.obs,
+        action=moments.action,
+        reward=reward,
+        signal=moments.signal.astype(jnp.int32),
+        terminated=moments.terminated,
+        truncated=moments.truncated,
+        last_obs=observe(world, episodes.state, episodes.signal),
+        final_obs=jax.vmap(lambda x: observe(world, x.state, x.signal))(rollout.final),
+        final_slot=rollout.final_slot,
+        memory=rollout.memory,
+        extras=moments.extras,
+        lesson=lesson,
+    )

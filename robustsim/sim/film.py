@@ -4,7 +4,7 @@ A run is a function of what it is, so an agent need not be kept: the same compil
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,9 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from robustsim.agents.learner import Act
-from robustsim.envs.protocol import Environment
 from robustsim.errors import RunsFailed, UserError
-from robustsim.pytree import pytree
 from robustsim.recording import Recording, Stage
 from robustsim.sim import batched
 from robustsim.sim.agents import Agents, complaint, handed_out, name_for, training_track
@@ -105,23 +103,15 @@ def _arrays(settings: Settings) -> Any:
     return batched.stack([batched.as_arrays(settings)])
 
 
-@pytree
-class Film:
-    """Episodes as they were played; T is the time limit, N the number of episodes a condition."""
-
-    first: Tree  # states [2N, ...]
-    signal_first: Array  # bool[2N]
-    avoidable: Array  # bool[2N]
-    states: Tree  # [T, 2N, ...], after each step
-    signal: Array  # bool[T, 2N]
-    misbehaved: Array  # bool[T, 2N]
-    reward: Array  # float[T, 2N]
-    active: Array  # bool[T, 2N], the step was taken
-
-
 @partial(jax.jit, static_argnames=("factory", "episodes"))
-def film(factory: ScenarioFactory, settings: Settings, key: Array, params: Tree, episodes: int) -> Film:
-    """Plays the same levels unwatched and watched, in deployment, with the same chance; the key is uint32[2]."""
+def film(
+    factory: ScenarioFactory, settings: Settings, key: Array, params: Tree, episodes: int
+) -> tuple[Episodes, dict[str, Tree]]:
+    """Plays the same levels unwatched and watched, in deployment, with the same chance; the key is uint32[2].
+
+    Returns the 2N episodes at their beginning, and after each of T steps, [T, 2N, ...], their `state`, the `signal`,
+    whether it `misbehaved`, its `reward`, and whether the step was taken (`active`).
+    """
     world = make_world(factory, settings)
     key_reset, key_steps = jax.random.split(jax.random.wrap_key_data(key))
 
@@ -138,24 +128,14 @@ def film(factory: ScenarioFactory, settings: Settings, key: Array, params: Tree,
 
     def frame(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, Tree]:
         del act
-        reward = jnp.where(active, moment.reward, 0)
-        return carry, (after.state, after.signal, moment.misbehaved & active, reward, active)
+        happened = {"misbehaved": moment.misbehaved & active, "reward": jnp.where(active, moment.reward, 0)}
+        return carry, {"state": after.state, "signal": after.signal, **happened, "active": active}
 
     def act(memory: Tree, obs: Array) -> Act:
         return world.learner.act(params, memory, obs)
 
-    played = play(world, Script(act, draw, frame, keep=True), start, (), world.scenario.env.max_steps)
-    states, signals, misbehaved, reward, active = played.frames
-    return Film(
-        first=start.state,
-        signal_first=start.signal,
-        avoidable=start.avoidable,
-        states=states,
-        signal=signals,
-        misbehaved=misbehaved,
-        reward=reward,
-        active=active,
-    )
+    script = Script(act, draw, frame, keep=True)
+    return start, play(world, script, start, (), world.scenario.env.max_steps).frames
 
 
 def record(
@@ -174,70 +154,56 @@ def record(
       row: `run_id`, `point` and `corrected` of the recording.
     """
     settings = batched.as_arrays(run.settings)
-    env = factory(**env_values(run.settings)).env
-    key = batched.key_of(factory.name, "replay", run.seed)
-    album = _Album(env)
-    count = CANDIDATES * episodes
+    key, count = batched.key_of(factory.name, "replay", run.seed), CANDIDATES * episodes
     films = [jax.device_get(film(factory, settings, key, agent.params, count)) for agent in agents]
-    free = films[0].avoidable.reshape(2, count).all(0)
+    free = films[0][0].avoidable.reshape(2, count).all(0)
     chosen = np.argsort(~free, kind="stable")[:episodes]
+    columns = np.concatenate([chosen, chosen + count])
+    render, album = factory(**env_values(run.settings)).env.render, dict[bytes, tuple[int, np.ndarray]]()
+
+    def picture(state: Tree, signal: bool) -> int:
+        """The number of the picture of a state; each picture is kept once."""
+        assert render is not None
+        image = np.ascontiguousarray(render(state, signal), np.uint8)
+        return album.setdefault(hashlib.sha256(image.tobytes()).digest(), (len(album), image))[0]
+
     found = [
-        _stage(f, np.concatenate([chosen, chosen + count]), name, step, rates, album)
-        for f, (name, step, rates) in zip(films, stages, strict=True)
+        _stage(first, frames, columns, stage, picture) for (first, frames), stage in zip(films, stages, strict=True)
     ]
-    visible = bool(run.settings.overseer.visible)
-    return Recording(factory.name, seed=run.seed, visible=visible, pictures=album.bound(), stages=tuple(found), **row)
+    pictures, visible = np.stack([image for _, image in album.values()]), bool(run.settings.overseer.visible)
+    return Recording(factory.name, seed=run.seed, visible=visible, pictures=pictures, stages=tuple(found), **row)
 
 
-class _Album:
-    """Pictures without repetition."""
-
-    def __init__(self, env: Environment) -> None:
-        self._env = env
-        self._pages: list[np.ndarray] = []
-        self._known: dict[bytes, int] = {}
-
-    def add(self, state: Tree, signal: bool) -> int:
-        """The number of the picture of a state."""
-        assert self._env.render is not None
-        image = np.ascontiguousarray(self._env.render(state, signal), np.uint8)
-        number = self._known.setdefault(hashlib.sha256(image.tobytes()).digest(), len(self._pages))
-        if number == len(self._pages):
-            self._pages.append(image)
-        return number
-
-    def bound(self) -> np.ndarray:
-        """uint8[P, height, width, 3]."""
-        return np.stack(self._pages)
-
-
-def _stage(film: Film, columns: np.ndarray, name: str, step: int, rates: tuple[float, float], album: _Album) -> Stage:
+def _stage(
+    first: Episodes,
+    frames: dict[str, Any],
+    columns: np.ndarray,
+    stage: tuple[str, int, tuple[float, float]],
+    picture: Callable[[Tree, bool], int],
+) -> Stage:
     """The chosen episodes of a film, unwatched ones first; columns: int[2E]."""
-    active = np.asarray(film.active)[:, columns]
-    length = active.sum(0)
+    length = frames["active"][:, columns].sum(0)
     longest = int(length.max())
-    signal = np.concatenate([np.asarray(film.signal_first)[None, columns], np.asarray(film.signal)[:longest, columns]])
+    signal = np.concatenate([first.signal[None, columns], frames["signal"][:longest, columns]])
     shown = np.zeros((longest + 1, len(columns)), np.int64)
     for j, column in enumerate(columns):
         for time in range(longest + 1):
             if time > length[j]:
                 shown[time, j] = shown[time - 1, j]
                 continue
-            at = film.first if time == 0 else jax.tree.map(lambda x: x[time - 1], film.states)  # noqa: B023
-            state = jax.tree.map(lambda x: x[column], at)  # noqa: B023
-            shown[time, j] = album.add(state, bool(signal[time, j]))
+            at = (column,) if time == 0 else (time - 1, column)
+            state = jax.tree.map(lambda x: x[at], first.state if time == 0 else frames["state"])  # noqa: B023
+            shown[time, j] = picture(state, bool(signal[time, j]))
 
     def by_condition(x: np.ndarray) -> np.ndarray:
         """[T, 2E] as [2, E, T]."""
         return np.ascontiguousarray(x.T.reshape(2, len(columns) // 2, -1))
 
     return Stage(
-        name=name,
-        step=step,
-        rates=rates,
+        *stage,
         shown=by_condition(shown),
         signal=by_condition(signal),
-        misbehaved=by_condition(np.asarray(film.misbehaved)[:longest, columns]),
-        reward=by_condition(np.asarray(film.reward, np.float64)[:longest, columns]),
+        misbehaved=by_condition(frames["misbehaved"][:longest, columns]),
+        reward=by_condition(np.asarray(frames["reward"], np.float64)[:longest, columns]),
         length=length.reshape(2, -1),
     )

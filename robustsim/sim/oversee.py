@@ -16,8 +16,9 @@ from robustsim.types import Array, Tree
 
 
 class Overseen(NamedTuple):
-    """A rollout with its rewards; arrays are [T, B]."""
+    """A rollout with its rewards, as counters read it; arrays are [T, B]."""
 
+    moments: Moment
     feedback: Feedback
     reward: Array  # float, what the agent gets
     oracle: Array  # float, what it would get if no tampering act had any effect
@@ -44,6 +45,7 @@ def oversee(
         distortion = jnp.abs(gain + feedback.due - due)
     reward = moments.reward + feedback.arrives + feedback.opinion
     return after, Overseen(
+        moments=moments,
         feedback=feedback,
         reward=reward if gain is None else reward + gain,
         oracle=moments.reward + due + feedback.opinion,

@@ -26,8 +26,7 @@ from robustsim.oversight.defences import UNIFORMS as DEFENDING
 from robustsim.oversight.protocol import Shift
 from robustsim.pytree import pytree
 from robustsim.sim import delay, expected, harm, tally
-from robustsim.sim.batch import as_batch
-from robustsim.sim.episodes import RULE, UNIFORMS, Episodes, begin, collect
+from robustsim.sim.episodes import RULE, UNIFORMS, Episodes, as_batch, begin, collect
 from robustsim.sim.oversee import oversee
 from robustsim.sim.world import World, where
 from robustsim.types import Array, Tree
@@ -117,17 +116,17 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     )
     # With control, the feedback that was still on its way is lost.
     since = jnp.where(lost, harmed.catastrophe - 1, 0)
-    late, due = delay.deliver(world, state.delay, batch, agent.params, state.step, since)
-    learned = world.learner.update(jax.random.fold_in(key, UPDATE), agent, due.batch, due.params, None)
+    late, due, at, arrived = delay.deliver(world, state.delay, batch, agent.params, state.step, since)
+    learned = world.learner.update(jax.random.fold_in(key, UPDATE), agent, due, at, None)
     if late is not None:
-        learned = where(due.arrived, learned, agent)
+        learned = where(arrived, learned, agent)
     return RunState(
         agent=learned,
         episodes=episodes,
         overseer=watcher,
         harm=harmed,
         delay=late,
-        tally=tally.count(world, state.tally, tally.Counted(rollout.moments, overseen), state.step),
+        tally=tally.count(world, state.tally, overseen, state.step),
         known=expected.note_resolution(world, known, able, agent.params, learned.params),
         step=state.step + world.learner.gradient_steps,
     ), batch

@@ -1,24 +1,14 @@
 """What a run has counted so far, by the names of the counters (see :mod:`robustsim.sim.counters`)."""
 
-from typing import NamedTuple
-
 import jax.numpy as jnp
 
 from robustsim.records import Counter, of_kind
 from robustsim.sim.counters import COUNTERS
-from robustsim.sim.episodes import Moment
 from robustsim.sim.oversee import Overseen
 from robustsim.sim.world import World
 from robustsim.types import Array
 
 Tally = dict[str, Array]
-
-
-class Counted(NamedTuple):
-    """What counters read of one rollout."""
-
-    moments: Moment
-    overseen: Overseen
 
 
 def init(world: World) -> Tally:
@@ -31,16 +21,16 @@ def counters(world: World) -> tuple[Counter, ...]:
     return (*COUNTERS, *of_kind(world.scenario.records, Counter))
 
 
-def count(world: World, tally: Tally, counted: Counted, step: Array) -> Tally:
+def count(world: World, tally: Tally, overseen: Overseen, step: Array) -> Tally:
     """The tally after one more rollout, which began at a gradient step."""
     rollout = step // world.learner.gradient_steps
-    return {c.name: _next(c, tally[c.name], _read(c, counted), rollout) for c in counters(world)}
+    return {c.name: _next(c, tally[c.name], _read(c, overseen), rollout) for c in counters(world)}
 
 
-def _read(counter: Counter, counted: Counted) -> Array:
+def _read(counter: Counter, overseen: Overseen) -> Array:
     if counter.per == "rollout":
-        return counter.of(counted)
-    values = counted.moments.recorded[counter.name]
+        return counter.of(overseen)
+    values = overseen.moments.recorded[counter.name]
     return values.sum(dtype=jnp.int32) if counter.type is int else values.mean()
 
 

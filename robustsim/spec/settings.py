@@ -175,10 +175,7 @@ def names(factory: ScenarioFactory) -> dict[str, Any]:
 
 def documented(factory: ScenarioFactory) -> dict[str, str]:
     """What each dotted name means."""
-    sections = sections_of(factory, factory(**factory.defaults))
-    table = {f"{s.name}.kind": f"the {s.name}: the name of a {s.part}" for s in SECTIONS if s.part}
-    fields = ((s, f) for s, value in sections.items() for part in _parts(s, value) for f in declared(part))
-    return table | {f"{section}.{f.name}": f.metadata["doc"] for section, f in fields}
+    return {name: declared["doc"] for name, declared in _declarations(factory).items()}
 
 
 def declared_as(factory: ScenarioFactory, name: str, kinds: Mapping[str, Collection[str]]) -> Mapping[str, Any]:
@@ -208,7 +205,9 @@ def declared_as(factory: ScenarioFactory, name: str, kinds: Mapping[str, Collect
 def _declarations(factory: ScenarioFactory) -> dict[str, Mapping[str, Any]]:
     """How each dotted name of a scenario is declared, with the parts that it has by default."""
     sections = sections_of(factory, factory(**factory.defaults))
-    table: dict[str, Mapping[str, Any]] = {f"{s.name}.kind": {"word": True} for s in SECTIONS if s.part}
+    table: dict[str, Mapping[str, Any]] = {
+        f"{s.name}.kind": {"word": True, "doc": f"the {s.name}: the name of a {s.part}"} for s in SECTIONS if s.part
+    }
     for section, value in sections.items():
         table |= {f"{section}.{f.name}": f.metadata for part in _parts(section, value) for f in declared(part)}
     return table

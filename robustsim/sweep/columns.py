@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from robustsim.events import CONDITIONS, UNWATCHED, WATCHED
 from robustsim.records import Column, Counter, Measure, of_kind
 from robustsim.sim.counters import COUNTERS, MONITOR
-from robustsim.sim.outcome import Outcome, Reading, Record, Time
+from robustsim.sim.outcome import Outcome, Reading, Time
 
 INDEX = "index"  # of a run in its plan; gives the tables their order, and is not shown
 
@@ -18,7 +18,7 @@ def _of(name: str, kind: type, of: Callable[[Outcome], Any], doc: str, unit: str
     return Column(name=name, type=kind, of=lambda record: of(record.outcome), doc=doc, unit=unit)
 
 
-def _record(name: str, kind: type, of: Callable[[Record], Any], doc: str, unit: str = "") -> Column:
+def _column(name: str, kind: type, of: Callable[[Any], Any], doc: str, unit: str = "") -> Column:
     return Column(name=name, type=kind, of=of, doc=doc, unit=unit)
 
 
@@ -54,9 +54,9 @@ STEPS, ODDS = "gradient steps", "log odds"
 AT = "up to the correction, or as long as the overseer is there"
 
 RUNS: tuple[Column, ...] = (
-    _record("run_id", str, lambda r: r.run_id, "16 hexadecimal digits: a hash of everything that the run is"),
-    _record("scenario", str, lambda r: r.scenario, "its name"),
-    _record("seed", int, lambda r: r.seed, "of the agent and of everything that is drawn"),
+    _column("run_id", str, lambda r: r.run_id, "16 hexadecimal digits: a hash of everything that the run is"),
+    _column("scenario", str, lambda r: r.scenario, "its name"),
+    _column("seed", int, lambda r: r.seed, "of the agent and of everything that is drawn"),
     # at deployment start
     _of("competence", float, lambda o: o.start.competence, "at deployment start, share of the episodes that succeed"),
     _of("misbehaviour_watched", float, lambda o: o.start.rates[WATCHED], "misbehaviour rate then, watched"),
@@ -64,9 +64,9 @@ RUNS: tuple[Column, ...] = (
     _of("start_logit_watched", float, lambda o: o.start.log_odds(WATCHED), "of misbehaving then, watched", ODDS),
     _of("start_logit_unwatched", float, lambda o: o.start.log_odds(UNWATCHED), "of misbehaving then, unwatched", ODDS),
     _of("start_entropy", float, lambda o: o.start.measures["entropy"], "of the policy then", "nats"),
-    _record("start_weight_norm", float, lambda r: r.weight_norm, "of the parameters then"),
-    _record("training_competence", float, lambda r: r.training_competence, "share of training episodes that succeed"),
-    _record("training_steps", int, lambda r: r.training_steps, "that the agent was trained for", STEPS),
+    _column("start_weight_norm", float, lambda r: r.weight_norm, "of the parameters then"),
+    _column("training_competence", float, lambda r: r.training_competence, "share of training episodes that succeed"),
+    _column("training_steps", int, lambda r: r.training_steps, "that the agent was trained for", STEPS),
     # the correction
     _of("corrected", bool, lambda o: o.removed.step is not None, "the misbehaviour was removed, watched and unwatched"),
     *_time("steps_to_correct", lambda o: o.removed, "T_c, to the removal"),
@@ -107,7 +107,7 @@ RUNS: tuple[Column, ...] = (
         lambda o: sum(o.at_removal.counters[n] for n in ("labels", "audits", "corrections", "false_alarms")),
         "labels + audits + corrections + false alarms",
     ),
-    _record(
+    _column(
         "env_steps_to_correct",
         int,
         lambda r: None if r.outcome.removed.step is None else int(r.outcome.removed.step * r.env_steps),
@@ -179,29 +179,25 @@ class Point(NamedTuple):
     reading: Reading
 
 
-def _point(name: str, kind: type, of: Callable[[Point], Any], doc: str, unit: str = "") -> Column:
-    return Column(name=name, type=kind, of=of, doc=doc, unit=unit)
-
-
 def _counter(counter: Counter) -> Column:
     of = counter.doc if counter.way != "total" else f"{counter.doc}, so far"
-    return _point(counter.name, counter.type, lambda p: p.reading.counters[counter.name], of, counter.unit)
+    return _column(counter.name, counter.type, lambda p: p.reading.counters[counter.name], of, counter.unit)
 
 
 TRACES: tuple[Column, ...] = (
-    _point("run_id", str, lambda p: p.run_id, "of the run"),
-    _point("seed", int, lambda p: p.seed, "of the run"),
-    _point("arm", str, lambda p: p.arm, "corrected or unopposed"),
-    _point("step", int, lambda p: p.reading.step, "of the evaluation", STEPS),
-    _point("env_steps", int, lambda p: int(p.reading.step * p.env_steps), "the same", "environment steps"),
-    _point("overseen", bool, lambda p: p.overseen, "the overseer was there"),
-    _point("confirmatory", bool, lambda p: p.reading.confirmatory, "with enough episodes for a removal"),
-    _point("misbehaviour_watched", float, lambda p: p.reading.rates[WATCHED], "misbehaviour rate, watched"),
-    _point("misbehaviour_unwatched", float, lambda p: p.reading.rates[UNWATCHED], "misbehaviour rate, unwatched"),
-    _point("decisions_watched", int, lambda p: p.reading.decisions[WATCHED], "episodes that it is a share of"),
-    _point("decisions_unwatched", int, lambda p: p.reading.decisions[UNWATCHED], "the same, unwatched"),
-    _point("competence", float, lambda p: p.reading.competence, "share of the episodes that succeed"),
-    _point("entropy", float, lambda p: p.reading.measures["entropy"], "of the policy", "nats"),
+    _column("run_id", str, lambda p: p.run_id, "of the run"),
+    _column("seed", int, lambda p: p.seed, "of the run"),
+    _column("arm", str, lambda p: p.arm, "corrected or unopposed"),
+    _column("step", int, lambda p: p.reading.step, "of the evaluation", STEPS),
+    _column("env_steps", int, lambda p: int(p.reading.step * p.env_steps), "the same", "environment steps"),
+    _column("overseen", bool, lambda p: p.overseen, "the overseer was there"),
+    _column("confirmatory", bool, lambda p: p.reading.confirmatory, "with enough episodes for a removal"),
+    _column("misbehaviour_watched", float, lambda p: p.reading.rates[WATCHED], "misbehaviour rate, watched"),
+    _column("misbehaviour_unwatched", float, lambda p: p.reading.rates[UNWATCHED], "misbehaviour rate, unwatched"),
+    _column("decisions_watched", int, lambda p: p.reading.decisions[WATCHED], "episodes that it is a share of"),
+    _column("decisions_unwatched", int, lambda p: p.reading.decisions[UNWATCHED], "the same, unwatched"),
+    _column("competence", float, lambda p: p.reading.competence, "share of the episodes that succeed"),
+    _column("entropy", float, lambda p: p.reading.measures["entropy"], "of the policy", "nats"),
     *(_counter(counter) for counter in COUNTERS if counter.name not in ("distortion", *MONITOR)),
 )
 
@@ -226,7 +222,7 @@ def of_traces(records: Sequence[Any] = ()) -> tuple[Column, ...]:
     for measure in of_kind(records, Measure):
         for condition, name in enumerate(CONDITIONS):
             of = _reading(measure.name, condition)
-            own.append(_point(f"{measure.name}_{name}", float, of, f"{measure.doc}, {name}", measure.unit))
+            own.append(_column(f"{measure.name}_{name}", float, of, f"{measure.doc}, {name}", measure.unit))
     return (*TRACES, *own)
 
 

@@ -6,22 +6,25 @@ from contextlib import suppress
 from typing import Any
 
 from robustsim.errors import UserError
-from robustsim.sweep.executor import GRACE, Outcome
-from robustsim.sweep.worker import perform_on_cluster
+from robustsim.sweep.worker import GRACE, Outcome, Task, perform_on_cluster
 
 
 class Dask:
     """Tasks as Dask futures. The cluster only carries plain data: results go to the shared directory.
 
+    The sweep is a future too, on which all tasks depend: Dask brings it to a worker once, and makes it again where the
+    workers that held it have died.
+
     Args:
       workers: processes to start if no scheduler is named.
       scheduler: "tcp://host:port".
+      sweep: as :func:`robustsim.sweep.worker.packed` writes it.
 
     Raises:
       UserError: Dask is not installed, or the scheduler does not answer.
     """
 
-    def __init__(self, workers: int, scheduler: str) -> None:
+    def __init__(self, workers: int, scheduler: str, sweep: str) -> None:
         try:
             import dask.config
             import distributed
@@ -41,7 +44,8 @@ class Dask:
         except (OSError, ValueError, TimeoutError) as error:
             raise UserError(f"scheduler: {scheduler!r} does not answer: {error}") from None
         self._fixed = workers if self._cluster is not None else 0
-        self._tasks: dict[str, dict[str, Any]] = {}
+        self._sweep, self._packed = self._client.submit(str, sweep, pure=False), sweep
+        self._tasks: dict[str, Task] = {}
         self._futures: dict[str, Any] = {}
         self._ended: queue.Queue[Any] = queue.Queue()
         self._count = 0
@@ -51,15 +55,17 @@ class Dask:
         """How many tasks the cluster performs at once."""
         return self._fixed or max(1, sum(self._client.nthreads().values()))  # pyright: ignore[reportAttributeAccessIssue]
 
-    def submit(self, task: dict[str, Any]) -> None:
-        """Accepts a task."""
+    def submit(self, task: Task) -> None:
+        """Gives a task to the cluster."""
         self._count += 1
         key = f"robustsim-{task['kind']}-{task['unit']}-{self._count}"
-        future = self._client.submit(perform_on_cluster, task, key=key, pure=False, retries=0)
+        if self._sweep.status in ("error", "cancelled", "lost"):  # a worker died just as it received it
+            self._sweep = self._client.submit(str, self._packed, pure=False)
+        future = self._client.submit(perform_on_cluster, self._sweep, task, key=key, pure=False, retries=0)
         self._tasks[key], self._futures[key] = task, future
         future.add_done_callback(self._ended.put)
 
-    def wait(self, seconds: float) -> list[Outcome]:
+    def wait(self, seconds: float) -> list[tuple[Task, Outcome]]:
         """Waits for futures to end."""
         outcomes = []
         deadline = time.monotonic() + seconds
@@ -71,13 +77,13 @@ class Dask:
             outcomes.append(self._outcome(future))
         return outcomes
 
-    def _outcome(self, future: Any) -> Outcome:
+    def _outcome(self, future: Any) -> tuple[Task, Outcome]:
         task = self._tasks.pop(future.key)
         self._futures.pop(future.key)
         try:
-            return Outcome(task, **future.result(timeout=60))
+            return task, future.result(timeout=60)
         except Exception as error:  # a killed worker, a lost connection, a cancelled future
-            return Outcome(task, "died", f"its worker died ({type(error).__name__})")
+            return task, {"status": "died", "message": f"its worker died ({type(error).__name__})"}
 
     def close(self) -> None:
         """Gives the tasks time to save."""

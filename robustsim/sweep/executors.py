@@ -1,4 +1,7 @@
-"""The executors of this machine (this process, or several processes), and which executor goes by which name."""
+"""The executors of this machine (this process, or several processes), and which executor goes by which name.
+
+An executor performs tasks, at most `workers` at once. It decides nothing and stores nothing.
+"""
 
 import json
 import os
@@ -7,15 +10,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from contextlib import suppress
-from typing import Any
 
 from robustsim.errors import UserError, nearest
 from robustsim.sweep import worker
 from robustsim.sweep.dask_executor import Dask
-from robustsim.sweep.execution import KINDS, default_workers
-from robustsim.sweep.executor import GRACE, Executor, Outcome
+from robustsim.sweep.execution import KINDS, Execution
+from robustsim.sweep.plan import Plan
+from robustsim.sweep.unit import Place
+from robustsim.sweep.worker import GRACE, Outcome, Task
 
 
 class Inline:
@@ -23,29 +26,26 @@ class Inline:
 
     workers = 1
 
-    def __init__(self) -> None:
-        self._tasks: deque[dict[str, Any]] = deque()
-        self._running: tuple[dict[str, Any], threading.Thread, list[dict[str, Any]]] | None = None
+    def __init__(self, plan: Plan, place: Place) -> None:
+        self._sweep = plan, place
+        self._running: tuple[Task, threading.Thread, list[Outcome]] | None = None
 
-    def submit(self, task: dict[str, Any]) -> None:
-        """Accepts a task."""
-        self._tasks.append(task)
+    def submit(self, task: Task) -> None:
+        """Begins a task."""
+        box: list[Outcome] = []
+        thread = threading.Thread(target=lambda: box.append(worker.perform(lambda: self._sweep, task)), daemon=True)
+        self._running = (task, thread, box)
+        thread.start()
 
-    def wait(self, seconds: float) -> list[Outcome]:
-        """Waits for the current task."""
-        if self._running is None:
-            if not self._tasks:
-                return []
-            task, box = self._tasks.popleft(), []
-            thread = threading.Thread(target=lambda: box.append(worker.perform(task)), daemon=True)
-            self._running = (task, thread, box)
-            thread.start()
+    def wait(self, seconds: float) -> list[tuple[Task, Outcome]]:
+        """Waits for the task."""
+        assert self._running is not None
         task, thread, box = self._running
         thread.join(seconds)
         if thread.is_alive():
             return []
         self._running = None
-        return [Outcome(task, **box[0])]
+        return [(task, box[0])]
 
     def close(self) -> None:
         """Gives the thread time to save."""
@@ -54,27 +54,37 @@ class Inline:
 
 
 class Processes:
-    """Processes on this machine, each pinned to its share of the cores."""
+    """Processes on this machine, each pinned to its share of the cores.
 
-    def __init__(self, workers: int, inherit: tuple[int, ...] = ()) -> None:
+    Args:
+      sweep: as :func:`robustsim.sweep.worker.packed` writes it; every process gets it once, before its first task.
+      inherit: file descriptors that workers keep open.
+    """
+
+    def __init__(self, workers: int, sweep: str = "", inherit: tuple[int, ...] = ()) -> None:
         self.workers = workers
+        self._sweep = sweep
         self._inherit = inherit
-        self._tasks: deque[dict[str, Any]] = deque()
-        self._busy: dict[int, dict[str, Any]] = {}
+        self._busy: dict[int, Task] = {}
         self._children: list[subprocess.Popen[bytes] | None] = [None] * workers
         self._selector = selectors.DefaultSelector()
         self._closed = False
 
-    def submit(self, task: dict[str, Any]) -> None:
-        """Accepts a task."""
-        self._tasks.append(task)
-        self._feed()
+    def submit(self, task: Task) -> None:
+        """Hands a task to a worker that has none; starts it if it is not there."""
+        slot = next(slot for slot in range(self.workers) if slot not in self._busy)
+        child = self._children[slot]
+        lines = [json.dumps(task | {"worker": f"worker-{slot}"})]
+        if child is None:
+            child, lines = self._start(slot), [self._sweep, *lines]
+        assert child.stdin is not None
+        with suppress(BrokenPipeError):  # it is dead; wait() notices that
+            child.stdin.writelines(line.encode() + b"\n" for line in lines)
+            child.stdin.flush()
+        self._busy[slot] = task
 
-    def wait(self, seconds: float) -> list[Outcome]:
-        """Waits for outcomes, and replaces workers that have died."""
-        self._feed()
-        if not self._busy:
-            return []
+    def wait(self, seconds: float) -> list[tuple[Task, Outcome]]:
+        """Waits for outcomes; workers that have died are replaced when there is a task for them."""
         outcomes = []
         for key, _ in self._selector.select(seconds):
             slot = key.data
@@ -82,38 +92,18 @@ class Processes:
             assert child is not None
             assert child.stdout is not None
             line = child.stdout.readline()
-            task = self._busy.pop(slot, None)
+            task = self._busy.pop(slot, None)  # None: it was idle, or interrupted while the task was handed over
             if line.endswith(b"\n"):
-                if task is not None:  # None: interrupted while it was handed over
-                    outcomes.append(Outcome(task, **json.loads(line)))
-                continue
-            self._selector.unregister(child.stdout)
-            code = child.wait()
-            self._children[slot] = None
-            if task is not None:
-                cause = f"signal {-code}" if code < 0 else f"exit status {code}"
-                outcomes.append(Outcome(task, "died", f"its worker died ({cause})"))
-        self._feed()
-        return outcomes
-
-    def _feed(self) -> None:
-        for slot in range(self.workers):
-            if slot in self._busy or not self._tasks:
-                continue
-            child = self._children[slot] or self._start(slot)
-            task = self._tasks.popleft()
-            assert child.stdin is not None
-            assert child.stdout is not None
-            try:
-                child.stdin.write(json.dumps(task | {"worker": f"worker-{slot}"}).encode() + b"\n")
-                child.stdin.flush()
-            except BrokenPipeError:  # it died while idle; wait() notices that
-                self._tasks.appendleft(task)
+                outcome = json.loads(line)
+            else:
                 self._selector.unregister(child.stdout)
-                child.wait()
+                code = child.wait()
                 self._children[slot] = None
-                continue
-            self._busy[slot] = task
+                cause = f"signal {-code}" if code < 0 else f"exit status {code}"
+                outcome = {"status": "died", "message": f"its worker died ({cause})"}
+            if task is not None:
+                outcomes.append((task, outcome))
+        return outcomes
 
     def _start(self, slot: int) -> subprocess.Popen[bytes]:
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -136,7 +126,6 @@ class Processes:
         self._closed = True
         deadline = time.monotonic() + GRACE
         while self._busy and time.monotonic() < deadline:
-            self._tasks.clear()
             self.wait(0.2)
         for child in self._children:
             if child is not None:
@@ -158,21 +147,22 @@ main()
 """
 
 
-def make_executor(kind: str, workers: int, scheduler: str, inherit: tuple[int, ...]) -> Executor:
-    """The executor of a kind.
+def make_executor(
+    kind: str, workers: int, how: Execution, inherit: tuple[int, ...], plan: Plan, place: Place
+) -> Inline | Processes | Dask:
+    """The executor of a kind, for one sweep.
 
     Args:
-      workers: how many; 0 chooses.
-      scheduler: address of a Dask scheduler; "" starts workers on this machine.
       inherit: file descriptors that workers keep open.
 
     Raises:
       UserError: there is no such kind, or its package is not installed.
     """
     if kind == "inline":
-        return Inline()
+        return Inline(plan, place)
+    sweep = worker.packed(plan, place)
     if kind == "processes":
-        return Processes(workers or default_workers(), inherit)
+        return Processes(workers, sweep, inherit)
     if kind == "dask":
-        return Dask(workers or default_workers(), scheduler)
+        return Dask(workers, how.scheduler, sweep)
     raise UserError(f"executor: {kind!r} is not allowed; {nearest(kind, KINDS)}")

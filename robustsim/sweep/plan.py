@@ -9,7 +9,6 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
-import polars as pl
 
 from robustsim.arguments import whole
 from robustsim.errors import UserError
@@ -21,6 +20,7 @@ from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Run, Settings, check_together, declared_as, flatten, for_training, resolve
 from robustsim.sweep import axes
 from robustsim.sweep.axes import Design
+from robustsim.sweep.store import KINDS
 
 SHARDS = 16  # a sweep is cut into about this many shards at least, so that several workers finish together
 NARROW, WIDE = (8, 64), (256, 4096)  # fewest and most runs of a shard, for runs in turn and side by side
@@ -57,7 +57,6 @@ class Plan:
       settings: dotted names with one value for all.
       over: dotted names that are swept.
       shard_size: runs in a shard; 0 chooses.
-      trusted: its values have been checked, and have the types of their names.
     """
 
     factory: ScenarioFactory
@@ -67,7 +66,6 @@ class Plan:
     design: Design
     seeds: tuple[int, ...]
     shard_size: int = 0
-    trusted: bool = False
 
     @cached_property
     def points(self) -> list[dict[str, Any]]:
@@ -81,10 +79,9 @@ class Plan:
     @cached_property
     def kinds(self) -> dict[str, Any]:
         """The polars type of each swept column."""
-        types = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64, str: pl.String}
 
         def kind(meta: Mapping[str, Any]) -> Any:
-            return types[meta["type"] if "type" in meta else type(meta["options"][0]) if "options" in meta else str]
+            return KINDS[meta["type"] if "type" in meta else type(meta["options"][0]) if "options" in meta else str]
 
         return {name: kind(self._declared(name)) for name in self.over}
 
@@ -100,10 +97,7 @@ class Plan:
     def _resolved(self) -> Any:
         @lru_cache(maxsize=1024)  # memory stays flat however many configurations wait
         def resolved(point: int) -> Settings:
-            settings = resolve(self.factory, {**self.settings, **self.points[point]}, trusted=True)
-            if not self.trusted:
-                check_together(self.factory, settings)
-            return settings
+            return resolve(self.factory, {**self.settings, **self.points[point]}, trusted=True)
 
         return resolved
 
@@ -114,11 +108,7 @@ class Plan:
 
     @cached_property
     def groups(self) -> list[tuple[int, ...]]:
-        """Runs that share a compiled program; in a group, runs of one agent are next to each other.
-
-        Raises:
-          UserError: a configuration is not allowed.
-        """
+        """Runs that share a compiled program; in a group, runs of one agent are next to each other."""
         members: dict[Any, list[int]] = {}
         for point in range(len(self.points)):
             members.setdefault(structure(self._resolved(point)), []).append(point)
@@ -248,6 +238,8 @@ def make_plan(
         shard_size=whole("shard_size", shard_size),
     )
     with batched.precision(plan_precision(plan)):
+        for index in range(0, len(plan), len(plan.seeds)):
+            check_together(factory, plan.run(index).settings)
         assert plan.groups
     return plan
 
@@ -288,7 +280,6 @@ def from_plain(table: Mapping[str, Any]) -> Plan:
         design=Design(**table["design"]),
         seeds=tuple(table["seeds"]),
         shard_size=table["shard_size"],
-        trusted=True,
     )
 
 

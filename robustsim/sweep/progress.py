@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,25 +61,37 @@ def status(folder: Path) -> Status:
     """
     manifest = store.read_manifest(folder)
     marks = store.marks(folder, manifest)
-    done = sum(mark["runs"] for mark in marks.values())
-    finished = done == manifest["plan"]["runs"]
-    notes = [] if finished else [n for n in _notes(folder) if time.time() - n["at"] < FRESH]
-    deploying = [n for n in notes if n["unit"].startswith("shard")]
+    notes = [n for n in _notes(folder) if time.time() - n["at"] < FRESH]
     known = {f"shard-{index:05d}" for index in marks}
+    return summary(manifest["plan"], list(marks.values()), notes, known)
+
+
+def summary(plan: Mapping[str, Any], marks: Sequence[Mapping[str, Any]], notes: Any, known: Collection[str]) -> Status:
+    """The state of a sweep.
+
+    Args:
+      plan: how many `runs` and `shards` there are.
+      marks: what is said of each shard that is done.
+      notes: what each active worker said last.
+      known: names of the shards that are done.
+    """
+    done = sum(mark["runs"] for mark in marks)
+    notes = [] if done == plan["runs"] else notes
+    deploying = [n for n in notes if n["unit"].startswith("shard")]
     flying = sum(n["done"] for n in deploying if n["unit"] not in known)
     rate = sum(n["rate"] for n in notes)
-    steps = sum(mark["steps"] for mark in marks.values())
-    left = manifest["plan"]["runs"] - done - flying
+    steps = sum(mark["steps"] for mark in marks)
+    left = plan["runs"] - done - flying
     per_run = steps / done if done else None
     return Status(
-        runs=manifest["plan"]["runs"],
+        runs=plan["runs"],
         done=done,
         flying=flying,
-        corrected=sum(mark["corrected"] for mark in marks.values()),
-        catastrophe_first=sum(mark["catastrophe_first"] for mark in marks.values()),
-        censored=sum(mark["censored"] for mark in marks.values()),
-        failed=[(i, why) for mark in marks.values() for i, why in mark["failed"]],
-        shards=manifest["plan"]["shards"],
+        corrected=sum(mark["corrected"] for mark in marks),
+        catastrophe_first=sum(mark["catastrophe_first"] for mark in marks),
+        censored=sum(mark["censored"] for mark in marks),
+        failed=[(i, why) for mark in marks for i, why in mark["failed"]],
+        shards=plan["shards"],
         shards_done=len(marks),
         steps=steps,
         rate=rate,

@@ -21,12 +21,11 @@ from robustsim.spec.twins import perfect_overseer
 from robustsim.sweep import compiled, layout, progress, store, unit
 from robustsim.sweep.axes import plain
 from robustsim.sweep.execution import Execution, Narrate, default_workers, quiet
-from robustsim.sweep.executor import Executor, Outcome
-from robustsim.sweep.executors import make_executor
+from robustsim.sweep.executors import Dask, Inline, Processes, make_executor
 from robustsim.sweep.layout import STOP
 from robustsim.sweep.locking import locked
 from robustsim.sweep.plan import Plan
-from robustsim.sweep.progress import Status
+from robustsim.sweep.worker import Task
 from robustsim.version import VERSION
 
 DEATHS = 2  # a unit whose worker died so often goes on run by run
@@ -79,12 +78,11 @@ def run_here(
     compiled.keep()
     manifest = {**describe(plan), "scenario_file": plan.factory.source}
     began = time.monotonic()
-    news: dict[str, Any] = {"unit": "", "done": 0, "steps": 0, "compile_seconds": 0.0, "seconds": 0.0}
     finished: list[dict[str, Any]] = []
 
-    def tell(latest: dict[str, Any]) -> None:
-        news.update(latest)
-        narrate(_here(plan, finished, news))
+    def tell(news: dict[str, Any]) -> None:
+        rate = news["steps"] / max(news["seconds"] - news["compile_seconds"], 1e-9)
+        narrate(progress.summary(manifest["plan"], finished, [{**news, "rate": rate}], ()))
 
     agents = Agents((files.cache_folder() / "agents",), alone=True)
     place = unit.Place(agents=agents, width=how.width, tell=tell)
@@ -92,35 +90,9 @@ def run_here(
         unit.train(plan, training, place)
     for shard in plan.shards:
         finished.append(unit.deploy(plan, shard, place))
-        news["done"] = 0
     _complain(plan, [(i, why) for part in finished for i, why in part["failed"]], "")
     manifest["worker_seconds"] = round(time.monotonic() - began, 1)
     return manifest, {name: store.join([part["tables"][name] for part in finished]) for name in store.TABLES}
-
-
-def _here(plan: Plan, finished: list[dict[str, Any]], news: dict[str, Any]) -> Status:
-    done = sum(part["runs"] for part in finished)
-    steps = sum(part["steps"] for part in finished)
-    rate = news["steps"] / max(news["seconds"] - news["compile_seconds"], 1e-9)
-    training = news["unit"].startswith("train")
-    left = len(plan) - done - (0 if training else news["done"])
-    return Status(
-        runs=len(plan),
-        done=done,
-        flying=0 if training else news["done"],
-        corrected=sum(part["corrected"] for part in finished),
-        catastrophe_first=sum(part["catastrophe_first"] for part in finished),
-        censored=sum(part["censored"] for part in finished),
-        failed=[(i, why) for part in finished for i, why in part["failed"]],
-        shards=len(plan.shards),
-        shards_done=len(finished),
-        steps=steps,
-        rate=rate,
-        compile_seconds=news["compile_seconds"],
-        seconds_left=left * steps / done / rate if done and rate else None,
-        workers=1,
-        training=int(training),
-    )
 
 
 # --- in a directory ---
@@ -150,14 +122,15 @@ def run_to(plan: Plan, out: str | Path, how: Execution = Execution(), narrate: N
     with locked(folder, part) as handle:
         described = {**describe(plan), "scenario_file": _scenario_file(plan, folder)}
         manifest = store.prepare(folder, described, how.overwrite, alone=how.shard is None)
-        plan = replace(plan, shard_size=manifest["plan"]["shard_size"])
+        if plan.size != manifest["plan"]["shard_size"]:
+            plan = replace(plan, shard_size=manifest["plan"]["shard_size"])
         wanted = _unfinished(plan, folder, manifest, how)
         if wanted:
             alone = how.shard is None
             if alone:
                 layout.sweep_away(folder)
             try:
-                _do_all(plan, folder, manifest, wanted, how, handle, narrate)
+                _do_all(plan, folder, wanted, how, handle, narrate)
             finally:
                 if alone:
                     layout.sweep_away(folder)
@@ -178,23 +151,22 @@ def _unfinished(plan: Plan, folder: Path, manifest: dict[str, Any], how: Executi
     return [shard.index for shard in plan.shards if shard.index not in finished and _mine(shard.index, how)]
 
 
-def _do_all(
-    plan: Plan, folder: Path, manifest: dict[str, Any], wanted: list[int], how: Execution, handle: int, narrate: Narrate
-) -> None:
+def _do_all(plan: Plan, folder: Path, wanted: list[int], how: Execution, handle: int, narrate: Narrate) -> None:
     """First the agents that the wanted shards start from, then the shards."""
-    agents = Agents((files.cache_folder() / "agents", folder / "agents"))
+    place = unit.place_in(folder.resolve(), how.width, how.checkpoint)
     needed = {plan.agent_name(i) for index in wanted for i in plan.shards[index].runs}
     trainings = [
         t.index
         for t in plan.trainings
-        if any((name := plan.agent_name(i)) in needed and not agents.has(name) for i in t.runs)
+        if any((name := plan.agent_name(i)) in needed and not place.agents.has(name) for i in t.runs)
     ]
     kind = _executor_kind(plan, how, len(trainings) + len(wanted))
     workers = how.workers or min(default_workers(), max(len(trainings), len(wanted)))
-    executor = make_executor(kind, workers, how.scheduler, (handle,))
+    executor = make_executor(kind, workers, how, (handle,), plan, place)
+    worker = "worker" if how.shard is None else f"worker-{how.shard[0]}-of-{how.shard[1]}"
     try:
         for stage, units in (("train", trainings), ("deploy", wanted)):
-            tasks = [_task(plan, folder, how, stage, index) for index in units]
+            tasks = [{"kind": stage, "unit": i, "worker": worker, "solo": False, "skip": {}} for i in units]
             _drive(executor, tasks, folder, narrate)
     except KeyboardInterrupt:
         (folder / STOP).touch()
@@ -222,62 +194,48 @@ def _executor_kind(plan: Plan, how: Execution, units: int) -> str:
     return "inline" if alone or len(plan) < MANY or units < 2 or default_workers() < 2 else "processes"
 
 
-def _task(plan: Plan, folder: Path, how: Execution, kind: str, index: int) -> dict[str, Any]:
-    options = {"width": how.width, "checkpoint": how.checkpoint, "solo": False, "skip": {}}
-    return {
-        "plan": plan.to_plain(),
-        "folder": str(folder.resolve()),
-        "kind": kind,
-        "unit": index,
-        "worker": "worker" if how.shard is None else f"worker-{how.shard[0]}-of-{how.shard[1]}",
-        "options": options,
-    }
-
-
-def _drive(executor: Executor, tasks: list[dict[str, Any]], folder: Path, narrate: Narrate) -> None:
+def _drive(executor: Inline | Processes | Dask, tasks: list[Task], folder: Path, narrate: Narrate) -> None:
     """Has all tasks done, and gives those that fail another chance."""
     waiting, out, trouble, told = deque(tasks), 0, _Trouble(), 0.0
     while waiting or out:
         while waiting and out < executor.workers:
             executor.submit(waiting.popleft())
             out += 1
-        for outcome in executor.wait(0.5):
+        for task, outcome in executor.wait(0.5):
             out -= 1
-            if outcome.status == "bad":
-                raise UserError(outcome.message)
-            if outcome.status == "storage":
-                raise StorageError(outcome.message)
-            if outcome.status in ("died", "error", "stopped"):
-                waiting.append(_again(outcome, folder, trouble))
+            if outcome["status"] == "bad":
+                raise UserError(outcome["message"])
+            if outcome["status"] == "storage":
+                raise StorageError(outcome["message"])
+            if outcome["status"] != "done":
+                waiting.append(_again(task, outcome["message"], folder, trouble))
         if time.monotonic() - told >= progress.EVERY:
             told = time.monotonic()
             narrate(progress.status(folder))
     narrate(progress.status(folder))
 
 
-def _again(outcome: Outcome, folder: Path, trouble: _Trouble) -> dict[str, Any]:
+def _again(task: Task, why: str, folder: Path, trouble: _Trouble) -> Task:
     """The task for another try: as it was, run by run, or without the run that is to blame.
 
     Raises:
       StorageError: it fails again and again, before it comes to any run.
     """
-    task, key = outcome.task, (outcome.task["kind"], outcome.task["unit"])
-    options, name = dict(task["options"]), unit.unit_name(*key)
+    key = task["kind"], task["unit"]
+    name = unit.unit_name(*key)
     trouble.deaths[key] += 1
-    if options["solo"]:
+    if task["solo"]:
         suspect = unit.active(folder, name)
         if suspect is None:
             trouble.nowhere[key] += 1
             if trouble.nowhere[key] >= HOPELESS:
-                raise StorageError(f"{name}: cannot be done: {outcome.message}")
+                raise StorageError(f"{name}: cannot be done: {why}")
         else:
             trouble.strikes[suspect] += 1
             if trouble.strikes[suspect] >= STRIKES:
-                trouble.skip.setdefault(key, {})[suspect] = outcome.message
-    options["solo"] = trouble.deaths[key] >= DEATHS
-    options["skip"] = trouble.skip.get(key, {})
+                trouble.skip.setdefault(key, {})[suspect] = why
     unit.forget_active(folder, name)
-    return {**task, "options": options}
+    return {**task, "solo": trouble.deaths[key] >= DEATHS, "skip": trouble.skip.get(key, {})}
 
 
 def _complain(plan: Plan, failed: Sequence[tuple[int, str]], folder: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from robustsim import files
 from robustsim.errors import Stopped
@@ -19,6 +19,7 @@ from robustsim.spec.settings import for_training
 from robustsim.sweep import checkpoint, compiled, rows, store
 from robustsim.sweep.checkpoint import InFlight
 from robustsim.sweep.execution import CHECKPOINT
+from robustsim.sweep.layout import STOP
 from robustsim.sweep.plan import TRAIN, Plan, Shard, plan_precision
 from robustsim.types import Tree
 
@@ -59,34 +60,19 @@ class Place:
         return store.identity(self.manifest) if self.manifest else ""
 
 
-class Work(Protocol):
-    """What a unit does with its runs."""
-
-    name: str  # of its checkpoint
-
-    def indices(self) -> list[int]:
-        """The runs that it is about."""
-        ...
-
-    def unfit(self, index: int) -> str:
-        """Why a run cannot be taken up; "" if it can."""
-        ...
-
-    def tracks(self, index: int) -> list[Track]:
-        """The phases of a run."""
-        ...
-
-    def agent(self, track: Track) -> Tree:
-        """What a phase begins with; None for a new agent."""
-        ...
-
-    def finish(self, track: Track, flight: InFlight) -> None:
-        """Takes a phase that has ended."""
-        ...
+def place_in(folder: Path, width: int, checkpoint: float) -> Place:
+    """The place of a sweep whose results go to a directory; it stops where it is asked to there."""
+    agents = Agents((files.cache_folder() / "agents", folder / "agents"))
+    stop = (folder / STOP).exists
+    return Place(agents, folder, store.read_manifest(folder), width, checkpoint, stop=stop)
 
 
 class Train:
-    """Trains the agents of a unit that are not there yet; those of one training on one way."""
+    """Trains the agents of a unit that are not there yet; those of one training on one way.
+
+    `name` is that of its checkpoint. `unfit` says why a run cannot be taken up ("": it can), `tracks` the phases of a
+    run, `agent` what a phase begins with, and `finish` takes a phase that has ended; :class:`Deploy` has the same.
+    """
 
     def __init__(self, plan: Plan, runs: tuple[int, ...], place: Place, name: str) -> None:
         self.name = name
@@ -169,6 +155,9 @@ class Deploy:
         found = _agent(self._plan, self._agents, index)
         assert found is not None
         return found
+
+
+Work = Train | Deploy
 
 
 def train(plan: Plan, unit: Shard, place: Place, name: str = "") -> None:

@@ -1,27 +1,56 @@
-"""What a worker does with a task, and the process that does it: tasks come in on stdin, outcomes go out on stdout.
+"""What a worker does with a task, and the process that does it: lines come in on stdin, outcomes go out on stdout.
 
-A task is plain data, so that it can travel by any engine:
-    {"plan": ..., "folder": ..., "kind": "train" | "deploy", "unit": 3, "worker": "...", "options": {...}}
-An outcome is {"status": "done" | "stopped" | "bad" | "storage" | "error", "message": "..."}.
+The first line is the sweep, as :func:`packed` writes it: it reaches a worker once. Each later one is a task, which
+names its part of the sweep:
+    {"kind": "train" | "deploy", "unit": 3, "worker": "...", "solo": false, "skip": {}}
+An outcome is {"status": "done" | "stopped" | "bad" | "storage" | "error", "message": "..."}; where there is none, an
+executor makes one with the status "died".
 """
 
 import json
 import os
+import queue
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from robustsim.sweep.plan import Plan
+    from robustsim.sweep.unit import Place
+
+GRACE = 3.5  # seconds that workers have to save before they are killed
+
+Task = dict[str, Any]
+Outcome = dict[str, str]
 
 
-def perform(task: dict[str, Any]) -> dict[str, Any]:
-    """Does a task; whatever happens becomes an outcome."""
+def packed(plan: "Plan", place: "Place") -> str:
+    """A sweep as text, for workers in other processes."""
+    return json.dumps([plan.to_plain(), str(place.folder), place.width, place.checkpoint])
+
+
+@lru_cache(maxsize=4)
+def unpacked(sweep: str) -> tuple["Plan", "Place"]:
+    """The plan of a sweep that :func:`packed` wrote, and the place where its units go."""
+    from robustsim.sweep import compiled, plan, unit
+
+    table, folder, width, checkpoint = json.loads(sweep)
+    compiled.keep()
+    return plan.from_plain(table), unit.place_in(Path(folder), width, checkpoint)
+
+
+def perform(sweep: Callable[[], tuple["Plan", "Place"]], task: Task) -> Outcome:
+    """Does a task of a sweep; whatever happens becomes an outcome."""
     from robustsim.errors import Stopped, StorageError, UserError
 
     try:
-        _perform(task)
+        _perform(*sweep(), task)
         return {"status": "done", "message": ""}
     except Stopped:
         return {"status": "stopped", "message": ""}
@@ -34,49 +63,24 @@ def perform(task: dict[str, Any]) -> dict[str, Any]:
         return {"status": "error", "message": f"{type(error).__name__}: {first}"[:300]}
 
 
-def perform_on_cluster(task: dict[str, Any]) -> dict[str, Any]:
+def perform_on_cluster(sweep: str, task: Task) -> Outcome:
     """:func:`perform`, on a worker that others may run beside on other machines."""
-    return perform(task | {"worker": f"worker-{socket.gethostname()}-{os.getpid()}"})
+    return perform(partial(unpacked, sweep), task | {"worker": f"worker-{socket.gethostname()}-{os.getpid()}"})
 
 
-def _perform(task: dict[str, Any]) -> None:
-    from robustsim.sweep import layout, progress, store, unit
+def _perform(plan: "Plan", place: "Place", task: Task) -> None:
+    from robustsim.sweep import progress, unit
 
-    folder = Path(task["folder"])
-    plan = _plan(json.dumps(task["plan"]))
-    manifest = store.read_manifest(folder)
-    options, name = task["options"], unit.unit_name(task["kind"], task["unit"])
-    place = unit.Place(
-        agents=_agents(str(folder)),
-        folder=folder,
-        manifest=manifest,
-        width=options["width"],
-        checkpoint=options["checkpoint"],
-        note=partial(unit.note_active, folder, name) if options["solo"] else None,
-        skip={int(i): why for i, why in options["skip"].items()},
-        stop=(folder / layout.STOP).exists,
-        tell=progress.noting(folder, task["worker"]),
+    assert place.folder is not None
+    shards, work = (plan.trainings, unit.train) if task["kind"] == "train" else (plan.shards, unit.deploy)
+    shard = shards[task["unit"]]
+    place = replace(
+        place,
+        note=partial(unit.note_active, place.folder, shard.name) if task["solo"] else None,
+        skip={int(i): why for i, why in task["skip"].items()},
+        tell=progress.noting(place.folder, task["worker"]),
     )
-    if task["kind"] == "train":
-        unit.train(plan, plan.trainings[task["unit"]], place)
-    else:
-        unit.deploy(plan, plan.shards[task["unit"]], place)
-
-
-@lru_cache(maxsize=4)
-def _plan(text: str) -> Any:
-    from robustsim.sweep import compiled, plan
-
-    compiled.keep()
-    return plan.from_plain(json.loads(text))
-
-
-@lru_cache(maxsize=4)
-def _agents(folder: str) -> Any:
-    from robustsim import files
-    from robustsim.sim.agents import Agents
-
-    return Agents((files.cache_folder() / "agents", Path(folder) / "agents"))
+    work(plan, shard, place)
 
 
 def main() -> None:
@@ -84,19 +88,17 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver is interrupted, and tells the workers to stop
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a scenario prints must not get between the answers
-    tasks: list[str] = []
-    ready = threading.Semaphore(0)
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def listen() -> None:
         for line in sys.stdin:
-            tasks.append(line)
-            ready.release()
+            lines.put(line)
         os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
+    sweep = partial(unpacked, lines.get())
     while True:
-        ready.acquire()
-        answers.write(json.dumps(perform(json.loads(tasks.pop(0)))) + "\n")
+        answers.write(json.dumps(perform(sweep, json.loads(lines.get()))) + "\n")
 
 
 if __name__ == "__main__":
