@@ -168,3 +168,8 @@ def spectrum(runs: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.DataFrame:
     ends = ("_median", "_low", "_high", "_estimate")
     kinds = {name: pl.Float64 for row in rows[:1] for name in row if name.endswith(ends)}
     return pl.DataFrame(rows, schema_overrides=kinds, infer_schema_length=None)
+
+
+def part(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a row of the spectrum says of one quantity, without its name: {median, low, high, ...}."""
+    return {key.removeprefix(f"{name}_"): value for key, value in row.items() if key.startswith(f"{name}_")}
