@@ -127,6 +127,15 @@ def point(values: dict[str, Any]) -> str:
     return ", ".join(f"{short(name)} {value(x)}" for name, x in values.items())
 
 
+def configurations(results: Tables) -> list[tuple[str, pl.DataFrame]]:
+    """(label, runs) of each configuration, in the order in which they come first; a single one is called as its
+    scenario."""
+    if not results.swept:
+        return [(results.scenario, results.runs)]
+    groups = results.runs.group_by(results.swept, maintain_order=True)
+    return [(point(dict(zip(results.swept, values, strict=True))), runs) for values, runs in groups]
+
+
 def short(name: str) -> str:
     """The last part of a dotted name."""
     return name.split(".")[-1]
