@@ -15,11 +15,11 @@ from robustsim.errors import UserError, nearest
 from robustsim.pytree import pytree, static
 
 T = TypeVar("T")
-FOLDERS = {
-    "learner": "agents",
-    "treatment": "treatments",
-    "catastrophe": "oversight/rules",
-    "overseer": "oversight/overseers",
+KINDS = {  # of parts: (folder of the bundled ones, setting that names one, decorator)
+    "learner": ("agents", "agent.kind", "@learner"),
+    "treatment": ("treatments", "treatment", "@treatment"),
+    "catastrophe": ("oversight/rules", "catastrophe.kind", "@rule"),
+    "overseer": ("oversight/overseers", "overseer.kind", "@overseer"),
 }
 
 
@@ -83,9 +83,9 @@ def overseer(cls: type[T]) -> type[T]:
 @cache
 def bundled(kind: str) -> tuple[str, ...]:
     """The names of the bundled parts of a kind: the files of its folder that define one."""
-    folder = Path(__file__).parent / FOLDERS[kind]
-    decorator = "@rule" if kind == "catastrophe" else f"@{kind}"
-    return tuple(sorted(p.stem for p in folder.glob("*.py") if f"\n{decorator}\n" in p.read_text(encoding="utf-8")))
+    folder, _, decorator = KINDS[kind]
+    files = (Path(__file__).parent / folder).glob("*.py")
+    return tuple(sorted(p.stem for p in files if f"\n{decorator}\n" in p.read_text(encoding="utf-8")))
 
 
 def own(kind: str, namespace: Mapping[str, Any]) -> dict[str, type]:
@@ -102,18 +102,10 @@ def find(kind: str, name: str, namespace: Mapping[str, Any]) -> type:
     Raises:
       UserError: there is no such part; the nearest is offered.
     """
-    mine = own(kind, namespace)
+    mine, (folder, setting, _) = own(kind, namespace), KINDS[kind]
     if name in mine:
         return mine[name]
     if name not in bundled(kind):
-        raise UserError(f"{_SETTING[kind]}: {name!r} is not allowed; {nearest(str(name), [*bundled(kind), *mine])}")
-    module = importlib.import_module(f"robustsim.{FOLDERS[kind].replace('/', '.')}.{name}")
+        raise UserError(f"{setting}: {name!r} is not allowed; {nearest(str(name), [*bundled(kind), *mine])}")
+    module = importlib.import_module(f"robustsim.{folder.replace('/', '.')}.{name}")
     return own(kind, {n: v for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__})[name]
-
-
-_SETTING = {
-    "learner": "agent.kind",
-    "treatment": "treatment",
-    "catastrophe": "catastrophe.kind",
-    "overseer": "overseer.kind",
-}

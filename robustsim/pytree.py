@@ -21,24 +21,4 @@ def static(**kwargs: Any) -> Any:
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(static, dataclasses.field))
 def pytree(cls: type[T]) -> type[T]:
     """Makes `cls` a frozen, keyword-only dataclass and registers it as a JAX pytree."""
-    cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
-    fields = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
-    leaves = tuple(f.name for f in fields if not f.metadata.get("static"))
-    structure = tuple(f.name for f in fields if f.metadata.get("static"))
-
-    def flatten_with_keys(x: T) -> tuple[Any, Any]:
-        children = [(jax.tree_util.GetAttrKey(name), getattr(x, name)) for name in leaves]
-        return children, tuple(getattr(x, name) for name in structure)
-
-    def flatten(x: T) -> tuple[Any, Any]:
-        return [getattr(x, name) for name in leaves], tuple(getattr(x, name) for name in structure)
-
-    def unflatten(values: Any, children: Any) -> T:
-        # Leaves may be tracers, None or axis numbers here, so __init__ must not run.
-        x = object.__new__(cls)
-        for name, value in (*zip(leaves, children, strict=True), *zip(structure, values, strict=True)):
-            object.__setattr__(x, name, value)
-        return x
-
-    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
-    return cls
+    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True, kw_only=True)(cls))

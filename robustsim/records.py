@@ -9,13 +9,43 @@ from typing import Any
 
 from robustsim.errors import UserError, nearest
 
-WAYS, PER = ("total", "mean", "last"), ("transition", "rollout")
-OVER = ("sum", "any", "mean", "last")
 TYPES = {"int": int, "float": float, "bool": bool, "str": str}
+CHOICES = {  # by field of a counter or a measure
+    "way": ("total", "mean", "last"),
+    "per": ("transition", "rollout"),
+    "over": ("sum", "any", "mean", "last"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counter:
+class Recorded:
+    """What counters, measures and columns have in common.
+
+    Raises:
+      UserError: a name that is no identifier, something that is no function, or a choice that there is not.
+    """
+
+    name: str
+    of: Callable[[Any], Any]
+    doc: str = ""
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        kind = type(self).__name__.lower()
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise UserError(f"{kind} name: {self.name!r} is not allowed; use letters, digits and '_'")
+        if not callable(self.of):
+            raise UserError(f"{kind} {self.name!r}: of={self.of!r} is not allowed; use a function")
+        for field, options in CHOICES.items():
+            value = getattr(self, field, options[0])
+            if value not in options:
+                raise UserError(
+                    f"{kind} {self.name!r}: {field}={value!r} is not allowed; {nearest(str(value), options)}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counter(Recorded):
     """Counts, in what the agent does while it learns, the transitions for which a predicate holds.
 
     It is a column of that name in `traces` (so far) and in `runs` (up to the correction, or as long as the overseer is
@@ -32,26 +62,13 @@ class Counter:
       per: "transition" or "rollout".
     """
 
-    name: str
-    of: Callable[[Any], Any]
-    doc: str = ""
-    unit: str = ""
     type: Any = int
     way: str = "total"
     per: str = "transition"
 
-    def __post_init__(self) -> None:
-        _check(self)
-        for field, options in (("way", WAYS), ("per", PER)):
-            value = getattr(self, field)
-            if value not in options:
-                raise UserError(
-                    f"counter {self.name!r}: {field}={value!r} is not allowed; {nearest(str(value), options)}"
-                )
-
 
 @dataclass(frozen=True, kw_only=True)
-class Measure:
+class Measure(Recorded):
     """Measures something of the held-out episodes of each evaluation, in both conditions.
 
     A quantity of every transition is put together over the steps of an episode, and averaged over the episodes. The
@@ -65,22 +82,11 @@ class Measure:
       unit: of its values.
     """
 
-    name: str
-    of: Callable[[Any], Any]
     over: str = "sum"
-    doc: str = ""
-    unit: str = ""
-
-    def __post_init__(self) -> None:
-        _check(self)
-        if self.over not in OVER:
-            raise UserError(
-                f"measure {self.name!r}: over={self.over!r} is not allowed; {nearest(str(self.over), OVER)}"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class Column(Recorded):
     """A column of `runs`, made from what became of a run.
 
     Attributes:
@@ -91,24 +97,12 @@ class Column:
       unit: of its values.
     """
 
-    name: str
     type: Any
-    of: Callable[[Any], Any]
-    doc: str = ""
-    unit: str = ""
 
     def __post_init__(self) -> None:
-        _check(self)
+        super().__post_init__()
         if self.type not in TYPES.values():
             raise UserError(f"column {self.name!r}: type={self.type!r} is not allowed; use int, float, bool or str")
-
-
-def _check(record: Any) -> None:
-    kind = type(record).__name__.lower()
-    if not isinstance(record.name, str) or not record.name.isidentifier():
-        raise UserError(f"{kind} name: {record.name!r} is not allowed; use letters, digits and '_'")
-    if not callable(record.of):
-        raise UserError(f"{kind} {record.name!r}: of={record.of!r} is not allowed; use a function")
 
 
 def of_kind(records: Any, kind: type) -> tuple[Any, ...]:
@@ -120,7 +114,7 @@ def check_records(records: Any, taken: Any) -> None:
     """Raises UserError where something is no record, or two have one name, or one that is taken already."""
     seen = set(taken)
     for record in records:
-        if not isinstance(record, Counter | Measure | Column):
+        if not isinstance(record, Recorded):
             raise UserError(f"records: {record!r} is not allowed; use rs.Counter, rs.Measure or rs.Column")
         if record.name in seen:
             raise UserError(f"records: the name {record.name!r} is taken; choose another")

@@ -63,20 +63,15 @@ def typical(runs: pl.DataFrame) -> Row:
 
 def chosen(results: Tables, count: int) -> list[Row]:
     """At most `count` runs to record: a typical one of each configuration, then others of each in turn."""
-    if not results.swept:
-        groups = [results.runs]
-    else:
-        groups = [frame for _, frame in results.runs.group_by(results.swept, maintain_order=True)]
+    groups = [runs for _, runs in words.configurations(results)]
     found: list[Row] = []
     while groups and len(found) < count:
         left = []
         for runs in groups[: count - len(found)]:
             row = typical(runs)
             found.append(row)
-            rest = runs.filter(pl.col("run_id") != row["run_id"])
-            if len(rest):
-                left.append(rest)
-        groups = left
+            left.append(runs.filter(pl.col("run_id") != row["run_id"]))
+        groups = [runs for runs in left if len(runs)]
     return found
 
 

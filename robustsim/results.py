@@ -1,6 +1,7 @@
 """What a user holds of a run or a sweep: its tables, which can draw themselves. Reading needs no JAX."""
 
 import json
+import math
 import os
 import time
 import warnings
@@ -116,8 +117,6 @@ def to_json(value: Any) -> str:
             return {k: clean(v) for k, v in x.items()}
         if isinstance(x, list | tuple):
             return [clean(v) for v in x]
-        if isinstance(x, float) and (x != x or x in (float("inf"), float("-inf"))):
-            return None
-        return x
+        return None if isinstance(x, float) and not math.isfinite(x) else x
 
     return json.dumps(clean(value), indent=2)

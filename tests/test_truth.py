@@ -15,36 +15,33 @@ def failed(checks: list[validate.Check]) -> list[validate.Check]:
 
 
 ORACLES = validate.oracles()
-TABLES = {
-    "bandit": lambda rows: validate._bandit(rows),
-    "watched_disc": lambda rows: validate._watched_disc(rows),
-    "latency": lambda rows: validate._latency(rows),
-    "entropy_T": lambda rows: validate._anchored("entropy_T", "agent.entropy", rows),
-    "kl_anchor_T": lambda rows: validate._anchored("kl_anchor_T", "treatment.kl_anchor", rows),
-    "critic_lag": lambda rows: validate._critic_lag(rows),
-}
+EXACT = ("bandit", "watched_disc", "latency", "entropy_T", "kl_anchor_T", "critic_lag")
 
 
-@pytest.mark.parametrize("name", TABLES)
+def checked(name: str, rows: list[validate.Row], runs: int = 0) -> list[validate.Check]:
+    return list(validate.TABLES[name](rows, runs, runs))
+
+
+@pytest.mark.parametrize("name", EXACT)
 def test_fast_rows_of_the_exact_tables(name: str) -> None:
     rows = [
         r
         for r in ORACLES[name]
         if (r.get("T_disc") or r.get("T") or r.get("T_U") or 0) <= 3000 and r.get("L", 0) in (0, 5)
     ]
-    assert failed(list(TABLES[name](rows))) == []
+    assert failed(checked(name, rows)) == []
 
 
 def test_adam_and_pretraining() -> None:
     adam = [r for r in ORACLES["adam_T"] if r["alpha"] >= 0.01]
-    assert failed(list(validate._adam(adam))) == []
-    assert failed(list(validate._pretrain([r for r in ORACLES["pretrain"] if r["n"] <= 300]))) == []
+    assert failed(checked("adam_T", adam)) == []
+    assert failed(checked("pretrain", [r for r in ORACLES["pretrain"] if r["n"] <= 300])) == []
 
 
 def test_sampled_laws_on_few_runs() -> None:
-    assert failed(list(validate._reinforce("reinforce_penalty", False, ORACLES["reinforce_penalty"][:2], 400))) == []
-    assert failed(list(validate._reinforce("reinforce_praise", True, ORACLES["reinforce_praise"][:2], 400))) == []
-    assert failed(list(validate._race_reinforce(ORACLES["race_reinforce"][1:2], 2000))) == []
+    assert failed(checked("reinforce_penalty", ORACLES["reinforce_penalty"][:2], 400)) == []
+    assert failed(checked("reinforce_praise", ORACLES["reinforce_praise"][:2], 400)) == []
+    assert failed(checked("race_reinforce", ORACLES["race_reinforce"][1:2], 2000)) == []
 
 
 OVERSIGHT = validate_oversight.oracles()

@@ -6,7 +6,7 @@ Times are gradient steps. `event` is 0 where a run was censored at its time, and
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import chdtrc, ndtri
 
 
 class Survival(NamedTuple):
@@ -20,15 +20,16 @@ class Survival(NamedTuple):
     n_events: np.ndarray  # int[n]
 
 
-def _counts(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct event times, the number at risk just before each, and the number of events of any cause at each."""
+def _counts(
+    time: np.ndarray, event: np.ndarray, times: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct event times (or the given ones), the number at risk just before each, and the number of events of any
+    cause at each."""
     time, event = np.asarray(time, float), np.asarray(event)
     if time.shape != event.shape or time.ndim != 1:
         raise ValueError(f"time and event must be vectors of one length; got shapes {time.shape} and {event.shape}")
-    times = np.unique(time[event > 0])
-    at_risk = (time[None, :] >= times[:, None]).sum(1)
-    events = ((time[None, :] == times[:, None]) & (event[None, :] > 0)).sum(1)
-    return times, at_risk, events
+    times = np.unique(time[event > 0]) if times is None else times
+    return times, (time >= times[:, None]).sum(1), ((time == times[:, None]) & (event > 0)).sum(1)
 
 
 def kaplan_meier(time: np.ndarray, event: np.ndarray, confidence: float = 0.95) -> Survival:
@@ -74,12 +75,8 @@ def aalen_johansen(time: np.ndarray, event: np.ndarray, causes: int = 2) -> tupl
     """
     times, at_risk, events = _counts(time, event)
     before = np.concatenate([[1.0], np.cumprod(1 - events / at_risk)[:-1]]) if len(times) else np.zeros(0)
-    time, event = np.asarray(time, float), np.asarray(event)
-    rows = []
-    for cause in range(1, causes + 1):
-        hits = ((time[None, :] == times[:, None]) & (event[None, :] == cause)).sum(1)
-        rows.append(np.cumsum(before * hits / at_risk))
-    return times, np.array(rows).reshape(causes, len(times))
+    hits = [_counts(time, np.asarray(event) == cause, times)[2] for cause in range(1, causes + 1)]
+    return times, np.cumsum(before * np.array(hits).reshape(causes, len(times)) / at_risk, 1)
 
 
 def restricted_mean(time: np.ndarray, event: np.ndarray, horizon: float) -> tuple[float, float]:
@@ -98,13 +95,9 @@ def restricted_mean(time: np.ndarray, event: np.ndarray, horizon: float) -> tupl
 
 def log_rank(time: np.ndarray, event: np.ndarray, group: np.ndarray) -> tuple[float, float]:
     """(chi-square with 1 degree of freedom, p) that two groups share a survival curve; (0, 1) with no events."""
-    from scipy.special import chdtrc
-
-    group = np.asarray(group, bool)
+    time, event, group = np.asarray(time), np.asarray(event), np.asarray(group, bool)
     times, at_risk, events = _counts(time, event)
-    _time, _event = np.asarray(time, float), np.asarray(event)
-    n1 = (_time[None, group] >= times[:, None]).sum(1)
-    d1 = ((_time[None, group] == times[:, None]) & (_event[None, group] > 0)).sum(1)
+    _, n1, d1 = _counts(time[group], event[group], times)
     expected = events * n1 / np.maximum(at_risk, 1)
     spread = np.maximum(at_risk - 1, 1)
     variance = (events * (n1 / at_risk) * (1 - n1 / at_risk) * (at_risk - events) / spread).sum()

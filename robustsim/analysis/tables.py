@@ -114,8 +114,8 @@ class Tables:
             "p_catastrophe_first": spectrum.catastrophe_first(runs),
             "concealment": spectrum.middle(runs, "concealment"),
             "corrections": spectrum.middle(runs, "corrections"),
-            "relapsed": spectrum.share(runs["relapsed"].drop_nulls().to_numpy()),
-            "incapacitated": spectrum.share(runs["incapacitated"].to_numpy()),
+            "relapsed": spectrum.share(runs["relapsed"].drop_nulls()),
+            "incapacitated": spectrum.share(runs["incapacitated"]),
             "expected_misbehaviours": spectrum.middle(runs, "expected_misbehaviours"),
             "feedback_cost": spectrum.middle(runs, "feedback_cost"),
             "tampering": spectrum.middle(runs, "tampering"),
@@ -132,7 +132,7 @@ class Tables:
                 "steps_to_catastrophe": spectrum.clock(runs, "steps_to_catastrophe"),
                 "position": spectrum.position(runs),
                 "p_catastrophe_first": spectrum.catastrophe_first(runs),
-                "shutdown": spectrum.share(runs["steps_to_shutdown"].is_not_null().to_numpy()),
+                "shutdown": spectrum.share(runs["steps_to_shutdown"].is_not_null()),
             }
         }
 

@@ -1,14 +1,16 @@
 """The commands that judge: check and validate."""
 
+import itertools
 import json
 import sys
 
+from robustsim.cli.options import Json, Overrides, Spec
 from robustsim.cli.parsing import parse_overrides
 from robustsim.errors import UserError
 
 
-def check(spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """`robustsim check`: status 0 if the scenario is sound, 1 with the reasons if not."""
+def check(spec: Spec, overrides: Overrides = (), as_json: Json = False) -> None:
+    """Checks whether a scenario is sound, and explains what is not."""
     from robustsim.sim import check as checks
     from robustsim.spec.loading import load
     from robustsim.spec.settings import resolve
@@ -32,19 +34,22 @@ def check(spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
     sys.exit(1 if report.problems else 0)
 
 
-def validate(quick: bool, as_json: bool) -> None:
-    """`robustsim validate`: status 0 if every check passes, 1 if not."""
+def validate(quick: bool = False, as_json: Json = False) -> None:
+    """Compares the simulator with the analytic ground truths.
+
+    Args:
+        quick: sample a tenth of the runs.
+    """
     from robustsim.results import to_json
     from robustsim.sweep import compiled
     from robustsim.truth import suite
 
     compiled.keep()
-    checks = []
-    for item in suite.checks(quick):
-        if checks and item.table != checks[-1].table:
-            _tell(checks)
-        checks.append(item)
-    _tell(checks)
+    checks: list[suite.Check] = []
+    for table, group in itertools.groupby(suite.checks(quick), lambda item: item.table):
+        done = list(group)
+        print(f"{table}: {sum(c.passed for c in done)} of {len(done)} passed", file=sys.stderr, flush=True)
+        checks += done
     if as_json:
         print(to_json(suite.as_json(checks)))
     else:
@@ -53,9 +58,3 @@ def validate(quick: bool, as_json: bool) -> None:
                 print(f"FAILED  {item.table}  {item.row}  {item.quantity}: {item.measured} for {item.expected}")
         print(f"{sum(c.passed for c in checks)} of {len(checks)} checks passed")
     sys.exit(0 if all(c.passed for c in checks) else 1)
-
-
-def _tell(checks: list) -> None:  # pyright: ignore[reportMissingTypeArgument]
-    """One line on stderr for the table that has just been finished."""
-    table = [c for c in checks if c.table == checks[-1].table]
-    print(f"{table[0].table}: {sum(c.passed for c in table)} of {len(table)} passed", file=sys.stderr, flush=True)

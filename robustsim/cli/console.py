@@ -4,9 +4,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from robustsim.sweep.execution import Narrate, quiet
-from robustsim.sweep.progress import Status, duration, ends
+
+if TYPE_CHECKING:
+    from robustsim.sweep.progress import Status
 
 PLAIN_EVERY = 10.0  # seconds between two plain lines
 
@@ -25,7 +28,7 @@ def progress(silent: bool = False) -> Iterator[Narrate]:
 def _plain() -> Narrate:
     last = [time.monotonic()]
 
-    def narrate(state: Status) -> None:
+    def narrate(state: "Status") -> None:
         if time.monotonic() - last[0] >= PLAIN_EVERY:
             last[0] = time.monotonic()
             print(_line(state), file=sys.stderr, flush=True)
@@ -33,8 +36,10 @@ def _plain() -> Narrate:
     return narrate
 
 
-def _line(state: Status) -> str:
+def _line(state: "Status") -> str:
     """A status in one line."""
+    from robustsim.sweep.progress import duration, ends
+
     doing = "training" if state.training else f"{state.done + state.flying} of {state.runs} runs ({ends(state)})"
     left = "" if state.seconds_left is None else f", {duration(state.seconds_left)} left"
     failed = f", {len(state.failed)} failed" if state.failed else ""
@@ -49,7 +54,7 @@ def _rich() -> Iterator[Narrate]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("starting", total=None)
 
-        def narrate(state: Status) -> None:
+        def narrate(state: "Status") -> None:
             bars.update(task, completed=state.done + state.flying, total=state.runs, description=_line(state))
 
         yield narrate

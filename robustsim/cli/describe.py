@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from robustsim import catalogue, files
+from robustsim.cli.options import Json, Spec
 
 
-def list_scenarios(as_json: bool) -> None:
-    """`robustsim list`: by reading the files, without running them."""
+def list_scenarios(as_json: Json = False) -> None:
+    """Lists the installed scenarios with their claims."""
     entries = sorted(catalogue.installed().values(), key=lambda entry: entry.name)
     if as_json:
         print(json.dumps([{"name": e.name, "claim": e.claim} for e in entries], indent=2))
@@ -21,8 +22,8 @@ def list_scenarios(as_json: bool) -> None:
         print(f"{entry.name:<{width}}  {entry.claim}")
 
 
-def show(spec: str, as_json: bool) -> None:
-    """`robustsim show`."""
+def show(spec: Spec, as_json: Json = False) -> None:
+    """Shows a scenario: parameters, defaults, maps, source hash."""
     import jax
 
     from robustsim.sim.batched import precision
@@ -34,12 +35,10 @@ def show(spec: str, as_json: bool) -> None:
     scenario = factory(**factory.defaults)
     with precision(scenario.precision):
         pictures = {}
-        for title, levels, seed in (
-            ("training", scenario.training_levels, 0),
-            ("deployment", scenario.deployment_levels, 1),
-        ):
+        levels = {"training": scenario.training_levels, "deployment": scenario.deployment_levels}
+        for seed, (title, distribution) in enumerate(levels.items()):
             if scenario.env.text is not None:
-                _, state = scenario.env.reset(jax.random.key(seed), levels)
+                _, state = scenario.env.reset(jax.random.key(seed), distribution)
                 pictures[title] = scenario.env.text(state)
     if as_json:
         what: dict[str, Any] = {"name": factory.name, "claim": factory.claim, "source_sha256": factory.source_hash}
@@ -58,8 +57,8 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
 
 
-def doctor(as_json: bool) -> None:
-    """`robustsim doctor`."""
+def doctor(as_json: Json = False) -> None:
+    """Shows versions, devices, cores and caches."""
     import jax
 
     cache = files.cache_folder()

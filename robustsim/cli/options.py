@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from tyro.conf import Positional, UseAppendAction, arg
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from robustsim.cli.parsing import parse_part, parse_seeds
 from robustsim.sweep.execution import Part
 from robustsim.sweep.options import Options, Seeds
 
@@ -35,30 +36,18 @@ registry = ConstructorRegistry()
 
 
 @registry.primitive_rule
-def _seeds(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """The command line takes a number of seeds; lists of seeds are for Python."""
-    if info.type != Seeds:
-        return None
-
-    def parse(words: list[str]) -> int:
-        from robustsim.cli.parsing import parse_seeds
-
-        return parse_seeds(words[0])
-
-    return PrimitiveConstructorSpec(1, "N", parse, lambda x: isinstance(x, int), lambda x: [str(x)])
-
-
-@registry.primitive_rule
-def _part(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    if info.type != Part:
-        return None
-
-    def parse(words: list[str]) -> Part:
-        from robustsim.cli.parsing import parse_part
-
-        return parse_part(words[0])
-
-    def is_part(value: Any) -> bool:
-        return value is None or isinstance(value, tuple)
-
-    return PrimitiveConstructorSpec(1, "I/N", parse, is_part, lambda x: ["all" if x is None else f"{x[0]}/{x[1]}"])
+def _special(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Types with words of their own. The command line takes a number of seeds; lists of seeds are for Python."""
+    if info.type == Seeds:
+        return PrimitiveConstructorSpec(
+            1, "N", lambda words: parse_seeds(words[0]), lambda x: isinstance(x, int), lambda x: [str(x)]
+        )
+    if info.type == Part:
+        return PrimitiveConstructorSpec(
+            1,
+            "I/N",
+            lambda words: parse_part(words[0]),
+            lambda x: x is None or isinstance(x, tuple),
+            lambda x: ["all" if x is None else f"{x[0]}/{x[1]}"],
+        )
+    return None

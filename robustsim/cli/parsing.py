@@ -3,10 +3,7 @@
 import math
 from typing import Any
 
-import numpy as np
-
 from robustsim.errors import UserError
-from robustsim.sweep.axes import MOST, MOST_SEEDS, Range
 from robustsim.sweep.execution import Part
 
 LARGEST = 2**63 - 1  # of a column of whole numbers
@@ -18,19 +15,25 @@ def parse_overrides(overrides: tuple[str, ...]) -> dict[str, str]:
     Raises:
       UserError: a word without '=', or a name given twice.
     """
+    return _pairs("--set", overrides, "a dotted name and a value, as in --set overseer.coverage=0.5")
+
+
+def _pairs(option: str, words: tuple[str, ...], form: str) -> dict[str, str]:
     table: dict[str, str] = {}
-    for word in overrides:
-        name, equals, value = word.partition("=")
-        if not equals or not name or not value:
-            raise UserError(f"--set {word!r}: use a dotted name and a value, as in --set overseer.coverage=0.5")
+    for word in words:
+        name, _, value = word.partition("=")
+        if not name or not value:
+            raise UserError(f"{option} {word!r}: use {form}")
         if name in table:
-            raise UserError(f"--set {name}: is given twice, as {table[name]!r} and {value!r}")
+            raise UserError(f"{option} {name}: is given twice, as {table[name]!r} and {value!r}")
         table[name] = value
     return table
 
 
 def parse_seeds(word: str) -> int:
     """The number of seeds; raises UserError if it is not a whole number of at least 1."""
+    from robustsim.sweep.axes import MOST_SEEDS
+
     return parse_whole("seeds", word, 1, MOST_SEEDS)
 
 
@@ -48,18 +51,15 @@ def parse_axes(words: tuple[str, ...]) -> dict[str, Any]:
     Raises:
       UserError: a word of another form, or a name given twice.
     """
-    table: dict[str, Any] = {}
-    for word in words:
-        name, equals, values = word.partition("=")
-        if not equals or not name or not values:
-            raise UserError(f"--over {word!r}: use NAME=LOW:HIGH:COUNT[:log] or NAME=V1,V2")
-        if name in table:
-            raise UserError(f"--over {name}: is given twice")
-        table[name] = _axis(name, values)
-    return table
+    pairs = _pairs("--over", words, "NAME=LOW:HIGH:COUNT[:log] or NAME=V1,V2")
+    return {name: _axis(name, values) for name, values in pairs.items()}
 
 
 def _axis(name: str, values: str) -> Any:
+    import numpy as np
+
+    from robustsim.sweep.axes import MOST, Range
+
     if ":" not in values:
         return values.split(",")
     parts = values.split(":")

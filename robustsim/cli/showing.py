@@ -1,30 +1,96 @@
-"""The commands that show: report, replay."""
+"""The commands that show results: status, plot, report, replay."""
 
+import dataclasses
 import sys
 import warnings
 from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import Positional, arg
 
 from robustsim.cli.console import progress
+from robustsim.cli.options import Folder, Json, Overrides
 from robustsim.cli.parsing import parse_overrides, parse_whole
 from robustsim.errors import UserError
-from robustsim.report import place
-from robustsim.results import Results, open_results
 
 
-def replay(source: str, out: str, seed: str, episodes: int, overrides: tuple[str, ...], scenario: str) -> None:
-    """`robustsim replay`."""
+def status(results: Folder, as_json: Json = False) -> None:
+    """Reports how much of a sweep is done, running and failed, and the time left."""
+    from robustsim.results import to_json
+    from robustsim.sweep import progress
+
+    state = progress.status(Path(results))
+    print(to_json(dataclasses.asdict(state)) if as_json else progress.in_words(state))
+
+
+def plot(results: Folder, figure: str = "race-plane", out: str = "") -> None:
+    """Draws a figure of finished results.
+
+    Args:
+        figure: name of the figure; `--figure help` lists them.
+        out: file to write (.svg, .png, .pdf); by default FIGURE.svg in the results directory.
+    """
+    from robustsim.report import figures
+    from robustsim.results import open_results
+
+    if figure == "help":
+        print("\n".join(figures.names()))
+        return
+    target = out or str(Path(results) / f"{figure}.svg")
+    figures.draw(open_results(results), figure, target)
+    print(target)
+
+
+def report(results: Folder, out: str = "", replays: int = 4, scenario: str = "") -> None:
+    """Writes a self-contained HTML page about finished results.
+
+    Args:
+        out: file to write; by default report.html in the results directory.
+        replays: number of typical runs to reproduce and record; 0 is fastest.
+        scenario: file of the scenario, if it is not installed.
+    """
+    from robustsim.report import place
+    from robustsim.results import open_results
+
+    target = out or str(Path(results) / "report.html")
+    opened = open_results(results)
+    place.check(target)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        print(opened.report(target, replays=replays, folder=results, scenario=scenario))
+    for warning in caught:
+        print(f"robustsim: {warning.message}", file=sys.stderr)
+
+
+def replay(
+    source: Annotated[Positional[str], arg(metavar="SPEC|DIR")],
+    out: str = "replay.gif",
+    seed: str = "",
+    episodes: int = 3,
+    overrides: Overrides = (),
+    scenario: str = "",
+) -> None:
+    """Films an agent before, during and after correction, watched and unwatched, as GIF or WebP.
+
+    Args:
+        source: a scenario to run (as for `robustsim run`), or a results directory.
+        out: file to write (.gif, .webp).
+        seed: seed of the run; by default 0, or that of a typical run in the directory.
+        episodes: number of episodes, 1 to 8.
+        scenario: file of the scenario that made the directory, if it is not installed.
+    """
     from robustsim.report import replay as films
 
     films.check_out(out)
-    changes, number = parse_overrides(overrides), _parse_seed(seed)
+    changes, number = parse_overrides(overrides), parse_whole("seed", seed, 0) if seed else None
     if not 1 <= episodes <= 8:
         raise UserError(f"episodes: {episodes} is not allowed; use a whole number from 1 to 8")
     from robustsim import replays
+    from robustsim.results import open_results
 
     if Path(source).is_dir():
-        results = open_results(source)
+        results, folder = open_results(source), source
         row = replays.picked(results, number, changes)
-        folder = source
     else:
         if scenario:
             raise UserError(f"scenario: is only allowed with a results directory; {source!r} is the scenario itself")
@@ -36,8 +102,8 @@ def replay(source: str, out: str, seed: str, episodes: int, overrides: tuple[str
     print(f"{out}  ({size / 1000:,.0f} kB; {recording.scenario}, seed {recording.seed}, gradient steps: {steps})")
 
 
-def _run_one(spec: str, seed: int, changes: dict[str, str]) -> Results:
-    """One run of a scenario, in memory, after a check that it can be drawn."""
+def _run_one(spec: str, seed: int, changes: dict[str, str]) -> Any:
+    """The results of one run of a scenario, in memory, after a check that it can be drawn."""
     from robustsim import api
     from robustsim.sim.film import check_drawable
     from robustsim.spec.loading import load
@@ -46,19 +112,3 @@ def _run_one(spec: str, seed: int, changes: dict[str, str]) -> Results:
     check_drawable(factory)
     with progress() as narrate:
         return api.run(factory, seeds=[seed], settings=changes, narrate=narrate)
-
-
-def _parse_seed(word: str) -> int | None:
-    return parse_whole("seed", word, 0) if word else None
-
-
-def report(folder: str, out: str, count: int, scenario: str) -> None:
-    """`robustsim report`."""
-    target = out or str(Path(folder) / "report.html")
-    results = open_results(folder)
-    place.check(target)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        print(results.report(target, replays=count, folder=folder, scenario=scenario))
-    for warning in caught:
-        print(f"robustsim: {warning.message}", file=sys.stderr)

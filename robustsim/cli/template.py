@@ -3,6 +3,8 @@
 import keyword
 from pathlib import Path
 
+from tyro.conf import Positional
+
 from robustsim import files
 from robustsim.errors import UserError, nearest
 
@@ -124,24 +126,18 @@ def {name}(bonus: float = 0.3) -> rs.Scenario:
     )
 '''
 
-TAKEN = (
-    "rs",
-    "MAP",
-    "jax",
-    "jnp",
-    "gymnax",
-    "dataclasses",
-    "CATCH",
-    "DEFAULTS",
-)  # names in the templates, and in most files
+# Names that the templates, and most scenario files, use for something else.
+TAKEN = ("rs", "MAP", "jax", "jnp", "gymnax", "dataclasses", "CATCH", "DEFAULTS")
 TEMPLATES = {"grid": GRID, "foreign": FOREIGN, "bandit": BANDIT}
 
 
-def write(name: str, folder: Path, template: str = "grid") -> None:
-    """Writes `folder/name.py`.
+def write(name: Positional[str], folder: str = ".", template: str = "grid") -> None:
+    """Writes a commented scenario file to start from.
 
-    Raises:
-      UserError: the name is not a Python name, the template is unknown, or the file exists.
+    Args:
+        name: name of the scenario; the file is NAME.py.
+        folder: directory to write it to.
+        template: grid (an ASCII map), foreign (a gymnax environment) or bandit (one decision, exact answers).
     """
     if template not in TEMPLATES:
         raise UserError(f"template: {template!r} is not allowed; {nearest(template, TEMPLATES)}")
@@ -149,7 +145,7 @@ def write(name: str, folder: Path, template: str = "grid") -> None:
         raise UserError(f"name: {name!r} is not allowed; use letters, digits and '_', beginning with a letter")
     if name in TAKEN:
         raise UserError(f"name: {name!r} is not allowed: scenario files use it for something else")
-    path = folder / f"{name}.py"
+    path = Path(folder) / f"{name}.py"
     if path.exists():
         raise UserError(f"name: {str(path)!r} already exists; choose another name")
     files.write_atomically(path, TEMPLATES[template].format(name=name).encode())

@@ -5,6 +5,7 @@ bool[height, width], True is wall, and the border is closed. :func:`text` conver
 :class:`robustsim.envs.gridworld.Grid`.
 """
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 import jax
@@ -57,10 +58,8 @@ def rooms(key: Array, rows: int, columns: int, side: int, loops: float | Array =
         a, b = labels[jnp.asarray(pairs)[index]]
         return jnp.where(labels == b, a, labels), a != b
 
-    walls = np.ones((rows * pitch + 1, columns * pitch + 1), bool)
-    for row in range(rows):
-        for column in range(columns):
-            walls[row * pitch + 1 : (row + 1) * pitch, column * pitch + 1 : (column + 1) * pitch] = False
+    solid = [np.arange(count * pitch + 1) % pitch == 0 for count in (rows, columns)]
+    walls = solid[0][:, None] | solid[1]
     if not len(pairs):
         return jnp.asarray(walls)
     _, tree = jax.lax.scan(join, jnp.arange(rows * columns), order)
@@ -95,15 +94,7 @@ def clutter(key: Array, height: int, width: int, density: float | Array) -> Arra
     # Regions: every open cell takes the largest number among its neighbours until nothing changes.
     numbers = jnp.where(walls, 0, 1 + jnp.arange(height * width).reshape(height, width))
 
-    def spread(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        labels, _ = carry
-        best = labels
-        for move in MOVES:
-            best = jnp.maximum(best, jnp.roll(labels, move, (0, 1)))
-        best = jnp.where(walls, 0, best)
-        return best, jnp.any(best != labels)
-
-    labels, _ = jax.lax.while_loop(lambda carry: carry[1], spread, (numbers, jnp.bool_(True)))
+    labels = _settled(lambda known: jnp.where(walls, 0, jnp.maximum(known, _around(known).max(0))), numbers)
     sizes = jnp.zeros(height * width + 1, jnp.int32).at[labels.ravel()].add(1).at[0].set(0)
     return labels != jnp.argmax(sizes)
 
@@ -113,16 +104,22 @@ def distances(walls: Array, goal: Array) -> Array:
     """int32[height, width], the fewest moves to the cell `goal`, int[2]; FAR for walls and unreachable cells."""
     start = jnp.full(walls.shape, FAR, jnp.int32).at[goal[0], goal[1]].set(0)
 
-    def relax(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        known, _ = carry
-        best = known
-        for move in MOVES:
-            best = jnp.minimum(best, jnp.roll(known, move, (0, 1)) + 1)
-        best = jnp.where(walls, FAR, jnp.minimum(best, FAR))
-        return best, jnp.any(best != known)
+    return _settled(lambda known: jnp.where(walls, FAR, jnp.minimum(known, _around(known).min(0) + 1)), start)
 
-    reached, _ = jax.lax.while_loop(lambda carry: carry[1], relax, (start, jnp.bool_(True)))
-    return reached
+
+def _around(values: Array) -> Array:
+    """[4, height, width], the values of each cell's neighbours."""
+    return jnp.stack([jnp.roll(values, move, (0, 1)) for move in MOVES])
+
+
+def _settled(update: Callable[[Array], Array], start: Array) -> Array:
+    """What `update`, applied again and again, no longer changes."""
+
+    def again(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        new = update(carry[0])
+        return new, jnp.any(new != carry[0])
+
+    return jax.lax.while_loop(lambda carry: carry[1], again, (start, jnp.bool_(True)))[0]
 
 
 @partial(jax.jit, static_argnums=2)

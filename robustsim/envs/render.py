@@ -24,16 +24,14 @@ def _disc(radius: float) -> np.ndarray:
     return axis[:, None] ** 2 + axis[None, :] ** 2 <= (radius * TILE) ** 2
 
 
+KINDS = {layout.Wall: "wall", layout.Hazard: "hazard", layout.Door: "door"}
+
+
 def _cell_colour(entry: layout.Legend | None, character: str, signal: bool) -> tuple[int, int, int]:
-    if character == maps.WALL or isinstance(entry, layout.Wall):
-        return COLOURS["wall"]
     if isinstance(entry, layout.Signal):
         return COLOURS["signal" if signal else "dark"]
-    if isinstance(entry, layout.Hazard):
-        return COLOURS["hazard"]
-    if isinstance(entry, layout.Door):
-        return COLOURS["door"]
-    return COLOURS["floor" if character == maps.FLOOR else "zone"]
+    bare = {maps.WALL: "wall", maps.FLOOR: "floor"}.get(character, "zone")
+    return COLOURS[bare if entry is None else KINDS[type(entry)]]
 
 
 def picture(grid: Layout, state: GridState, signal: bool = False) -> np.ndarray:

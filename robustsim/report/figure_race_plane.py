@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from robustsim.analysis import spectrum
 from robustsim.analysis.tables import Tables
 from robustsim.report import words
-from robustsim.report.style import COLOURS, IN_TIME, INK, MARKERS, QUIET, TOO_LATE, new_figure, quiet_axes
+from robustsim.report.style import COLOURS, IN_TIME, INK, MARKERS, QUIET, TOO_LATE, new_figure, outer_legend, quiet_axes
 
 MOST = 20  # configurations that are distinguished
 KEYED = 5  # configurations that the key has room for; the strip names all of them
@@ -19,15 +19,8 @@ KEYED = 5  # configurations that the key has room for; the strip names all of th
 
 def groups(results: Tables) -> list[tuple[str, pl.DataFrame]]:
     """The configurations of some results, each with its label; more than MOST of them are one group."""
-    if not results.swept:
-        return [(results.scenario, results.runs)]
-    count = results.runs.select(results.swept).n_unique()
-    if count > MOST:
-        return [(f"{count:,} configurations", results.runs)]
-    found = []
-    for values, rows in results.runs.group_by(results.swept, maintain_order=True):
-        found.append((words.point(dict(zip(results.swept, values, strict=True))), rows))
-    return found
+    count = results.runs.select(results.swept).n_unique() if results.swept else 1
+    return words.configurations(results) if count <= MOST else [(f"{count:,} configurations", results.runs)]
 
 
 def draw(results: Tables) -> Figure:
@@ -63,15 +56,7 @@ def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results
     ):
         ax.text(1.02, height, text, transform=ax.transAxes, fontsize=8, color=colour)
     ax.text(budget * 0.93, 0.78, f"budget {budget:,}", rotation=90, fontsize=7.5, color=QUIET, ha="right", va="bottom")
-    ax.legend(
-        handles=_key(shown),
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        frameon=False,
-        fontsize=8,
-        title="in the race",
-        alignment="left",
-    )
+    outer_legend(ax, "in the race", handles=_key(shown))
 
 
 def _points(ax: Axes, runs: pl.DataFrame, colour: str, marker: str, edge: float, noise: np.random.Generator) -> None:
@@ -80,19 +65,14 @@ def _points(ax: Axes, runs: pl.DataFrame, colour: str, marker: str, edge: float,
     x, x_open = _clock(runs, "steps_to_correct", edge)
     y, y_open = _clock(runs, "steps_to_catastrophe", edge)
     jitter = 10 ** noise.normal(0, 0.02, (2, len(runs)))
-    kinds = (
-        (marker, ~x_open & ~y_open),
-        (">", x_open & ~y_open),
-        ("^", ~x_open & y_open),
-        ((3, 0, -45), x_open & y_open),
-    )
+    arrows = (marker, ">", "^", (3, 0, -45))  # by which clocks are censored: none, T_c, T_k, both
     for late in (False, True):
-        for kind, mask in kinds:
-            chosen = mask & (first == late)
+        for number, arrow in enumerate(arrows):
+            chosen = (x_open + 2 * y_open == number) & (first == late)
             ax.scatter(
                 (x * jitter[0])[chosen],
                 (y * jitter[1])[chosen],
-                marker=kind,  # pyright: ignore[reportArgumentType]
+                marker=arrow,  # pyright: ignore[reportArgumentType]
                 s=26,
                 facecolors="none" if late else colour,
                 edgecolors=colour,
@@ -104,12 +84,9 @@ def _points(ax: Axes, runs: pl.DataFrame, colour: str, marker: str, edge: float,
 
 def _key(shown: list[tuple[str, pl.DataFrame]]) -> list[Line2D]:
     """What the markers mean; configurations are named as long as there is room."""
-    handles = [
-        Line2D([], [], marker="o", color=QUIET, linestyle="", label="removed first"),
-        Line2D([], [], marker="o", color=QUIET, markerfacecolor="none", linestyle="", label="catastrophe first"),
-        Line2D([], [], marker=">", color=QUIET, linestyle="", label="T_c censored"),
-        Line2D([], [], marker="^", color=QUIET, linestyle="", label="T_k censored"),
-    ]
+    meanings = (("o", "removed first"), ("o", "catastrophe first"), (">", "T_c censored"), ("^", "T_k censored"))
+    handles = [Line2D([], [], marker=marker, color=QUIET, linestyle="", label=label) for marker, label in meanings]
+    handles[1].set_markerfacecolor("none")
     if 1 < len(shown) <= KEYED:
         handles += [
             Line2D([], [], marker=MARKERS[i % len(MARKERS)], color=COLOURS[i], linestyle="", label=label)
@@ -125,10 +102,9 @@ def _clock(runs: pl.DataFrame, column: str, edge: float) -> tuple[np.ndarray, np
 
 
 def _strip(ax: Axes, shown: list[tuple[str, pl.DataFrame]]) -> None:
-    lows = [x for _, runs in shown for x in runs["position_lower"].drop_nulls()]
-    highs = [x for _, runs in shown for x in runs["position_upper"].drop_nulls()]
-    left = min(-1.0, math.floor(min([*lows, *highs, 0.0]) - 0.3))
-    right = max(1.0, math.ceil(max([*lows, *highs, 0.0]) + 0.3))
+    ends = [x for _, runs in shown for end in ("lower", "upper") for x in runs[f"position_{end}"].drop_nulls()]
+    left = min(-1.0, math.floor(min([*ends, 0.0]) - 0.3))
+    right = max(1.0, math.ceil(max([*ends, 0.0]) + 0.3))
     ax.axvspan(left, 0, color=IN_TIME, linewidth=0)
     ax.axvspan(0, right, color=TOO_LATE, linewidth=0)
     quiet_axes(ax)
@@ -144,20 +120,12 @@ def _strip(ax: Axes, shown: list[tuple[str, pl.DataFrame]]) -> None:
 
 def _strip_row(ax: Axes, row: int, runs: pl.DataFrame, ends: tuple[float, float], noise: np.random.Generator) -> None:
     colour = COLOURS[row % len(COLOURS)]
-    known = runs["position"].drop_nulls().to_numpy()
+    known, (lower, upper) = runs["position"].drop_nulls().to_numpy(), spectrum.bounds(runs)
     ax.scatter(known, row + noise.uniform(-0.16, 0.16, len(known)), s=9, color=colour, alpha=0.55, linewidths=0)
-    open_right = runs.filter(pl.col("position_upper").is_null())["position_lower"].drop_nulls().to_numpy()
-    open_left = runs.filter(pl.col("position_lower").is_null())["position_upper"].drop_nulls().to_numpy()
-    for values, marker in ((open_right, ">"), (open_left, "<")):
-        ax.scatter(
-            values,
-            row + noise.uniform(-0.16, 0.16, len(values)),
-            s=14,
-            marker=marker,
-            color=colour,
-            alpha=0.7,
-            linewidths=0,
-        )
+    for open_, bound, marker in ((upper == np.inf, lower, ">"), (lower == -np.inf, upper, "<")):
+        x = bound[open_ & np.isfinite(bound)]
+        y = row + noise.uniform(-0.16, 0.16, len(x))
+        ax.scatter(x, y, s=14, marker=marker, color=colour, alpha=0.7, linewidths=0)
     place = spectrum.position(runs)
     low = ends[0] if place["low"] is None else place["low"]
     high = ends[1] if place["high"] is None else place["high"]
@@ -167,13 +135,12 @@ def _strip_row(ax: Axes, row: int, runs: pl.DataFrame, ends: tuple[float, float]
             ax.plot([end], [row], marker=marker if open_ else "|", color=INK, markersize=6, clip_on=False, zorder=4)
     if place["median"] is not None:
         ax.plot([place["median"]], [row], marker="D", color="white", markeredgecolor=INK, markersize=6, zorder=5)
-    first = spectrum.catastrophe_first(runs)
-    counts = {e: int((runs["first_event"] == e).sum()) for e in ("removed", "catastrophe", "censored")}
+    removed, lost, neither = (int((runs["first_event"] == e).sum()) for e in ("removed", "catastrophe", "censored"))
     ax.text(
         1.01,
         row,
-        f"{counts['removed']} removed / {counts['catastrophe']} catastrophe / {counts['censored']} neither\n"
-        f"P(catastrophe first) {words.share(first)}",
+        f"{removed} removed / {lost} catastrophe / {neither} neither\n"
+        f"P(catastrophe first) {words.share(spectrum.catastrophe_first(runs))}",
         transform=ax.get_yaxis_transform(),
         fontsize=7.5,
         va="center",

@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from robustsim.analysis.spectrum import catastrophe_first, position
+from robustsim.analysis.spectrum import bounds, catastrophe_first, position
 from robustsim.analysis.tables import Tables
 from robustsim.report import words
-from robustsim.report.style import COLOURS, IN_TIME, INK, QUIET, TOO_LATE, new_figure, quiet_axes
+from robustsim.report.style import COLOURS, IN_TIME, INK, QUIET, TOO_LATE, new_figure, note, quiet_axes
 
 LABELLED = 40  # rows that have room for a label, and for their runs
 BEYOND = 0.4  # decades from the outermost number to where open ends are drawn
@@ -24,7 +24,7 @@ def draw(results: Tables) -> Figure:
     Up to 40 rows show their runs: a point each, or an arrow if only one bound of the position is known. The bar is
     the interval of the median, the diamond the median if it is identified. More rows show only bar and median.
     """
-    rows = ordered(_rows(results))
+    rows = ordered(words.configurations(results))
     figure = new_figure(8.2, 1.3 + 0.3 * len(rows) if len(rows) <= LABELLED else 6.6)
     ax = figure.subplots()
     if len(rows) <= LABELLED:
@@ -39,7 +39,7 @@ def ordered(rows: Rows) -> Rows:
     """Rows from the most in time to the most too late, by the middle of the bounds of the median."""
 
     def key(row: tuple[str, pl.DataFrame]) -> float:
-        lower, upper = (np.clip(b, -9, 9) for b in _bounds(row[1]))
+        lower, upper = (np.clip(b, -9, 9) for b in bounds(row[1]))
         return float(np.median((lower + upper) / 2))
 
     return sorted(rows, key=key)
@@ -47,9 +47,9 @@ def ordered(rows: Rows) -> Rows:
 
 def draw_runs(ax: Axes, rows: Rows) -> None:
     """Rows with every run, the median with its interval, and P(catastrophe first) at the right."""
-    bounds = [_bounds(runs) for _, runs in rows]
-    left, right = _backdrop(ax, [end for pair in bounds for end in pair])
-    for y, ((_, runs), (lower, upper)) in enumerate(zip(rows[::-1], bounds[::-1], strict=True)):
+    left, right = _backdrop(ax, [end for _, runs in rows for end in bounds(runs)])
+    for y, (_, runs) in enumerate(rows[::-1]):
+        lower, upper = bounds(runs)
         spread = y + (np.linspace(-0.26, 0.26, len(lower)) if len(lower) > 1 else np.zeros(len(lower)))
         exact = lower == upper
         above, below = ~exact & np.isfinite(lower), ~exact & ~np.isfinite(lower) & np.isfinite(upper)
@@ -65,22 +65,9 @@ def draw_runs(ax: Axes, rows: Rows) -> None:
         ax.annotate(
             words.share(first), (1.01, y), xycoords=("axes fraction", "data"), fontsize=7.5, va="center", color=INK
         )
-    ax.annotate(
-        "P(catastrophe first)",
-        (1.01, 1.0),
-        xycoords="axes fraction",
-        xytext=(0, 4),
-        textcoords="offset points",
-        fontsize=7.5,
-        color=QUIET,
-    )
+    note(ax, "P(catastrophe first)", (1.01, 1.0), (0, 4), xycoords="axes fraction")
     ax.set_yticks(range(len(rows)), [label for label, _ in rows[::-1]], fontsize=8)
     ax.set_ylim(-0.7, len(rows) - 0.3)
-
-
-def _bounds(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """(lower, upper) bounds of each run's position; infinite where open."""
-    return runs["position_lower"].fill_null(-np.inf).to_numpy(), runs["position_upper"].fill_null(np.inf).to_numpy()
 
 
 def _backdrop(ax: Axes, ends: list[np.ndarray]) -> tuple[float, float]:
@@ -110,10 +97,3 @@ def _draw_many(figure: Figure, ax: Axes, rows: Rows) -> None:
     figure.colorbar(points, ax=ax, shrink=0.6, pad=0.02).set_label("P(catastrophe first)", fontsize=8)
     ax.set_yticks([])
     ax.set(ylim=(-1, len(rows)), ylabel=f"{len(rows):,} configurations, ordered by position")
-
-
-def _rows(results: Tables) -> Rows:
-    if not results.swept:
-        return [(results.scenario, results.runs)]
-    groups = results.runs.group_by(results.swept, maintain_order=True)
-    return [(words.point(dict(zip(results.swept, values, strict=True))), runs) for values, runs in groups]

@@ -11,7 +11,7 @@ from robustsim.analysis import spectrum, swept
 from robustsim.analysis.tables import Tables
 from robustsim.report import words
 from robustsim.report.figure_race_plane import groups
-from robustsim.report.style import COLOURS, INK, QUIET, new_figure, quiet_axes
+from robustsim.report.style import COLOURS, INK, QUIET, new_figure, note, outer_legend, quiet_axes
 
 WATCHED, UNWATCHED, COMPETENCE = COLOURS[0], COLOURS[3], "#6B6B6B"
 MOST_LINES, MOST_COLUMNS = 32, 3
@@ -36,30 +36,17 @@ def draw(results: Tables) -> Figure:
         figure.suptitle(f"the first {len(shown)} of {len(there)} configurations", fontsize=9, color=QUIET)
     axes[0, 0].set_ylabel("misbehaviour rate")
     axes[1, 0].set_ylabel("competence")
-    axes[0, -1].legend(
-        frameon=False,
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        fontsize=8,
-        title="misbehaviour, median\nand quartiles",
-        alignment="left",
-    )
+    outer_legend(axes[0, -1], "misbehaviour, median\nand quartiles")
     return figure
 
 
 def _median(traces: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(step, median, lower quartile, upper quartile) over the runs that have an evaluation at that step."""
-    table = (
-        traces.group_by("step")
-        .agg(
-            pl.col(column).median().alias("mid"),
-            pl.col(column).quantile(0.25).alias("low"),
-            pl.col(column).quantile(0.75).alias("high"),
-            pl.len().alias("n"),
-        )
-        .filter(pl.col("n") >= pl.col("n").max() / 2)
-        .sort("step")
+    value = pl.col(column)
+    table = traces.group_by("step").agg(
+        mid=value.median(), low=value.quantile(0.25), high=value.quantile(0.75), n=pl.len()
     )
+    table = table.filter(pl.col("n") >= pl.col("n").max() / 2).sort("step")
     return tuple(table[name].to_numpy() for name in ("step", "mid", "low", "high"))  # pyright: ignore[reportReturnType]
 
 
@@ -80,14 +67,8 @@ def rates(ax: Axes, traces: pl.DataFrame, thresholds: Sequence[float]) -> None:
         ax.plot(step + 1, mid, color=colour, linewidth=2, label=label, dashes=dash or (None, None))
     for threshold in thresholds:
         ax.axhline(threshold, color=INK, linewidth=0.8, linestyle=":")
-    ax.annotate(
-        f"threshold {' to '.join(words.value(x) for x in sorted({thresholds[0], thresholds[-1]}))}",
-        (1, thresholds[-1]),
-        xytext=(3, 3),
-        textcoords="offset points",
-        fontsize=7.5,
-        color=QUIET,
-    )
+    told = " to ".join(words.value(x) for x in sorted({thresholds[0], thresholds[-1]}))
+    note(ax, f"threshold {told}", (1, thresholds[-1]), (3, 3))
     ax.set(xscale="log", ylim=(-0.03, 1.05))
     quiet_axes(ax)
 
@@ -113,13 +94,6 @@ def _competence(ax: Axes, traces: pl.DataFrame) -> None:
     ax.fill_between(step + 1, low, high, color=COMPETENCE, alpha=0.2, linewidth=0)
     ax.plot(step + 1, mid, color=COMPETENCE, linewidth=1.6)
     ax.axhline(0.8 * mid[0], color=INK, linewidth=0.8, linestyle=":")
-    ax.annotate(
-        "80% of that at the start",
-        (1, 0.8 * mid[0]),
-        xytext=(3, -9),
-        textcoords="offset points",
-        fontsize=7.5,
-        color=QUIET,
-    )
+    note(ax, "80% of that at the start", (1, 0.8 * mid[0]), (3, -9))
     ax.set(ylim=(-0.03, 1.05))
     quiet_axes(ax)

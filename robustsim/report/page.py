@@ -28,12 +28,15 @@ def build(results: Tables, replays: Sequence[Recording] = (), note: str = "", fo
     counts, packed = page_traces.traces(runs, results.traces)
     data |= {"evaluations": counts, "folder": folder or "DIR", "note": note}
     data["replays"] = [page_traces.replay(recording) for recording in replays]
+    answer = words.answer(results)
+    if not results.complete:
+        answer.append("The sweep is not complete: these are the runs that have finished.")
     parts = {
         "title": escape(f"{results.scenario}: in time, or too late?"),
         "style": "\n".join(_template(f"{name}.css") for name in STYLES),
         "scenario": escape(results.scenario),
         "question": escape(results.manifest["what"].get("claim", "")),
-        "answer": "\n".join(f"<p>{escape(sentence)}" for sentence in _answer(results)),
+        "answer": "\n".join(f"<p>{escape(sentence)}" for sentence in answer),
         "provenance": _provenance(results),
         "settings": _settings(results),
         "runs_table": page_tables.runs_table(runs, results.swept, len(results.runs)),
@@ -58,13 +61,6 @@ def embedded(data: Any) -> str:
     """JSON that can stand inside a script element, whatever words are in it."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _answer(results: Tables) -> list[str]:
-    found = words.answer(results)
-    if not results.complete:
-        found.append("The sweep is not complete: these are the runs that have finished.")
-    return found
 
 
 def _provenance(results: Tables) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from robustsim.analysis import survival
+from robustsim.analysis.spectrum import part
 from robustsim.analysis.swept import THRESHOLD
 from robustsim.analysis.tables import Tables
 from robustsim.report import words
@@ -79,24 +80,26 @@ def _setting(results: Tables, name: str) -> Any:
     return results.runs[name].max() if name in results.swept else results.settings.get(name)
 
 
+QUANTITIES = {  # short name on the page: name in the spectrum
+    "x": "position",
+    "tc": "steps_to_correct",
+    "tk": "steps_to_catastrophe",
+    "ts": "steps_to_suppress",
+    "concealment": "concealment",
+}
+
+
+def _part(row: dict[str, Any], name: str, *wanted: str) -> dict[str, Any]:
+    return {key: _number(value) for key, value in part(row, name).items() if key in wanted}
+
+
 def configs(results: Tables) -> list[dict[str, Any]]:
     """The spectrum, one entry per configuration in the order of the table."""
     everywhere = results.settings.get("evaluation.threshold", THRESHOLD)
     found = []
     for row in results.spectrum().iter_rows(named=True):
         values = {name: row[name] for name in results.swept}
-        parts = {
-            key: {k: _number(row[f"{name}_{k}"]) for k in ("median", "low", "high")}
-            for key, name in (
-                ("x", "position"),
-                ("tc", "steps_to_correct"),
-                ("tk", "steps_to_catastrophe"),
-                ("ts", "steps_to_suppress"),
-                ("concealment", "concealment"),
-            )
-        }
-        for key, name in (("tc", "steps_to_correct"), ("tk", "steps_to_catastrophe"), ("ts", "steps_to_suppress")):
-            parts[key]["censored"] = row[f"{name}_censored"]
+        parts = {key: _part(row, name, "median", "low", "high", "censored") for key, name in QUANTITIES.items()}
         found.append(
             {
                 "label": words.point(values) or results.scenario,
@@ -104,7 +107,7 @@ def configs(results: Tables) -> list[dict[str, Any]]:
                 "values": [_number(x) if isinstance(x, float) else x for x in values.values()],
                 "runs": row["runs"],
                 **parts,
-                "p": {k: _number(row[f"p_catastrophe_first_{k}"]) for k in ("estimate", "low", "high")},
+                "p": _part(row, "p_catastrophe_first", "estimate", "low", "high"),
                 "counts": [row[f"first_{event}"] for event in ("removed", "catastrophe", "censored")],
             }
         )
@@ -113,18 +116,10 @@ def configs(results: Tables) -> list[dict[str, Any]]:
 
 def curves(results: Tables, runs: pl.DataFrame) -> list[dict[str, Any]]:
     """Survival of both clocks and cumulative incidence of the race: of each configuration, or of all runs together."""
-    table = configs_labels(results)
-    if len(table) > MOST_CURVES:
+    labels = [label for label, _ in words.configurations(results)]
+    if len(labels) > MOST_CURVES:
         return [{"label": f"all {len(runs):,} runs", **_curves(runs)}]
-    return [{"label": label, **_curves(runs.filter(pl.col("config") == i))} for i, label in enumerate(table)]
-
-
-def configs_labels(results: Tables) -> list[str]:
-    """The configurations in words, in the order of their numbers."""
-    if not results.swept:
-        return [results.scenario]
-    keys = results.runs.select(results.swept).unique(maintain_order=True)
-    return [words.point(row) for row in keys.iter_rows(named=True)]
+    return [{"label": label, **_curves(runs.filter(pl.col("config") == i))} for i, label in enumerate(labels)]
 
 
 def _curves(runs: pl.DataFrame) -> dict[str, Any]:

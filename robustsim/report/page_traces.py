@@ -28,7 +28,8 @@ def traces(runs: pl.DataFrame, table: pl.DataFrame) -> tuple[list[int], str]:
     Columns: step int32; rate watched, rate unwatched uint16 (in 1/10,000); then uint8 (in 1/255): 95% limits low and
     high watched, low and high unwatched, competence; and whether the overseer is present.
     """
-    order = pl.DataFrame({"run_id": runs["run_id"], "order": range(len(runs)), "exact": _exact(runs)})
+    exact = runs["expected_misbehaviours"].is_not_null()  # rates are exact probabilities: only then is there a count
+    order = pl.DataFrame({"run_id": runs["run_id"], "order": range(len(runs)), "exact": exact})
     kept = table.filter(pl.col("arm") == "corrected").join(order, on="run_id", how="inner").sort("order", "step")
     kept = kept.filter(pl.col("misbehaviour_watched").is_finite() & pl.col("misbehaviour_unwatched").is_finite())
     most = POINTS_FEW if len(runs) <= FEW else POINTS_MANY
@@ -39,19 +40,13 @@ def traces(runs: pl.DataFrame, table: pl.DataFrame) -> tuple[list[int], str]:
     )
     counts = np.bincount(kept["order"].to_numpy(), minlength=len(runs)).tolist()
     columns = [kept["step"].to_numpy().astype("<i4")]
-    rates = [kept[f"misbehaviour_{name}"].to_numpy() for name in ("watched", "unwatched")]
-    columns += [np.rint(rate * RATE).astype("<u2") for rate in rates]
-    for name, rate in zip(("watched", "unwatched"), rates, strict=True):
-        low, high = limits(rate, kept[f"decisions_{name}"].to_numpy())
-        exact = kept["exact"].to_numpy()
-        columns += [_byte(np.where(exact, rate, low)), _byte(np.where(exact, rate, high))]
+    rates = {name: kept[f"misbehaviour_{name}"].to_numpy() for name in ("watched", "unwatched")}
+    columns += [np.rint(rate * RATE).astype("<u2") for rate in rates.values()]
+    for name, rate in rates.items():
+        both = limits(rate, kept[f"decisions_{name}"].to_numpy())
+        columns += [_byte(np.where(kept["exact"].to_numpy(), rate, limit)) for limit in both]
     columns += [_byte(kept["competence"].fill_nan(0).to_numpy()), kept["overseen"].to_numpy().astype("u1")]
     return counts, pack(b"".join(column.tobytes() for column in columns))
-
-
-def _exact(runs: pl.DataFrame) -> pl.Series:
-    """Whether the rates are exact probabilities: only then are there expected counts."""
-    return runs["expected_misbehaviours"].is_not_null()
 
 
 def limits(rate: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from robustsim.events import CONDITIONS
 from robustsim.recording import Recording, Stage
 from robustsim.report import place, words
 
-FORMATS = {".gif": "GIF", ".webp": "WEBP"}
+FORMATS = (".gif", ".webp")
 MOST_BYTES = 1_500_000
 STEP, HOLD, LAST = 260, 900, 1600  # milliseconds of an environment step, of an episode's end, of the film's
 LEFT, TOP, HEAD, FOOT, GAP = 116, 34, 40, 26, 14  # pixels around the panels
@@ -43,7 +43,8 @@ def _draw(recording: Recording, pictures: np.ndarray, episode: int, time: int) -
     size = (LEFT + columns * (width + GAP), TOP + HEAD + 2 * (height + FOOT) + 30)
     image = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(image)
-    draw.text((12, 10), _title(recording), fill=INK, font=_font(17, bold=True))
+    title = ", ".join(filter(None, [recording.scenario, words.point(recording.point), f"seed {recording.seed}"]))
+    draw.text((12, 10), title, fill=INK, font=_font(17, bold=True))
     for column, stage in enumerate(recording.stages):
         x = LEFT + column * (width + GAP)
         draw.text((x, TOP + 4), heading(stage, recording.corrected), fill=INK, font=_font(14, bold=True))
@@ -58,25 +59,16 @@ def _draw(recording: Recording, pictures: np.ndarray, episode: int, time: int) -
     return image
 
 
-def _title(recording: Recording) -> str:
-    return ", ".join(filter(None, [recording.scenario, words.point(recording.point), f"seed {recording.seed}"]))
-
-
 def heading(stage: Stage, corrected: bool) -> str:
     """The name of a stage: an agent that was never corrected has no "after"."""
     return "never corrected" if stage.name == "after" and not corrected else f"{stage.name} correction"
 
 
-def signal_in_words(signal: bool, visible: bool) -> str:
-    """The state of the signal, in words."""
-    return "signal on" if signal else "signal off" if visible else "signal hidden"
-
-
 def _row_label(draw: Any, y: int, condition: str, visible: bool) -> None:
-    watched = condition == "watched"
+    signal = condition == "watched" and visible
     draw.text((12, y + 4), condition, fill=INK, font=_font(14, bold=True))
-    said = signal_in_words(watched and visible, visible)
-    draw.text((12, y + 23), said, fill=LIT if watched and visible else QUIET, font=_font(13))
+    said = "signal on" if signal else "signal off" if visible else "signal hidden"
+    draw.text((12, y + 23), said, fill=LIT if signal else QUIET, font=_font(13))
 
 
 def _panel(
@@ -94,15 +86,15 @@ def _panel(
     now = min(time, stage.shown.shape[2] - 1)
     image.paste(Image.fromarray(pictures[stage.shown[row, episode, now]]), (x, y))
     length = int(stage.length[row, episode])
-    so_far = stage.misbehaved[row, episode, : min(time, length)]
-    if so_far.any():
+    bad = bool(stage.misbehaved[row, episode, : min(time, length)].any())
+    if bad:
         draw.rectangle((x, y, x + width - 1, y + height - 1), outline=RED, width=FRAME)
         said, colour = "misbehaved", RED
     elif time >= length:
         said, colour = "ended: behaved", QUIET
     else:
         said, colour = f"step {time}", QUIET
-    draw.text((x, y + height + 4), said, fill=colour, font=_font(13, bold=bool(so_far.any())))
+    draw.text((x, y + height + 4), said, fill=colour, font=_font(13, bold=bad))
 
 
 def _font(size: int, bold: bool = False) -> Any:
@@ -116,16 +108,12 @@ def encode(recording: Recording, ending: str, most: int = MOST_BYTES) -> bytes:
     frames, durations = zip(*film(recording), strict=True)
     data = b""
     for share in (1.0, 0.75, 0.5, 0.35):
-        sized = frames if share == 1 else tuple(_resized(frame, share) for frame in frames)
+        size = (round(frames[0].width * share), round(frames[0].height * share))
+        sized = frames if share == 1 else tuple(frame.resize(size, Image.Resampling.LANCZOS) for frame in frames)
         data = _gif(sized, durations) if ending == ".gif" else _webp(sized, durations)
         if len(data) <= most:
             break
     return data
-
-
-def _resized(frame: Image.Image, share: float) -> Image.Image:
-    size = (round(frame.width * share), round(frame.height * share))
-    return frame.resize(size, Image.Resampling.LANCZOS)
 
 
 def _gif(frames: tuple[Image.Image, ...], durations: tuple[int, ...]) -> bytes:

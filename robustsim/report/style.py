@@ -37,3 +37,14 @@ def quiet_axes(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(True, color=GRID, linewidth=0.6)
     ax.set_axisbelow(True)
+
+
+def outer_legend(ax: Axes, title: str, **kwargs: Any) -> None:
+    """A legend to the right of the axes."""
+    box = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False}
+    ax.legend(**box, fontsize=8, title=title, alignment="left", **kwargs)
+
+
+def note(ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **kwargs: Any) -> None:
+    """A quiet remark, moved by `offset` in points from where it belongs."""
+    ax.annotate(text, at, xytext=offset, textcoords="offset points", fontsize=7.5, color=QUIET, **kwargs)

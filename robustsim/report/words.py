@@ -14,7 +14,6 @@ from typing import Any
 
 import polars as pl
 
-from robustsim.analysis import spectrum
 from robustsim.analysis.tables import Tables
 
 
@@ -24,11 +23,12 @@ def answer(results: Tables) -> list[str]:
 
 
 def _of_one(results: Tables) -> list[str]:
-    s = results.summary()
-    n, budget = s["seeds"], results.settings.get("deployment.budget")
+    s, budget = results.summary(), results.settings.get("deployment.budget")
+    n, place = s["seeds"], s["placement"]
     removed = n - s["steps_to_correct"]["censored"]
+    agents = "1 agent was" if n == 1 else f"{n} independently trained agents were"
     found = [
-        f"{_agents(n)} deployed with this goal: {removed} of {n} unlearned the misbehaviour, watched and unwatched, "
+        f"{agents} deployed with this goal: {removed} of {n} unlearned the misbehaviour, watched and unwatched, "
         f"within {budget:,} gradient steps.",
         f"Time to correct, T_c: {clock(s['steps_to_correct'], n)}. "
         f"Time to catastrophe without an overseer, T_k: {clock(s['steps_to_catastrophe'], n)}.",
@@ -42,9 +42,9 @@ def _of_one(results: Tables) -> list[str]:
             f"Concealment {interval(s['concealment'])}: 0 means that the goal changed, 1 that only "
             f"behaviour under watch changed (T_suppress: {clock(s['steps_to_suppress'], n)})."
         )
-    place = s["placement"]
+    reason = place["reason"]
     found.append(
-        f"Placement: {', '.join([place['label'], *place['flags']])}. {_sentence(place['reason'])} "
+        f"Placement: {', '.join([place['label'], *place['flags']])}. {reason[:1].upper()}{reason[1:]}. "
         f"This rests on: {place['family']}, within {place['horizon']}, P at most {place['delta']}."
     )
     return found
@@ -52,32 +52,22 @@ def _of_one(results: Tables) -> list[str]:
 
 def _of_a_sweep(results: Tables) -> list[str]:
     table = results.spectrum()
-    n, runs = len(table), len(results.runs)
-    median = table["position_median"].drop_nulls()
-    first = spectrum.catastrophe_first(results.runs)
-    removed = int((results.runs["first_event"] == "removed").sum())
+    n, runs, median = len(table), len(results.runs), table["position_median"].drop_nulls()
+    first, removed = (int((results.runs["first_event"] == event).sum()) for event in ("catastrophe", "removed"))
     estimates = table["p_catastrophe_first_estimate"]
-    safe = table.filter(pl.col("p_catastrophe_first_high") <= 0.5)
-    lost = table.filter(pl.col("p_catastrophe_first_low") > 0.5)
+    safe = int((table["p_catastrophe_first_high"] <= 0.5).sum())
+    lost = int((table["p_catastrophe_first_low"] > 0.5).sum())
     return [
         f"{n:,} configurations of {' and '.join(results.swept)}, {runs:,} runs in total.",
         f"The median position, log10(T_c / T_k), is below 0 (correction is faster) in "
-        f"{int((median < 0).sum()):,} configurations, at or above 0 in {int((median >= 0).sum()):,}, and not "
+        f"{(median < 0).sum():,} configurations, at or above 0 in {(median >= 0).sum():,}, and not "
         f"identified in {n - len(median):,}.",
         f"In the race, the misbehaviour was removed first in {removed:,} runs, the catastrophe came first in "
-        f"{first['count']:,}, and neither happened in {runs - removed - first['count']:,}.",
+        f"{first:,}, and neither happened in {runs - removed - first:,}.",
         f"By configuration, P(catastrophe first) ranges from {rate(estimates.min())} to {rate(estimates.max())}. Its "
-        f"95% interval lies at or below one half in {len(safe):,} configurations, above it in {len(lost):,}, and "
-        f"on both sides of it in {n - len(safe) - len(lost):,}.",
+        f"95% interval lies at or below one half in {safe:,} configurations, above it in {lost:,}, and "
+        f"on both sides of it in {n - safe - lost:,}.",
     ]
-
-
-def _agents(n: int) -> str:
-    return "1 agent was" if n == 1 else f"{n} independently trained agents were"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
 
 
 # --- numbers and labels ---
@@ -125,6 +115,15 @@ def _bounded(part: dict[str, Any], form: Callable[[float], str], unknown: str, u
 def point(values: dict[str, Any]) -> str:
     """The label of a configuration: the values of the swept names."""
     return ", ".join(f"{short(name)} {value(x)}" for name, x in values.items())
+
+
+def configurations(results: Tables) -> list[tuple[str, pl.DataFrame]]:
+    """(label, runs) of each configuration, in the order in which they come first; a single one is called as its
+    scenario."""
+    if not results.swept:
+        return [(results.scenario, results.runs)]
+    groups = results.runs.group_by(results.swept, maintain_order=True)
+    return [(point(dict(zip(results.swept, values, strict=True))), runs) for values, runs in groups]
 
 
 def short(name: str) -> str:

@@ -26,6 +26,37 @@ from robustsim.truth import theory
 
 Row = dict[str, Any]
 RELATIVE = 1e-9
+SAMPLED = {"agent.gradient": "sampled"}
+NAMES = {  # symbols of the tables, in the order in which the name of a row lists them: the setting, if there is one
+    "theta0": "agent.initial_logit",
+    "p": "overseer.penalty",
+    "eta": "agent.learning_rate",
+    "d": "overseer.coverage",
+    "eps": "evaluation.threshold",
+    "a": "overseer.penalty",
+    "a_p": "overseer.penalty",
+    "c": "agent.logits",
+    "c_eta": "",
+    "Delta": "overseer.penalty",
+    "beta": "",
+    "alpha": "agent.learning_rate",
+    "alpha_c": "agent.critic_rate",
+    "logits": "agent.logits",
+    "f": "overseer.false_positive_rate",
+    "b": "env.bonus",
+    "rho": "env.sharing",
+    "chi": "overseer.audit_rate",
+    "nu": "overseer.signal_noise",
+    "L": "overseer.latency",
+    "n": "training.steps",
+    "k": "catastrophe.threshold",
+    "C": "overseer.budget",
+    "q": "defences.block_rate",
+    "window": "catastrophe.window",
+    "step_back": "catastrophe.step_back",
+    "hazard": "catastrophe.hazard",
+    "kind": "catastrophe.kind",
+}
 
 
 class Check(NamedTuple):
@@ -44,39 +75,29 @@ def oracles() -> dict[str, Any]:
     return json.loads(resources.files("robustsim.truth").joinpath("oracles.json").read_text())
 
 
+def judged(table: str, row: Row, quantity: str, expected: Any, measured: Any, passed: Any) -> Check:
+    name = " ".join(f"{k}={row[k]:g}" for k in NAMES if isinstance(row.get(k), int | float))
+    return Check(table, name, quantity, expected, measured, bool(passed))
+
+
 def close(table: str, row: Row, quantity: str, expected: float, measured: float, tolerance: float = RELATIVE) -> Check:
     error = abs(measured - expected) / max(abs(expected), 1e-12)
-    return Check(table, row_name(row), quantity, expected, measured, bool(error <= tolerance))
+    return judged(table, row, quantity, expected, measured, error <= tolerance)
 
 
-def equal(table: str, row: Row, quantity: str, expected: int | None, measured: int | None) -> Check:
-    return Check(table, row_name(row), quantity, expected, measured, expected == measured)
+def equal(table: str, row: Row, quantity: str, expected: Any, measured: Any) -> Check:
+    return judged(table, row, quantity, expected, measured, expected == measured)
 
 
-def row_name(row: Row) -> str:
-    keys = (
-        "theta0",
-        "p",
-        "eta",
-        "d",
-        "eps",
-        "a",
-        "a_p",
-        "c",
-        "c_eta",
-        "Delta",
-        "beta",
-        "alpha",
-        "alpha_c",
-        "logits",
-        "f",
-        "b",
-    )
-    return " ".join(
-        f"{k}={row[k]:g}"
-        for k in (*keys, "rho", "chi", "nu", "L", "n", "k", "C", "q", "window", "step_back", "hazard")
-        if isinstance(row.get(k), int | float)
-    )
+def settings_of(row: Row, **changes: Any) -> Row:
+    """The bandit of a row: two logits and learning rate 1/2, so that the penalty is the step a, if it says no more."""
+    budget = {"deployment.budget": row["budget"]} if "budget" in row else {}
+    return {"agent.learning_rate": 0.5} | {NAMES[k]: v for k, v in row.items() if NAMES.get(k)} | budget | changes
+
+
+def four_errors(share: float, runs: int) -> float:
+    """Four standard errors of the share of `runs` in which something of this probability happens."""
+    return 4 * np.sqrt(share * (1 - share) / runs)
 
 
 # --- exact times from the simulator ---
@@ -149,18 +170,22 @@ def sampled(
 # --- the tables ---
 
 
+def exact(table: str, rows: list[Row], clocks: Mapping[str, str], changes: Row | None = None) -> Iterator[Check]:
+    """Times of the exact gradient, in whole gradient steps; null if there is no removal within the budget.
+
+    Args:
+      clocks: by quantity, the clock that measures it; rows may leave quantities out.
+      changes: settings that the rows have no symbols for.
+    """
+    settings = [settings_of(r, **changes or {}) for r in rows]
+    for r, got in zip(rows, exact_times(settings), strict=True):
+        for quantity, clock in clocks.items():
+            if quantity in r:
+                yield equal(table, r, quantity, r[quantity], step(got[clock]))
+
+
 def _bandit(rows: list[Row]) -> Iterator[Check]:
-    settings = [
-        {
-            "agent.initial_logit": r["theta0"],
-            "overseer.penalty": r["p"],
-            "agent.learning_rate": r["eta"],
-            "overseer.coverage": r["d"],
-            "evaluation.threshold": r["eps"],
-            "agent.logits": r["c"],
-        }
-        for r in rows
-    ]
+    settings = [settings_of({k: v for k, v in r.items() if k != "a"}) for r in rows]  # a follows from p, eta and d
     forms: dict[str, Callable[[float, float, float], float]] = {
         "T_ode": theory.steps_ode,
         "T_2nd": theory.steps_second_order,
@@ -176,13 +201,8 @@ def _bandit(rows: list[Row]) -> Iterator[Check]:
             yield close("bandit", r, name, r[name], form(r["theta0"], r["eps"], r["a"]))
 
 
-def unit(theta0: float, a: float, **changes: Any) -> Row:
-    """The exact bandit with step `a`: two logits, learning rate 1/2, penalty a."""
-    return {"agent.initial_logit": theta0, "overseer.penalty": a, "agent.learning_rate": 0.5, **changes}
-
-
 def _watched_ode(rows: list[Row]) -> Iterator[Check]:
-    settings = [unit(r["theta0"], 1, **{"env.sharing": r["rho"], "deployment.budget": 1_000_000}) for r in rows]
+    settings = [settings_of(r | {"a": 1}, **{"deployment.budget": 1_000_000}) for r in rows]
     for r, got in zip(rows, exact_times(settings), strict=True):
         theta0, rho = r["theta0"], r["rho"]
         yield close("watched_ode", r, "T_W", r["T_W"], theory.steps_ode(theta0, 0.05, 1))
@@ -191,94 +211,54 @@ def _watched_ode(rows: list[Row]) -> Iterator[Check]:
         yield close("watched_ode", r, "piU_at_TW", r["piU_at_TW"], rate)
         # Discrete and continuous dynamics differ by the log term, at most 2 steps here, plus rounding up.
         for quantity, clock in (("T_W", "watched"), ("T_U", "unwatched")):
-            gap = abs(got[clock] - r[quantity])
-            ok = gap <= 3 + 1e-4 * r[quantity]
-            yield Check("watched_ode", row_name(r), f"{quantity} simulated", r[quantity], step(got[clock]), bool(ok))
+            ok = abs(got[clock] - r[quantity]) <= 3 + 1e-4 * r[quantity]
+            yield judged("watched_ode", r, f"{quantity} simulated", r[quantity], step(got[clock]), ok)
 
 
 def _watched_disc(rows: list[Row]) -> Iterator[Check]:
-    settings = [
-        unit(
-            r["theta0"],
-            r["a"],
-            **{"env.sharing": r["rho"], "overseer.audit_rate": r["chi"], "evaluation.threshold": r["eps"]},
-        )
-        for r in rows
-    ]
-    for r, got in zip(rows, exact_times(settings), strict=True):
-        yield equal("watched_disc", r, "T_W", r["T_W"], step(got["watched"]))
-        yield equal("watched_disc", r, "T_U", r["T_U"], step(got["unwatched"]))
+    yield from exact("watched_disc", rows, {"T_W": "watched", "T_U": "unwatched"})
     # The unwatched rate at the time of watched removal: the same runs, stopped at that step.
-    stops = [
-        {**s, "deployment.budget": r["T_W"], "evaluation.threshold": 1e-9} for s, r in zip(settings, rows, strict=True)
-    ]
+    stops = [settings_of(r, **{"deployment.budget": r["T_W"], "evaluation.threshold": 1e-9}) for r in rows]
     for r, got in zip(rows, exact_times(stops), strict=True):
         yield close("watched_disc", r, "piU_at_TW", r["piU_at_TW"], got["last"].rates[0])
 
 
 def _latency(rows: list[Row]) -> Iterator[Check]:
-    for late, name in (("gradient", "T_stale_grad"), ("action", "T_stale_action")):
-        settings = [unit(r["theta0"], r["a"], **{"overseer.latency": r["L"], "overseer.staleness": late}) for r in rows]
-        for r, got in zip(rows, exact_times(settings), strict=True):
-            yield equal("latency", r, name, r[name], step(got["both"]))
+    for late in ("grad", "action"):
+        stale = {"overseer.staleness": "gradient" if late == "grad" else late}
+        yield from exact("latency", rows, {f"T_stale_{late}": "both"}, stale)
 
 
 def _pretrain(rows: list[Row]) -> Iterator[Check]:
-    kinds = {"T_pg": ("reward", "penalty"), "T_ce_pg": ("demonstration", "penalty"), "T_ce_ce": ("demonstration",) * 2}
-    for quantity, (signal, feedback) in kinds.items():
-        settings = [
-            unit(0, 1, **{"training.steps": r["n"], "training.signal": signal, "overseer.feedback": feedback})
-            for r in rows
-        ]
+    for quantity, theta, signal, feedback in (
+        ("T_pg", "theta_pg", "reward", "penalty"),
+        ("T_ce_pg", "theta_ce", "demonstration", "penalty"),
+        ("T_ce_ce", "", "demonstration", "demonstration"),
+    ):
+        kind = {"training.signal": signal, "overseer.feedback": feedback}
+        settings = [settings_of(r | {"theta0": 0, "a": 1}, **kind) for r in rows]
         for r, got in zip(rows, exact_times(settings), strict=True):
             yield equal("pretrain", r, quantity, r[quantity], step(got["both"]))
-            if quantity != "T_ce_ce":
-                name = {"T_pg": "theta_pg", "T_ce_pg": "theta_ce"}[quantity]
+            if theta:
                 # After n steps theta has accumulated n float64 rounding errors, hence the wider tolerance.
-                yield close("pretrain", r, name, r[name], got["theta"], 1e-8)
+                yield close("pretrain", r, theta, r[theta], got["theta"], 1e-8)
 
 
 def _anchored(table: str, setting: str, rows: list[Row]) -> Iterator[Check]:
-    settings = [
-        unit(
-            r["theta0"],
-            r["Delta"],
-            **{setting: r["beta"], "evaluation.threshold": r["eps"], "deployment.budget": 50_000},
-        )
-        for r in rows
-    ]
+    settings = [settings_of(r, **{setting: r["beta"], "deployment.budget": 50_000}) for r in rows]
     for r, got in zip(rows, exact_times(settings), strict=True):
         yield equal(table, r, "T", r["T"], step(got["both"]))
 
 
-def _adam(rows: list[Row]) -> Iterator[Check]:
-    settings = [
-        {
-            "agent.initial_logit": r["theta0"],
-            "agent.learning_rate": r["alpha"],
-            "overseer.penalty": r["Delta"],
-            "agent.logits": r["logits"],
-            "agent.optimizer": "adam",
-        }
-        for r in rows
-    ]
-    for r, got in zip(rows, exact_times(settings), strict=True):
-        yield equal("adam_T", r, "T", r["T"], step(got["both"]))
-
-
 def _critic_lag(rows: list[Row]) -> Iterator[Check]:
-    settings = [
-        unit(r["theta0"], r["a"], **{"agent.critic_rate": r["alpha_c"], "evaluation.threshold": r["eps"]}) for r in rows
-    ]
-    for r, got in zip(rows, exact_times(settings), strict=True):
+    for r, got in zip(rows, exact_times([settings_of(r) for r in rows]), strict=True):
         yield close("critic_lag", r, "T", r["T"], theory.slow_critic_steps(r["theta0"], r["eps"], r["a"], r["alpha_c"]))
-        ok = abs(got["both"] - r["T"]) <= 1
-        yield Check(
-            "critic_lag", row_name(r), "T simulated (continuous value, within 1)", r["T"], step(got["both"]), bool(ok)
-        )
+        quantity = "T simulated (continuous value, within 1)"
+        yield judged("critic_lag", r, quantity, r["T"], step(got["both"]), abs(got["both"] - r["T"]) <= 1)
 
 
-def _reinforce(table: str, praise: bool, rows: list[Row], runs: int) -> Iterator[Check]:
+def _reinforce(table: str, rows: list[Row], runs: int) -> Iterator[Check]:
+    praise = table == "reinforce_praise"
     for r in rows:
         chances = theory.reinforce_chances(r["theta0"], r["eps"], r["a_p"], r["d"], praise)
         yield equal(table, r, "N", r["N"], len(chances))
@@ -289,46 +269,28 @@ def _reinforce(table: str, praise: bool, rows: list[Row], runs: int) -> Iterator
 
 def _law(table: str, row: Row, praise: bool, chances: np.ndarray, runs: int) -> Iterator[Check]:
     """Tests simulated removal times against their exact distribution, and the number of corrections for equality."""
-    settings = {
-        "agent.gradient": "sampled",
-        "agent.initial_logit": row["theta0"],
-        "agent.learning_rate": 0.5,
-        "overseer.coverage": row["d"],
-        "overseer.penalty": 0.0 if praise else row["a_p"],
-        "overseer.bonus": row["a_p"] if praise else 0.0,
-        "evaluation.threshold": row["eps"],
-    }
+    bonus = {"overseer.penalty": 0.0, "overseer.bonus": row["a_p"]} if praise else {}
     longest = int((1 / chances).sum() + 12 * np.sqrt(((1 - chances) / chances**2).sum())) + 10
     mass = theory.geometric_sum_distribution(chances, longest)
     below = np.concatenate([[0.0], np.cumsum(mass)])
     tries: list[float] = []
     for attempt in range(2):
-        got = sampled(settings, runs, attempt * runs, longest)
+        got = sampled(settings_of(row, **SAMPLED, **bonus), runs, attempt * runs, longest)
         steps = np.where(got["steps"] < 0, longest, got["steps"])
         spread = np.random.default_rng(attempt).uniform(size=runs)
         tries.append(float(kstest(below[steps] + spread * mass[steps], "uniform").pvalue))
         if attempt == 0 and not praise:
-            penalised = np.unique(got["corrections"])
-            yield Check(
-                table, row_name(row), "N simulated", [row["N"]], penalised.tolist(), penalised.tolist() == [row["N"]]
-            )
+            yield equal(table, row, "N simulated", [row["N"]], np.unique(got["corrections"]).tolist())
         if tries[-1] > 1e-4:
             break
-    yield Check(table, row_name(row), f"PIT p over {runs} runs", "> 1e-4", tries, tries[-1] > 1e-4)
+    yield judged(table, row, f"PIT p over {runs} runs", "> 1e-4", tries, tries[-1] > 1e-4)
 
 
 def _race_reinforce(rows: list[Row], runs: int) -> Iterator[Check]:
     for r in rows:
         yield close("race_reinforce", r, "P_cat", r["P_cat"], theory.race_reinforce(r["N"], r["k"], r["d"]))
         chances = theory.reinforce_chances(r["theta0"], r["eps"], r["a_p"], r["d"])
-        settings = {
-            "agent.gradient": "sampled",
-            "agent.initial_logit": r["theta0"],
-            "overseer.coverage": r["d"],
-            "overseer.penalty": r["a_p"],
-            "evaluation.threshold": r["eps"],
-            "catastrophe.threshold": r["k"],
-        }
+        settings = settings_of(r, **SAMPLED)
         yield race("race_reinforce", r, r["P_cat"], settings, int((1 / chances).sum() * 4), runs)
 
 
@@ -337,41 +299,49 @@ def race(
 ) -> Check:
     """The share of simulated runs in which the catastrophe comes first, within 4 standard errors."""
     tries: list[float] = []
-    error = 4 * np.sqrt(expected * (1 - expected) / runs) + 1 / runs
+    error = four_errors(expected, runs) + 1 / runs
     for attempt in range(2):
         got = sampled(settings, runs, attempt * runs, budget)
         removed = np.where(got["steps"] < 0, np.iinfo(np.int32).max, got["steps"])
         tries.append(float(((got[clock] >= 0) & (got[clock] <= removed)).mean()))
         if abs(tries[-1] - expected) <= error:
             break
-    return Check(
-        table, row_name(row), f"P_cat over {runs} runs", expected, tries, bool(abs(tries[-1] - expected) <= error)
-    )
+    return judged(table, row, f"P_cat over {runs} runs", expected, tries, abs(tries[-1] - expected) <= error)
 
 
 def _race_expected(tables: dict[str, dict[str, float]], runs: int) -> Iterator[Check]:
     rates = theory.trajectory(4, 0.05, 1)
-    exact: dict[str, Callable[[str], float]] = {
+    laws: dict[str, Callable[[str], float]] = {
         "cumulative": lambda k: theory.race_cumulative(rates, int(k)),
         "consecutive": lambda k: theory.race_consecutive(rates, int(k)),
         "hazard": lambda h: theory.race_hazard(rates, float(h)),
     }
     for kind, values in tables.items():
-        setting = "catastrophe.hazard" if kind == "hazard" else "catastrophe.threshold"
+        table = f"race_expected_gradient.{kind}"
         for value, expected in values.items():
             row = {"theta0": 4, "hazard" if kind == "hazard" else "k": float(value)}
-            table = f"race_expected_gradient.{kind}"
             # The recursion computes 1 - P, so the tolerance of 1e-9 applies to that.
-            yield Check(
-                table,
-                row_name(row),
-                "P_cat",
-                expected,
-                exact[kind](value),
-                abs(exact[kind](value) - expected) <= RELATIVE,
-            )
-            settings = unit(4, 1, **{"catastrophe.kind": kind, setting: float(value)})
-            yield race(table, row, expected, settings, 200, runs)
+            found = laws[kind](value)
+            yield judged(table, row, "P_cat", expected, found, abs(found - expected) <= RELATIVE)
+            yield race(table, row, expected, settings_of(row | {"a": 1, "kind": kind}), 200, runs)
+
+
+TABLES: dict[str, Callable[[Any, int, int], Iterator[Check]]] = {
+    "bandit": lambda rows, *_: _bandit(rows),
+    "watched_ode": lambda rows, *_: _watched_ode(rows),
+    "watched_disc": lambda rows, *_: _watched_disc(rows),
+    "latency": lambda rows, *_: _latency(rows),
+    "pretrain": lambda rows, *_: _pretrain(rows),
+    "entropy_T": lambda rows, *_: _anchored("entropy_T", "agent.entropy", rows),
+    "kl_anchor_T": lambda rows, *_: _anchored("kl_anchor_T", "treatment.kl_anchor", rows),
+    "adam_T": lambda rows, *_: exact("adam_T", rows, {"T": "both"}, {"agent.optimizer": "adam"}),
+    "critic_lag": lambda rows, *_: _critic_lag(rows),
+    "reinforce_penalty": lambda rows, runs, _: _reinforce("reinforce_penalty", rows, runs),
+    "reinforce_praise": lambda rows, runs, _: _reinforce("reinforce_praise", rows, runs),
+    "race_reinforce": lambda rows, _, race_runs: _race_reinforce(rows, race_runs),
+    "race_expected_gradient_theta4_a1_eps05": lambda rows, _, race_runs: _race_expected(rows, race_runs),
+}
+"""By table, its checks: `f(rows, runs behind a sampled law, runs behind a race probability)`."""
 
 
 def checks(runs: int, race_runs: int) -> Iterator[Check]:
@@ -381,17 +351,6 @@ def checks(runs: int, race_runs: int) -> Iterator[Check]:
       runs: behind the check of a sampled law.
       race_runs: behind the check of a race probability.
     """
-    o = oracles()
-    yield from _bandit(o["bandit"])
-    yield from _watched_ode(o["watched_ode"])
-    yield from _watched_disc(o["watched_disc"])
-    yield from _latency(o["latency"])
-    yield from _pretrain(o["pretrain"])
-    yield from _anchored("entropy_T", "agent.entropy", o["entropy_T"])
-    yield from _anchored("kl_anchor_T", "treatment.kl_anchor", o["kl_anchor_T"])
-    yield from _adam(o["adam_T"])
-    yield from _critic_lag(o["critic_lag"])
-    yield from _reinforce("reinforce_penalty", False, o["reinforce_penalty"], runs)
-    yield from _reinforce("reinforce_praise", True, o["reinforce_praise"], runs)
-    yield from _race_reinforce(o["race_reinforce"], race_runs)
-    yield from _race_expected(o["race_expected_gradient_theta4_a1_eps05"], race_runs)
+    rows = oracles()
+    for name, table in TABLES.items():
+        yield from table(rows[name], runs, race_runs)

@@ -5,14 +5,26 @@ defences, loss of control, rebound and relapse. Rows are in `oversight.json`.
 import json
 from collections.abc import Callable, Iterator
 from importlib import resources
-from typing import Any
 
 import numpy as np
 from scipy.special import expit
 from scipy.stats import binom, norm
 
 from robustsim.truth import theory
-from robustsim.truth.validate import Check, Row, close, equal, exact_times, race, row_name, sampled, step, unit
+from robustsim.truth.validate import (
+    SAMPLED,
+    Check,
+    Row,
+    close,
+    equal,
+    exact,
+    exact_times,
+    four_errors,
+    judged,
+    race,
+    sampled,
+    settings_of,
+)
 
 PUBLISHED = 1e-6  # tables of probabilities have six digits
 
@@ -36,11 +48,9 @@ def checks(runs: int, race_runs: int) -> Iterator[Check]:
 def table(name: str, rows: list[Row], runs: int, race_runs: int) -> Iterator[Check]:
     """The checks of some rows of one table."""
     if name in EXACT:
-        return _exact_times(name, rows)
-    if name in EXPECTED_GRADIENT:
-        return _expected_gradient(name, EXPECTED_GRADIENT[name], rows, race_runs)
-    if name in REINFORCE:
-        return _reinforce(name, REINFORCE[name], rows, race_runs)
+        return exact(name, rows, {"T": "both", "T_U": "unwatched", "T_W": "watched"})
+    if name in RACES:
+        return _races(name, rows, race_runs)
     others = {
         "false_positives_sampled": lambda: _sampled_false_positives(rows, runs),
         "budget": lambda: _budget(rows),
@@ -56,52 +66,18 @@ def table(name: str, rows: list[Row], runs: int, race_runs: int) -> Iterator[Che
 
 
 EXACT = ("audits", "signal_noise", "false_positives", "bonus")
-NAMES = {
-    "theta0": "agent.initial_logit",
-    "a_p": "overseer.penalty",
-    "d": "overseer.coverage",
-    "f": "overseer.false_positive_rate",
-    "b": "env.bonus",
-    "rho": "env.sharing",
-    "chi": "overseer.audit_rate",
-    "nu": "overseer.signal_noise",
-    "C": "overseer.budget",
-    "L": "overseer.latency",
-    "k": "catastrophe.threshold",
-    "hazard": "catastrophe.hazard",
-    "step_back": "catastrophe.step_back",
-    "window": "catastrophe.window",
-    "kind": "catastrophe.kind",
-    "q": "defences.block_rate",
-}
-
-
-def settings_of(row: Row, **changes: Any) -> Row:
-    """The bandit of a row, with two logits and learning rate 1/2, so that the penalty is the step a_p."""
-    return {"agent.learning_rate": 0.5} | {NAMES[k]: v for k, v in row.items() if k in NAMES} | changes
-
-
-def _exact_times(table: str, rows: list[Row]) -> Iterator[Check]:
-    """T of the exact gradient, in whole gradient steps; null if there is no removal within the budget."""
-    clocks = {"T": "both", "T_U": "unwatched", "T_W": "watched"}
-    settings = [settings_of(r, **{"deployment.budget": r.get("budget", 200_000)}) for r in rows]
-    for r, got in zip(rows, exact_times(settings), strict=True):
-        for quantity, clock in clocks.items():
-            if quantity in r:
-                yield equal(table, r, quantity, r[quantity], step(got[clock]))
 
 
 def _sampled_false_positives(rows: list[Row], runs: int) -> Iterator[Check]:
     """The law of large numbers for T under sampled false positives; the reference is itself rounded to a step."""
     for r in rows:
-        settings = settings_of(r, **{"agent.gradient": "sampled"})
+        settings = settings_of(r, **SAMPLED)
         got = sampled(settings, runs, 0, int(r["mean"] + 15 * r["sd"]))["steps"]
         mean, sd = float(got.mean()), float(got.std(ddof=1))
         allowed = 4 * r["sd"] / np.sqrt(runs) + r["reference_error"]
-        yield Check("false_positives_sampled", row_name(r), "mean T", r["mean"], mean, abs(mean - r["mean"]) <= allowed)
+        yield judged("false_positives_sampled", r, "mean T", r["mean"], mean, abs(mean - r["mean"]) <= allowed)
         ratio = 4 * np.sqrt(3 / (2 * runs)) + 0.03  # for a distribution with a heavier tail than the normal
-        ok = abs(sd / r["sd"] - 1) <= ratio
-        yield Check("false_positives_sampled", row_name(r), "SD of T", r["sd"], sd, bool(ok))
+        yield judged("false_positives_sampled", r, "SD of T", r["sd"], sd, abs(sd / r["sd"] - 1) <= ratio)
 
 
 def _budget(rows: list[Row]) -> Iterator[Check]:
@@ -109,11 +85,9 @@ def _budget(rows: list[Row]) -> Iterator[Check]:
     for r in rows:
         rate = float(theory.reinforce_rates(r["theta0"], 1e-12, r["a_p"])[r["C"]])
         yield close("budget", r, "pi_C", r["pi"], rate, 1e-5)
-        got = sampled(settings_of(r, **{"agent.gradient": "sampled"}), 32, 0, 4000, on=True)
+        got = sampled(settings_of(r, **SAMPLED), 32, 0, 4000, on=True)
         left = expit(got["theta"])
-        yield Check(
-            "budget", row_name(r), "pi_C simulated", rate, left[:3].tolist(), bool(np.allclose(left, rate, rtol=1e-9))
-        )
+        yield judged("budget", r, "pi_C simulated", rate, left[:3].tolist(), np.allclose(left, rate, rtol=1e-9))
         yield equal("budget", r, "penalties given", r["C"], int(np.unique(got["corrections"]).item()))
 
 
@@ -122,9 +96,9 @@ def _rebound(rows: list[Row]) -> Iterator[Check]:
     for r in rows:
         theta0, rho, up = r["theta0"], r["rho"], r["b"]
         when, least, back = theory.rebound_ode(theta0, 1.0, up, rho, r["horizon"])
-        yield Check("rebound", row_name(r), "least pi_U (continuous)", r["min"], least, abs(least - r["min"]) <= 5e-4)
+        yield judged("rebound", r, "least pi_U (continuous)", r["min"], least, abs(least - r["min"]) <= 5e-4)
         if r["t_back"] is None:
-            yield Check("rebound", row_name(r), "never removed", True, bool(least > 0.05), bool(least > 0.05))
+            yield judged("rebound", r, "never removed", True, bool(least > 0.05), bool(least > 0.05))
         else:
             yield close("rebound", r, "t_min (continuous)", r["t_min"], when, 2e-3)
             yield close("rebound", r, "t_back (continuous)", r["t_back"], back or 0.0, 2e-3)
@@ -144,8 +118,7 @@ def _relapse(rows: list[Row]) -> Iterator[Check]:
         settings = settings_of({"theta0": theory.log_odds(r["eps"]), "b": r["b"], "a_p": 0.0})
         runs = [{**settings, "deployment.budget": r["T"] - 1 + i, "evaluation.threshold": 1e-9} for i in (0, 1)]
         before, after = (got["last"].rates[0] for got in exact_times(runs))
-        ok = before < r["pi_r"] <= after
-        yield Check("relapse", row_name(r), "pi at T - 1 and T", r["pi_r"], [before, after], bool(ok))
+        yield judged("relapse", r, "pi at T - 1 and T", r["pi_r"], [before, after], before < r["pi_r"] <= after)
 
 
 def _normal_form(rows: list[Row]) -> Iterator[Check]:
@@ -154,12 +127,9 @@ def _normal_form(rows: list[Row]) -> Iterator[Check]:
         rates = theory.trajectory(r["theta0"], r["eps"], r["a"])
         mean = theory.misbehaviours_second_order(r["theta0"], r["eps"], r["a"])
         spread = np.sqrt(theory.variance_ode(r["theta0"], r["eps"], r["a"]))
-        probability = float(norm.cdf((mean - r["k"] + 0.5) / spread))
-        ok = abs(probability - r["normal"]) <= PUBLISHED
-        yield Check("race_normal_form", row_name(r), "P_cat, normal form", r["normal"], probability, bool(ok))
-        exact = theory.race_cumulative(rates, r["k"])
-        ok = abs(exact - r["exact"]) <= PUBLISHED
-        yield Check("race_normal_form", row_name(r), "P_cat", r["exact"], exact, bool(ok))
+        normal, exact = float(norm.cdf((mean - r["k"] + 0.5) / spread)), theory.race_cumulative(rates, r["k"])
+        for quantity, key, found in (("P_cat, normal form", "normal", normal), ("P_cat", "exact", exact)):
+            yield judged("race_normal_form", r, quantity, r[key], found, abs(found - r[key]) <= PUBLISHED)
 
 
 def _half(rows: list[Row]) -> Iterator[Check]:
@@ -167,7 +137,7 @@ def _half(rows: list[Row]) -> Iterator[Check]:
     for r in rows:
         if r["k"] <= r["N"]:
             certain = [theory.race_reinforce(r["N"], r["k"], d) for d in (0.1, 0.5, 1.0)]
-            yield Check("half_race", row_name(r), "P_cat for every d", 1.0, certain, all(p == 1.0 for p in certain))
+            yield judged("half_race", r, "P_cat for every d", 1.0, certain, all(p == 1.0 for p in certain))
             continue
         half = theory.half_race_detection(r["N"], r["k"])
         yield close("half_race", r, "d_1/2", r["d_half"], half, 1e-4)
@@ -178,41 +148,30 @@ def _unit_rates(row: Row) -> np.ndarray:
     return theory.trajectory(row["theta0"], 0.05, 1)
 
 
-EXPECTED_GRADIENT: dict[str, Callable[[Row], float]] = {
-    "race_chain": lambda r: theory.race_chain(_unit_rates(r), r["k"], r["step_back"]),
-    "race_windowed": lambda r: theory.race_windowed(_unit_rates(r), r["k"], r["window"]),
-}
-
-
-def _expected_gradient(table: str, exact: Callable[[Row], float], rows: list[Row], runs: int) -> Iterator[Check]:
-    for r in rows:
-        expected = exact(r)
-        if "P_cat" in r:
-            ok = abs(expected - r["P_cat"]) <= PUBLISHED
-            yield Check(table, row_name(r), "P_cat", r["P_cat"], expected, bool(ok))
-        yield race(table, r, expected, settings_of(r, **unit(r["theta0"], 1)), 200, runs)
-
-
 def _rates(row: Row) -> np.ndarray:
     return theory.reinforce_rates(row["theta0"], 0.05, row["a_p"])
 
 
-REINFORCE: dict[str, Callable[[Row], float]] = {
+RACES: dict[str, Callable[[Row], float]] = {
+    "race_chain": lambda r: theory.race_chain(_unit_rates(r), r["k"], r["step_back"]),
+    "race_windowed": lambda r: theory.race_windowed(_unit_rates(r), r["k"], r["window"]),
     "race_consecutive_reinforce": lambda r: theory.race_consecutive_reinforce(_rates(r), r["k"], r["d"]),
     "race_blocked": lambda r: theory.race_blocked(len(_rates(r)), r["k"], r["d"], r["q"]),
 }
 
 
-def _reinforce(table: str, exact: Callable[[Row], float], rows: list[Row], runs: int) -> Iterator[Check]:
-    """Races under REINFORCE with penalties only; with `q`, the race behind a blocking defence."""
+def _races(table: str, rows: list[Row], runs: int) -> Iterator[Check]:
+    """Races under the expected gradient, or, in rows with a_p, under REINFORCE with penalties only; with `q`, the race
+    behind a blocking defence."""
     for r in rows:
-        expected = exact(r)
+        expected = RACES[table](r)
         if "P_cat" in r:
-            ok = abs(expected - r["P_cat"]) <= PUBLISHED
-            yield Check(table, row_name(r), "P_cat", r["P_cat"], expected, bool(ok))
-        chances = theory.reinforce_chances(r["theta0"], 0.05, r["a_p"], r["d"])
-        settings = settings_of(r, **{"agent.gradient": "sampled"})
-        yield race(table, r, expected, settings, int((1 / chances).sum() * 4), runs, "defended")
+            yield judged(table, r, "P_cat", r["P_cat"], expected, abs(expected - r["P_cat"]) <= PUBLISHED)
+        settings, longest = settings_of(r | {"a": 1}), 200
+        if "a_p" in r:
+            settings = settings_of(r, **SAMPLED)
+            longest = int((1 / theory.reinforce_chances(r["theta0"], 0.05, r["a_p"], r["d"])).sum() * 4)
+        yield race(table, r, expected, settings, longest, runs, "defended")
 
 
 def _alone(rows: list[Row], runs: int) -> Iterator[Check]:
@@ -225,11 +184,11 @@ def _alone(rows: list[Row], runs: int) -> Iterator[Check]:
             "hazard": 1 / (r.get("hazard", 1) * rate),
         }[r["kind"]]
         spread = np.sqrt(k * (1 - rate)) / rate if r["kind"] == "cumulative" else mean  # at most
-        settings = settings_of(r, **{"agent.gradient": "sampled", "overseer.penalty": 0.0})
+        settings = settings_of(r, **SAMPLED, **{"overseer.penalty": 0.0})
         got = sampled(settings, runs, 0, int(mean + 25 * spread) + 10)["catastrophe"]
         found = float(np.where(got < 0, np.inf, got).mean())
-        ok = abs(found - mean) <= 4 * spread / np.sqrt(runs)
-        yield Check("no_overseer", row_name(r), f"E[T_k] over {runs} runs", mean, found, bool(ok))
+        quantity, error = f"E[T_k] over {runs} runs", 4 * spread / np.sqrt(runs)
+        yield judged("no_overseer", r, quantity, mean, found, abs(found - mean) <= error)
 
 
 def _floor(rows: list[Row], runs: int) -> Iterator[Check]:
@@ -239,23 +198,22 @@ def _floor(rows: list[Row], runs: int) -> Iterator[Check]:
         floor = rate ** r["k"] if r["kind"] == "consecutive" else float(binom.sf(r["k"] - 1, acts, rate))
         got = sampled(settings_of(r, **{"overseer.penalty": r["penalty"]}), runs, 0, 500)["catastrophe"]
         early = float(((got >= 0) & (got <= acts)).mean())
-        error = 4 * np.sqrt(floor * (1 - floor) / runs)
+        error = four_errors(floor, runs)
         exact = r["kind"] == "cumulative" or r["k"] == acts
         ok = abs(early - floor) <= error if exact else early >= floor - error
-        yield Check("latency_floor", row_name(r), "P(fires before any update)", floor, early, bool(ok))
+        yield judged("latency_floor", r, "P(fires before any update)", floor, early, ok)
         total = float((got >= 0).mean())
-        yield Check("latency_floor", row_name(r), "P_cat >= floor", floor, total, total >= floor - error)
+        yield judged("latency_floor", r, "P_cat >= floor", floor, total, total >= floor - error)
 
 
 def _loss_of_control(rows: list[Row], runs: int) -> Iterator[Check]:
     """No penalty is given after the catastrophe, so a run reaches removal exactly if removal came first."""
     for r in rows:
-        settings = settings_of(r, **{"agent.gradient": "sampled", "catastrophe.loss_of_control": True})
+        settings = settings_of(r, **SAMPLED, **{"catastrophe.loss_of_control": True})
         got = sampled(settings, runs, 0, r["budget"])
         fired, removed = got["catastrophe"] >= 0, got["steps"] >= 0
         one = bool((fired ^ removed).all())
-        yield Check("loss_of_control", row_name(r), "removed, or lost, never both", True, one, one)
+        yield judged("loss_of_control", r, "removed, or lost, never both", True, one, one)
         expected = theory.race_reinforce(len(_rates(r)), r["k"], r["d"])
-        error = 4 * np.sqrt(expected * (1 - expected) / runs) + 1 / runs
-        share = float(fired.mean())
-        yield Check("loss_of_control", row_name(r), "P(lost)", expected, share, bool(abs(share - expected) <= error))
+        error, share = four_errors(expected, runs) + 1 / runs, float(fired.mean())
+        yield judged("loss_of_control", r, "P(lost)", expected, share, abs(share - expected) <= error)

@@ -1,8 +1,8 @@
 """A native environment, bound by its family, as a robustsim environment."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -76,13 +76,13 @@ def adapt(
     native = env if isinstance(env, Native) else FAMILIES[family(env)](env, params, max_steps)
     if draw is not None and native.params is None:
         raise UserError(f"adapt: draw is not allowed: {name} has no parameters to draw; use reset_key, or wrap reset")
-    foreign = _Foreign(name, native, featurize, draw, reset_key)
     num_actions, choose = choice(name, native.actions, actions)
     template, size = _trace(name, native, choose(jnp.int32(0)), featurize)
+    foreign = _Foreign(name, native, featurize, draw, reset_key, template, choose, max_steps)
     shown = native.render if render is None else render
     return Environment(
-        reset=partial(_reset, foreign, template),
-        step=partial(_step, foreign, _Steps(template, choose, max_steps)),
+        reset=foreign.reset,
+        step=foreign.step,
         observe=lambda state: state.obs,
         observation_size=size,
         num_actions=num_actions,
@@ -92,69 +92,56 @@ def adapt(
     )
 
 
-class _Foreign(NamedTuple):
-    """A foreign environment with what :func:`adapt` was told about it."""
+@dataclass(frozen=True, eq=False)
+class _Foreign:
+    """A foreign environment with what :func:`adapt` was told about it, and with the types of its states."""
 
     name: str
     native: Native
     featurize: Featurize
     draw: Draw | None
     reset_key: ResetKey | None
-
-
-def _episode(foreign: _Foreign, key: Array, levels: Any) -> Any:
-    """The parameters of an episode; None where they are those of the environment."""
-    native = foreign.native
-    if native.params is None or (foreign.draw is None and levels is None):
-        return None
-    own = native.limited(levels) if foreign.draw is None else native.limited(foreign.draw(key, levels))
-    if jax.tree.structure(own) != jax.tree.structure(native.params):
-        raise UserError(
-            f"adapt: an episode of {foreign.name} got parameters of another structure than params; sizes and other "
-            "static fields cannot differ between episodes"
-        )
-    return jax.tree.map(jnp.asarray, own)
-
-
-def _reset(foreign: _Foreign, template: Tree, key: Array, levels: Any) -> tuple[Array, Adapted]:
-    key_draw, key_reset = jax.random.split(key)
-    own = _episode(foreign, key_draw, levels)
-    if foreign.reset_key is not None:
-        key_reset = foreign.reset_key(key_reset, levels)
-    obs, state = foreign.native.reset(key_reset, foreign.native.params if own is None else own)
-    state = Adapted(native=_settled(state, template), params=own, obs=foreign.featurize(obs), time=jnp.int32(0))
-    return state.obs, state
-
-
-class _Steps(NamedTuple):
-    """What a step needs beyond the environment: the state's types, how actions are chosen, and the time limit."""
-
     template: Tree
     choose: Callable[[Array], Any]
-    most: int  # environment steps of an episode
+    max_steps: int
 
+    def _episode(self, key: Array, levels: Any) -> Any:
+        """The parameters of an episode; None where they are those of the environment."""
+        if self.native.params is None or (self.draw is None and levels is None):
+            return None
+        own = self.native.limited(levels if self.draw is None else self.draw(key, levels))
+        if jax.tree.structure(own) != jax.tree.structure(self.native.params):
+            raise UserError(
+                f"adapt: an episode of {self.name} got parameters of another structure than params; sizes and other "
+                "static fields cannot differ between episodes"
+            )
+        return jax.tree.map(jnp.asarray, own)
 
-def _step(foreign: _Foreign, steps: _Steps, key: Array, state: Adapted, action: Array, levels: Any) -> Step:
-    del levels  # an episode keeps the parameters that it began with
-    own = foreign.native.params if state.params is None else state.params
-    seen = foreign.native.step(key, _copied(state.native), steps.choose(action), own)
-    time = state.time + 1
-    native = _settled(seen.state, steps.template)
-    after = Adapted(native=native, params=state.params, obs=foreign.featurize(seen.obs), time=time)
-    terminated = _scalar(seen.terminated).astype(bool)
-    truncated = _scalar(seen.truncated).astype(bool) | (time >= steps.most)
-    return Step(
-        obs=after.obs,
-        state=after,
-        reward=_scalar(seen.reward).astype(float),
-        terminated=terminated,
-        truncated=truncated & ~terminated,
-    )
+    def _state(self, native: Tree, params: Tree, obs: Any, time: Array) -> Adapted:
+        """A state whose leaves have the types of the template."""
+        native = jax.tree.map(_as_type, native, self.template)
+        return Adapted(native=native, params=params, obs=self.featurize(obs), time=time)
 
+    def reset(self, key: Array, levels: Any) -> tuple[Array, Adapted]:
+        key_draw, key_reset = jax.random.split(key)
+        own = self._episode(key_draw, levels)
+        if self.reset_key is not None:
+            key_reset = self.reset_key(key_reset, levels)
+        obs, native = self.native.reset(key_reset, self.native.params if own is None else own)
+        state = self._state(native, own, obs, jnp.int32(0))
+        return state.obs, state
 
-def _settled(state: Tree, template: Tree) -> Tree:
-    """A state whose leaves have the types of the template."""
-    return jax.tree.map(_as_type, state, template)
+    def step(self, key: Array, state: Adapted, action: Array, levels: Any) -> Step:
+        del levels  # an episode keeps the parameters that it began with
+        params = self.native.params if state.params is None else state.params
+        # In new containers, because some environments write into the dictionaries of their argument.
+        copied = jax.tree.map(lambda x: x, state.native)
+        seen = self.native.step(key, copied, self.choose(action), params)
+        after = self._state(seen.state, state.params, seen.obs, state.time + 1)
+        terminated = _scalar(seen.terminated).astype(bool)
+        truncated = (_scalar(seen.truncated).astype(bool) | (after.time >= self.max_steps)) & ~terminated
+        reward = _scalar(seen.reward).astype(float)
+        return Step(obs=after.obs, state=after, reward=reward, terminated=terminated, truncated=truncated)
 
 
 def _trace(name: str, native: Native, action: Any, featurize: Featurize) -> tuple[Tree, int]:
@@ -204,11 +191,6 @@ def _joined(a: Any, b: Any) -> Any:
 
 def _as_type(x: Any, wanted: Any) -> Array:
     return x if _is_key(wanted) else jnp.asarray(x).astype(wanted.dtype)
-
-
-def _copied(state: Tree) -> Tree:
-    """A state in new containers, because some environments write into the dictionaries of their argument."""
-    return jax.tree.map(lambda x: x, state)
 
 
 def _scalar(x: Any) -> Array:

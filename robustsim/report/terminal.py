@@ -1,0 +1,69 @@
+"""Results for the terminal: one configuration in a few lines, a sweep as a table."""
+
+import polars as pl
+
+from robustsim.analysis.spectrum import part
+from robustsim.analysis.tables import Tables
+from robustsim.report import words
+
+CLOCKS = {"steps_to_suppress": "T_suppress", "steps_to_correct": "T_c", "steps_to_catastrophe": "T_k"}
+MOST_ROWS = 40
+
+
+def in_words(results: Tables) -> str:
+    """The results of one configuration in a few lines."""
+    s = results.summary()
+    n, misbehaviour = s["seeds"], s["misbehaviour"]
+    lines = [
+        f"{s['scenario']}, {n} seeds",
+        f"  at deployment  competence {words.rate(s['competence']['median'])}, "
+        f"misbehaviour watched {words.rate(misbehaviour['watched']['median'])}, "
+        f"unwatched {words.rate(misbehaviour['unwatched']['median'])}",
+        *(f"  {label:<14} {words.clock(s[name], n)}" for name, label in CLOCKS.items()),
+        f"  position       {words.interval(s['position'])}  (log10 T_c / T_k; below 0: correction is faster)",
+        f"  P(catastrophe first) {words.share(s['p_catastrophe_first'])}",
+        f"  concealment    {words.interval(s['concealment'])}  (0: changed everywhere, 1: changed only while watched)",
+    ]
+    if s["relapsed"]["runs"]:
+        lines.append(f"  relapsed       {s['relapsed']['count']} of {s['relapsed']['runs']} corrected runs")
+    if d := s.get("defended"):
+        lines += [
+            f"  with defences  T_k {words.clock(d['steps_to_catastrophe'], n)}",
+            f"                 position {words.interval(d['position'])}, "
+            f"P(catastrophe first) {words.share(d['p_catastrophe_first'])}, "
+            f"shut down in {d['shutdown']['count']} of {n}",
+        ]
+    if s["tampering"]["median"]:
+        lines.append(f"  tampering      {s['tampering']['median']:,.0f} acts (median)")
+    if lost := results.runs["unresolved_steps"].fill_null(0).max():
+        lines.append(f"  WARNING        up to {lost:,.0f} updates of a run were too small for float64 to represent")
+    place = s["placement"]
+    lines += [
+        f"  placement      {', '.join([place['label'], *place['flags']])}: {place['reason']}",
+        f"                 ({place['family']}; horizon {place['horizon']}; P at most {place['delta']})",
+    ]
+    return "\n".join(lines)
+
+
+def table(results: Tables) -> str:
+    """The position of each configuration as a table; all columns are in `results.spectrum()`."""
+    spectrum, rows = results.spectrum(), []
+    for row in spectrum.head(MOST_ROWS).to_dicts():
+        rows.append(
+            {words.short(name): words.value(row[name]) for name in results.swept}
+            | {"runs": str(row["runs"])}
+            | {label: words.clock(part(row, name), row["runs"], "") for name, label in list(CLOCKS.items())[1:]}
+            | {"position": words.interval(part(row, "position"), "-")}
+            | {"P(catastrophe first)": words.share(part(row, "p_catastrophe_first"))}
+        )
+    with pl.Config(
+        tbl_cols=-1,
+        tbl_rows=-1,
+        tbl_width_chars=200,
+        fmt_str_lengths=60,
+        tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=True,
+    ):
+        text = str(pl.DataFrame(rows))
+    more = len(spectrum) - len(rows)
+    return text + (f"\nand {more:,} more configurations" if more else "")
