@@ -1,6 +1,7 @@
 """Which scenarios exist, found by reading source files and never by running them."""
 
 import ast
+import contextlib
 import importlib.metadata
 import importlib.util
 from dataclasses import dataclass
@@ -26,16 +27,13 @@ def scenario_files() -> list[Path]:
     modules = {BUNDLED, *(entry.value for entry in importlib.metadata.entry_points(group=GROUP))}
     files: list[Path] = []
     for module in sorted(modules):
-        try:
+        with contextlib.suppress(ImportError, ValueError):
             spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError):
-            continue
-        if spec is None:
-            continue
-        for folder in spec.submodule_search_locations or []:
-            files += sorted(p for p in Path(folder).glob("*.py") if not p.name.startswith("_"))
-        if not spec.submodule_search_locations and spec.origin:
-            files.append(Path(spec.origin))
+            folders = spec.submodule_search_locations if spec else None
+            for folder in folders or ():
+                files += sorted(p for p in Path(folder).glob("*.py") if not p.name.startswith("_"))
+            if spec and spec.origin and not folders:
+                files.append(Path(spec.origin))
     return files
 
 
@@ -53,17 +51,14 @@ def entries_of(path: Path) -> list[Entry]:
         raise UserError(f"{path}: cannot be read: {error}") from None
     found = []
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and any(_is_scenario(d) for d in node.decorator_list):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        if "scenario" in (ast.unparse(decorator).split(".")[-1] for decorator in node.decorator_list):
             if any(entry.name == node.name for entry in found):
                 raise UserError(f"{path}: line {node.lineno}: scenario {node.name!r} is defined twice")
             claim = (ast.get_docstring(node) or "").split("\n")[0]
             found.append(Entry(node.name, claim, str(path)))
     return found
-
-
-def _is_scenario(decorator: ast.expr) -> bool:
-    name = decorator.attr if isinstance(decorator, ast.Attribute) else getattr(decorator, "id", "")
-    return name == "scenario"
 
 
 def installed() -> dict[str, Entry]:

@@ -3,6 +3,7 @@
 The settings of a section and the parameters of a scenario (`env.*`) go through :func:`typed`, once, before tracing.
 """
 
+import contextlib
 import dataclasses
 import math
 import operator
@@ -119,24 +120,21 @@ def _option(name: str, value: Any, options: tuple[Any, ...]) -> Any:
 
 def _number(name: str, value: Any, meta: Mapping[str, Any]) -> float | int:
     low, high = meta.get("low", -math.inf), meta.get("high", math.inf)
-    is_whole, above = meta["type"] is int, meta.get("above", False)
-    wanted = f"a {'whole' if is_whole else 'finite' if meta.get('finite') else 'real'} number"
-    allowed = (
-        wanted if (low, high) == (-math.inf, math.inf) else f"{wanted} in {'(' if above else '['}{low:g}, {high:g}]"
-    )
+    is_whole, above, finite = meta["type"] is int, meta.get("above", False), meta.get("finite", False)
     try:
-        exact = operator.index(value) if is_whole and not isinstance(value, str | bool) else None
-    except TypeError:
-        exact = None
-    try:
-        result = math.nan if isinstance(value, bool) else float(value)
+        result = float(value)
+        with contextlib.suppress(TypeError):
+            result = operator.index(value) if is_whole else result  # float would round a large one
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{name}: {value!r} is not allowed; use {allowed}") from None
+        result = math.nan
     inside = low < result <= high if above else low <= result <= high
-    fractional = is_whole and (not math.isfinite(result) or result != int(result))
-    if not inside or fractional or (meta.get("finite") and not math.isfinite(result)):
+    wrong = not math.isfinite(result) or result != int(result) if is_whole else finite and not math.isfinite(result)
+    if isinstance(value, bool) or not inside or wrong:
+        allowed = f"a {'whole' if is_whole else 'finite' if finite else 'real'} number"
+        if (low, high) != (-math.inf, math.inf):
+            allowed += f" in {'(' if above else '['}{low:g}, {high:g}]"
         raise UserError(f"{name}: {value!r} is not allowed; use {allowed}")
-    return (int(result) if exact is None else exact) if is_whole else result
+    return int(result) if is_whole else result
 
 
 def check_all(settings: Any, name_of: Callable[[str], str]) -> Any:

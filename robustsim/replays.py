@@ -7,7 +7,7 @@ import polars as pl
 
 from robustsim import files
 from robustsim.analysis.tables import Tables
-from robustsim.errors import RunsFailed, UserError, nearest
+from robustsim.errors import UserError, nearest
 from robustsim.events import CONDITIONS
 from robustsim.recording import Recording
 from robustsim.report import words
@@ -126,16 +126,6 @@ def stages(row: Row, traces: pl.DataFrame) -> list[tuple[str, Row]]:
     middle = fallen[:1] or sorted(between, key=lambda p: abs(p["step"] ** 2 - last["step"]))[:1]
     found = [("before", first), *(("during", p) for p in middle)]
     return found if last["step"] == 0 else [*found, ("after", last)]
-
-
-def for_page(
-    results: Tables, count: int, folder: str | Path | None = None, scenario: str | ScenarioFactory = ""
-) -> tuple[list[Recording], str]:
-    """(recordings of at most `count` typical runs, why there are none). A page can do without recordings."""
-    try:
-        return make(results, chosen(results, count), folder=folder, scenario=scenario), ""
-    except (UserError, RunsFailed) as error:
-        return [], f"There are no replays: {error}."
 
 
 def make(

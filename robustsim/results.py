@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from robustsim.analysis.tables import Tables
-from robustsim.errors import UserError
+from robustsim.errors import RunsFailed, UserError
 from robustsim.sweep import store
 
 
@@ -56,8 +56,10 @@ class Results(Tables):
         if replays:
             from robustsim import replays as films  # the only part that needs the simulator, so JAX
 
-            recorded, note = films.for_page(self, replays, folder, scenario)
-            if note:
+            try:
+                recorded = films.make(self, films.chosen(self, replays), folder=folder, scenario=scenario)
+            except (UserError, RunsFailed) as error:  # a page can do without recordings
+                note = f"There are no replays: {error}."
                 warnings.warn(note, stacklevel=2)
         return page.write(self, out, recorded, note, "" if folder is None else str(folder))
 

@@ -12,14 +12,8 @@ GUARDED = "tampering.guarded"
 
 
 class Tables:
-    """The tables of one run or sweep: what analysis and reports work on. Users hold a `Results`, which can also draw.
-
-    Attributes:
-      runs: one row per configuration and seed (columns: docs/columns.md).
-      manifest: what was run, with which versions, by which command.
-      complete: whether every planned run is there (failed ones apart).
-      guarded: the runs of the guarded twin, if there are any.
-    """
+    """The tables of one run or sweep: what analysis and reports work on. Users hold a `Results`, which can also draw; it
+    says what the attributes are."""
 
     def __init__(
         self,

@@ -45,16 +45,17 @@ def validate(quick: bool = False, as_json: Json = False) -> None:
     from robustsim.truth import suite
 
     compiled.keep()
-    checks: list[suite.Check] = []
+    failed, tables = [], {}
     for table, group in itertools.groupby(suite.checks(quick), lambda item: item.table):
-        done = list(group)
-        print(f"{table}: {sum(c.passed for c in done)} of {len(done)} passed", file=sys.stderr, flush=True)
-        checks += done
+        found = list(group)
+        tables[table] = {"checks": len(found), "passed": sum(c.passed for c in found)}
+        failed += [c for c in found if not c.passed]
+        print(f"{table}: {tables[table]['passed']} of {len(found)} passed", file=sys.stderr, flush=True)
+    total = {key: sum(counts[key] for counts in tables.values()) for key in ("checks", "passed")}
     if as_json:
-        print(to_json(suite.as_json(checks)))
+        print(to_json({**total, "tables": tables, "failed": [c._asdict() for c in failed]}))
     else:
-        for item in checks:
-            if not item.passed:
-                print(f"FAILED  {item.table}  {item.row}  {item.quantity}: {item.measured} for {item.expected}")
-        print(f"{sum(c.passed for c in checks)} of {len(checks)} checks passed")
-    sys.exit(0 if all(c.passed for c in checks) else 1)
+        for c in failed:
+            print(f"FAILED  {c.table}  {c.row}  {c.quantity}: {c.measured} for {c.expected}")
+        print(f"{total['passed']} of {total['checks']} checks passed")
+    sys.exit(1 if failed else 0)

@@ -1,9 +1,10 @@
-"""Levels as ASCII maps: parsing, neighbours and shortest paths. NumPy only, done once when a scenario is built."""
+"""Levels as ASCII maps: parsing, neighbours and shortest paths. NumPy and SciPy, done once when a scenario is built."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.sparse.csgraph import shortest_path
 
 from robustsim.errors import UserError
 
@@ -74,18 +75,9 @@ def neighbours(level: Map) -> np.ndarray:
 
 
 def _all_distances(reach: np.ndarray) -> np.ndarray:
-    """int16[C, C], moves from each cell to each other, by breadth-first search on bool[C, C] adjacency."""
-    size = len(reach)
-    distance = np.full((size, size), UNREACHABLE, np.int16)
-    seen = np.eye(size, dtype=bool)
-    distance[seen] = 0
-    frontier, depth = seen, 0
-    while frontier.any():
-        depth += 1
-        frontier = (frontier.astype(np.float32) @ reach.astype(np.float32) > 0) & ~seen
-        distance[frontier] = depth
-        seen = seen | frontier
-    return distance
+    """int16[C, C], moves from each cell to each other, on bool[C, C] adjacency."""
+    found = shortest_path(reach, unweighted=True)
+    return np.where(np.isfinite(found), found, UNREACHABLE).astype(np.int16)
 
 
 def _adjacency(level: Map) -> np.ndarray:
@@ -105,12 +97,7 @@ def distances(level: Map) -> np.ndarray:
 def detours(level: Map) -> np.ndarray:
     """int16[C, C, C], indexed [blocked, start, end]: the fewest moves that never enter the cell `blocked`."""
     reach = _adjacency(level)
-    tables = []
-    for blocked in range(len(reach)):
-        open_ = reach.copy()
-        open_[:, blocked] = False
-        tables.append(_all_distances(open_))
-    return np.stack(tables)
+    return np.stack([_all_distances(reach & (np.arange(len(reach)) != blocked)) for blocked in range(len(reach))])
 
 
 def room(height: int, width: int | None = None) -> str:

@@ -1,6 +1,7 @@
 """The data of the page as plain JSON. Censored times are null, with their bound beside them."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def payload(results: Tables, runs: pl.DataFrame) -> dict[str, Any]:
         "swept": list(results.swept),
         "budget": int(_setting(results, "deployment.budget") or runs["steps_to_correct_lower"].max() or 1),  # pyright: ignore[reportArgumentType]
         "total": len(results.runs),
-        "runs": {short: _column(runs[name]) for short, name in COLUMNS.items()} | {"config": runs["config"].to_list()},
+        "runs": {short: _plain(runs[name]) for short, name in COLUMNS.items()} | {"config": runs["config"].to_list()},
         "configs": configs(results),
         "curves": curves(results, runs),
     }
@@ -104,7 +105,7 @@ def configs(results: Tables) -> list[dict[str, Any]]:
             {
                 "label": words.point(values) or results.scenario,
                 "threshold": float(row.get("evaluation.threshold", everywhere)),
-                "values": [_number(x) if isinstance(x, float) else x for x in values.values()],
+                "values": _plain(values.values()),
                 "runs": row["runs"],
                 **parts,
                 "p": _part(row, "p_catastrophe_first", "estimate", "low", "high"),
@@ -128,25 +129,19 @@ def _curves(runs: pl.DataFrame) -> dict[str, Any]:
         seen = runs[name].is_not_null()
         times = runs[name].fill_null(runs[f"{name}_lower"]).to_numpy()
         curve = survival.kaplan_meier(times, seen.to_numpy().astype(int))
-        chosen = _thin(len(curve.time))
-        found[key] = {
-            "t": [int(x) for x in curve.time[chosen]],
-            **{
-                k: _numbers(getattr(curve, a)[chosen]) for k, a in (("s", "survival"), ("low", "low"), ("high", "high"))
-            },
-            "end": int(times.max()) if len(times) else 0,
-            "censored": int((~seen).sum()),
-        }
+        found[key] = _knots(times, curve.time, s=curve.survival, low=curve.low, high=curve.high)
+        found[key]["censored"] = int((~seen).sum())
     times, causes = race(runs)
-    at, incidence = survival.aalen_johansen(times, causes)
-    chosen = _thin(len(at))
-    found["race"] = {
-        "t": [int(x) for x in at[chosen]],
-        "removed": _numbers(incidence[0][chosen]),
-        "catastrophe": _numbers(incidence[1][chosen]),
-        "end": int(times.max()) if len(times) else 0,
-    }
+    at, (removed, catastrophe) = survival.aalen_johansen(times, causes)
+    found["race"] = _knots(times, at, removed=removed, catastrophe=catastrophe)
     return found
+
+
+def _knots(times: np.ndarray, at: np.ndarray, **heights: np.ndarray) -> dict[str, Any]:
+    """A step function at an even selection of its steps, and the last of the runs' times."""
+    chosen = np.unique(np.linspace(0, len(at) - 1, min(len(at), MOST_KNOTS)).round().astype(int))
+    steps = {"t": at[chosen].astype(int).tolist(), **{k: _plain(h[chosen].tolist()) for k, h in heights.items()}}
+    return steps | {"end": int(times.max()) if len(times) else 0}
 
 
 def race(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -159,16 +154,8 @@ def race(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.select([causes == 1, causes == 2], [removed, catastrophe], open_), causes
 
 
-def _thin(n: int) -> np.ndarray:
-    return np.unique(np.linspace(0, n - 1, min(n, MOST_KNOTS)).round().astype(int)) if n else np.zeros(0, int)
-
-
-def _column(values: pl.Series) -> list[Any]:
-    return [_number(x) if isinstance(x, float) else x for x in values.to_list()]
-
-
-def _numbers(values: np.ndarray) -> list[float | None]:
-    return [_number(float(x)) for x in values]
+def _plain(values: Iterable[Any]) -> list[Any]:
+    return [_number(x) if isinstance(x, float) else x for x in values]
 
 
 def _number(x: Any) -> Any:

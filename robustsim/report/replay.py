@@ -110,26 +110,21 @@ def encode(recording: Recording, ending: str, most: int = MOST_BYTES) -> bytes:
     for share in (1.0, 0.75, 0.5, 0.35):
         size = (round(frames[0].width * share), round(frames[0].height * share))
         sized = frames if share == 1 else tuple(frame.resize(size, Image.Resampling.LANCZOS) for frame in frames)
-        data = _gif(sized, durations) if ending == ".gif" else _webp(sized, durations)
+        data = _encoded(sized, list(durations), ending)
         if len(data) <= most:
             break
     return data
 
 
-def _gif(frames: tuple[Image.Image, ...], durations: tuple[int, ...]) -> bytes:
-    """One palette for all frames, so that unchanged parts are not stored again."""
-    busiest = Image.fromarray(np.concatenate([np.asarray(f) for f in frames[:: max(1, len(frames) // 12)]]))
-    palette = busiest.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    flat = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+def _encoded(frames: tuple[Image.Image, ...], durations: list[int], ending: str) -> bytes:
+    form: dict[str, Any] = {"format": "WEBP", "lossless": True, "quality": 60, "method": 4, "minimize_size": True}
+    if ending == ".gif":  # one palette for all frames, so that unchanged parts are not stored again
+        busiest = Image.fromarray(np.concatenate([np.asarray(f) for f in frames[:: max(1, len(frames) // 12)]]))
+        palette = busiest.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        frames = tuple(frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+        form = {"format": "GIF", "disposal": 1}
     buffer = io.BytesIO()
-    flat[0].save(buffer, "GIF", save_all=True, append_images=flat[1:], duration=list(durations), loop=0, disposal=1)
-    return buffer.getvalue()
-
-
-def _webp(frames: tuple[Image.Image, ...], durations: tuple[int, ...]) -> bytes:
-    buffer = io.BytesIO()
-    options = {"save_all": True, "append_images": frames[1:], "duration": list(durations), "loop": 0}
-    frames[0].save(buffer, "WEBP", lossless=True, quality=60, method=4, minimize_size=True, **options)
+    frames[0].save(buffer, save_all=True, append_images=frames[1:], duration=durations, loop=0, **form)
     return buffer.getvalue()
 
 

@@ -1,7 +1,6 @@
 """Every analytic ground truth, one table after the other: what `robustsim validate` runs."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from robustsim.truth import validate, validate_oversight
 from robustsim.truth.validate import Check
@@ -15,14 +14,3 @@ def checks(quick: bool = False) -> Iterator[Check]:
     runs, race_runs = (PIT_RUNS // 10, RACE_RUNS // 10) if quick else (PIT_RUNS, RACE_RUNS)
     yield from validate.checks(runs, race_runs)
     yield from validate_oversight.checks(runs, race_runs)
-
-
-def as_json(checks: Sequence[Check]) -> dict[str, Any]:
-    """The checks as one JSON object."""
-    failed = [c._asdict() for c in checks if not c.passed]
-    tables: dict[str, dict[str, int]] = {}
-    for check in checks:
-        counts = tables.setdefault(check.table, {"checks": 0, "passed": 0})
-        counts["checks"] += 1
-        counts["passed"] += check.passed
-    return {"checks": len(checks), "passed": sum(c.passed for c in checks), "tables": tables, "failed": failed}

@@ -70,9 +70,9 @@ class Check(NamedTuple):
     passed: bool
 
 
-def oracles() -> dict[str, Any]:
-    """The reference values, by table."""
-    return json.loads(resources.files("robustsim.truth").joinpath("oracles.json").read_text())
+def oracles(name: str = "oracles") -> dict[str, Any]:
+    """The reference values of a file, by table."""
+    return json.loads(resources.files("robustsim.truth").joinpath(f"{name}.json").read_text())
 
 
 def judged(table: str, row: Row, quantity: str, expected: Any, measured: Any, passed: Any) -> Check:

@@ -2,15 +2,13 @@
 defences, loss of control, rebound and relapse. Rows are in `oversight.json`.
 """
 
-import json
 from collections.abc import Callable, Iterator
-from importlib import resources
 
 import numpy as np
 from scipy.special import expit
 from scipy.stats import binom, norm
 
-from robustsim.truth import theory
+from robustsim.truth import theory, validate
 from robustsim.truth.validate import (
     SAMPLED,
     Check,
@@ -31,7 +29,7 @@ PUBLISHED = 1e-6  # tables of probabilities have six digits
 
 def oracles() -> dict[str, list[Row]]:
     """The reference values, by table."""
-    return json.loads(resources.files("robustsim.truth").joinpath("oversight.json").read_text())
+    return validate.oracles("oversight")
 
 
 def checks(runs: int, race_runs: int) -> Iterator[Check]:

@@ -29,7 +29,9 @@ def choice(name: str, actions: Actions, given: Any) -> tuple[int, Callable[[Any]
         table = np.asarray(given)
         if table.ndim != len(row) + 1 or table.shape[1:] != row or not len(table):
             raise UserError(f"adapt: actions has the shape {table.shape}; {name} needs {_wanted(actions)}")
-        _in_range(name, actions, table)
+        if not isinstance(actions, Vector) and ((table < 0) | (table >= np.asarray(actions))).any():
+            allowed = f"0 up to, not including, {actions}"
+            raise UserError(f"adapt: actions has entries outside of what {name} takes: {allowed}")
         table = table.astype(actions.dtype if isinstance(actions, Vector) else np.int32)
     elif isinstance(actions, int):
         return actions, lambda action: action
@@ -54,8 +56,3 @@ def _row(actions: Actions) -> tuple[int, ...]:
 def _wanted(actions: Actions) -> str:
     kind = np.dtype(actions.dtype).name if isinstance(actions, Vector) else "int"
     return f"{kind}[{', '.join(['n', *map(str, _row(actions))])}], one action per row"
-
-
-def _in_range(name: str, actions: Actions, table: np.ndarray) -> None:
-    if not isinstance(actions, Vector) and ((table < 0) | (table >= np.asarray(actions))).any():
-        raise UserError(f"adapt: actions has entries outside of what {name} takes: 0 up to, not including, {actions}")

@@ -22,7 +22,7 @@ def bind(env: Any, params: Any, max_steps: int) -> Native:
         return mine
 
     drop = {"AutoResetWrapper": inside, "EpisodeWrapper": limitless}
-    env = unwrap(env, "env", lambda innermost: innermost, drop=drop, refuse="vmap")
+    env = unwrap(env, "env", drop)
 
     def reset(key: Any, params: Any) -> tuple[Any, Any]:
         del params

@@ -68,16 +68,18 @@ def no_params(kind: str, params: Any) -> None:
 
 
 def unwrap(
-    env: Any, inner: str, core: Callable[[Any], Any], *, drop: Mapping[str, Callable[[Any, Any], Any]], refuse: str
+    env: Any,
+    inner: str,
+    drop: Mapping[str, Callable[[Any, Any], Any]],
+    core: Callable[[Any], Any] = lambda innermost: innermost,
 ) -> Any:
     """An environment rebuilt around `core(innermost)`, without auto-reset wrappers.
 
     Args:
       env: an environment, possibly wrapped. It is not changed: wrappers are copied.
       inner: the attribute that holds the wrapped environment.
-      core: rebuilds the innermost environment.
       drop: by the name of a wrapper's class: `f(wrapper, inside) -> replacement`.
-      refuse: wrappers whose name contains this word are rejected, because they step a whole batch.
+      core: rebuilds the innermost environment.
 
     Raises:
       UserError: a wrapper that steps a batch, or that resets on its own and is not known.
@@ -85,14 +87,15 @@ def unwrap(
     if inner not in vars(env):
         return core(env)
     name = type(env).__name__
-    if name in drop:
-        return drop[name](env, unwrap(getattr(env, inner), inner, core, drop=drop, refuse=refuse))
-    if refuse.lower() in name.lower():
+    if name not in drop and "vmap" in name.lower():
         raise UserError(f"adapt: {name} steps a whole batch; adapt the environment inside it")
-    if "autoreset" in name.lower():
+    if name not in drop and "autoreset" in name.lower():
         raise UserError(f"adapt: {name} resets on its own, which hides how an episode ended; adapt what it wraps")
+    within = unwrap(getattr(env, inner), inner, drop, core)
+    if name in drop:
+        return drop[name](env, within)
     outer = copy.copy(env)
-    setattr(outer, inner, unwrap(getattr(env, inner), inner, core, drop=drop, refuse=refuse))
+    setattr(outer, inner, within)
     return outer
 
 

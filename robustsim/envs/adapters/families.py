@@ -1,25 +1,23 @@
 """The known families, and identifying one by an environment's classes, without importing any of them."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from robustsim.envs.adapters import brax, craftax, gymnax, jumanji, navix, xminigrid
+from robustsim.envs.adapters import brax, gymnax, jumanji, navix, xminigrid
 from robustsim.envs.adapters.common import Native
 from robustsim.errors import UserError
 
-Bind = Callable[[Any, Any, int], Native]
-"""`bind(env, params, max_steps) -> Native`."""
-
-FAMILIES: dict[str, Bind] = {
+FAMILIES: dict[str, Callable[[Any, Any, int], Native]] = {
     "gymnax": gymnax.bind,
     "gymnax-legacy": gymnax.bind,
-    "craftax": craftax.bind,
+    "craftax": partial(gymnax.bind, limit="max_timesteps"),  # has the base class of gymnax before 1.0
     "xminigrid": xminigrid.bind,
     "jumanji": jumanji.bind,
     "navix": navix.bind,
     "brax": brax.bind,
 }
-"""Keyed by the package that defines the environment's base class."""
+"""`bind(env, params, max_steps) -> Native`, by the package that defines the environment's base class."""
 
 
 def family(env: Any) -> str:

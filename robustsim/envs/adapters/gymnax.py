@@ -31,19 +31,17 @@ def bind(env: Any, params: Any, max_steps: int, limit: str = "max_steps_in_episo
         return Seen(obs, state, reward, terminated, truncated)
 
     chosen = limited(env.default_params if params is None else params)
+    cuts = hasattr(env, "is_truncated")
+    if cuts and type(env).is_truncated.__module__ == "gymnax.environments.environment":
+        cuts = not hasattr(chosen, limit)  # by gymnax's own step count alone, whose limit lies beyond ours
     return Native(
         reset=env.reset_env,
         step=step,
         actions=_actions(env.action_space(chosen)),
         params=chosen,
-        cuts=hasattr(env, "is_truncated") and not (_plain_clock(env) and hasattr(chosen, limit)),
+        cuts=cuts,
         limited=limited,
     )
-
-
-def _plain_clock(env: Any) -> bool:
-    """Whether an episode is cut short by gymnax's own step count alone, whose limit lies beyond ours here."""
-    return type(env).is_truncated.__module__ == "gymnax.environments.environment"
 
 
 def _actions(space: Any) -> Actions:

@@ -22,7 +22,7 @@ def bind(env: Any, params: Any, max_steps: int) -> Native:
             mine.time_limit = max_steps + 1
         return mine
 
-    env = unwrap(env, "_env", core, drop={"AutoResetWrapper": inside}, refuse="vmap")
+    env = unwrap(env, "_env", {"AutoResetWrapper": inside}, core)
 
     def reset(key: Any, params: Any) -> tuple[Any, Any]:
         del params

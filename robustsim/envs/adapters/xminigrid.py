@@ -12,7 +12,7 @@ from robustsim.envs.adapters.common import Native, Seen, inside, last, unwrap
 def bind(env: Any, params: Any, max_steps: int) -> Native:
     """Binds an environment of xminigrid; auto-reset wrappers are removed."""
     drop = {"GymAutoResetWrapper": inside, "DmEnvAutoResetWrapper": inside}
-    env = unwrap(env, "_env", lambda innermost: innermost, drop=drop, refuse="vmap")
+    env = unwrap(env, "_env", drop)
 
     def limited(params: Any) -> Any:
         return params.replace(max_steps=max_steps) if hasattr(params, "max_steps") else params
