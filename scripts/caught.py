@@ -64,7 +64,7 @@ def draw(light: rs.Results, hidden: rs.Results, derived: float) -> tuple[Any, di
         axes[0].legend(frameon=False, fontsize=8, loc="center left")
         ax = axes[2]
         coverages = sorted(hidden.runs["overseer.coverage"].unique().to_list())
-        shares = [share(hidden.where({"overseer.coverage": c}).runs["corrected"].to_numpy()) for c in coverages]
+        shares = [share(hidden.where({"overseer.coverage": c}).runs["corrected"]) for c in coverages]
         numbers["corrected, by coverage of a hidden camera"] = dict(zip(map(str, coverages), shares, strict=True))
         mid = np.array([s["estimate"] for s in shares])
         ax.errorbar(
