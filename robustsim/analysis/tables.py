@@ -12,8 +12,10 @@ GUARDED = "tampering.guarded"
 
 
 class Tables:
-    """The tables of one run or sweep: what analysis and reports work on. Users hold a `Results`, which can also draw; it
-    says what the attributes are."""
+    """The tables of one run or sweep: what analysis and reports work on. Users hold a `Results`, which can also draw.
+
+    Its docstring explains the attributes.
+    """
 
     def __init__(
         self,
