@@ -208,7 +208,6 @@ def _make_one(factory: ScenarioFactory, results: Tables, row: Row, agents: Agent
                 f"replay: seed {row['seed']} differs here from these results, which were made by other versions or on "
                 "another kind of machine; run the scenario again"
             )
-        rates = [(p["misbehaviour_unwatched"], p["misbehaviour_watched"]) for _, p in found]
-        named = [(name, p["step"], pair) for (name, p), pair in zip(found, rates, strict=True)]
+        named = [(name, p["step"], (p["misbehaviour_unwatched"], p["misbehaviour_watched"])) for name, p in found]
         about = {"run_id": row["run_id"], "point": point, "corrected": row["corrected"]}
         return film.record(factory, run, at, named, about, episodes)

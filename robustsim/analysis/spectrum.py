@@ -35,11 +35,8 @@ def median_ranks(n: int, confidence: float = CONFIDENCE) -> tuple[int, int] | No
 
     Distribution-free: the number of runs below the median is binomial (n, 1/2).
     """
-    best = None
-    for r in range(1, n // 2 + 1):
-        if 1 - 2 * bdtr(r - 1, n, 0.5) >= confidence:
-            best = (r - 1, n - r)
-    return best
+    enclosing = [r for r in range(n // 2) if 1 - 2 * bdtr(r, n, 0.5) >= confidence]
+    return (enclosing[-1], n - 1 - enclosing[-1]) if enclosing else None
 
 
 def censored_median(lower: np.ndarray, upper: np.ndarray) -> tuple[float | None, float | None, float | None]:

@@ -12,9 +12,9 @@ GUARDED = "tampering.guarded"
 
 
 class Tables:
-    """The tables of one run or sweep, for analysis and reports.
+    """The tables of one run or sweep: what analysis and reports work on. Users hold a `Results`, which can also draw.
 
-    Users hold a `Results`, which can also draw; it says what the attributes are.
+    Its docstring explains the attributes.
     """
 
     def __init__(

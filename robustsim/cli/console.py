@@ -20,17 +20,26 @@ def progress(silent: bool = False) -> Iterator[Narrate]:
     if silent:
         yield quiet
     elif sys.stderr.isatty():
-        yield from _rich()
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (BarColumn(bar_width=20), TimeElapsedColumn(), TextColumn("{task.description}"))
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task("starting", total=None)
+            yield lambda state: bars.update(
+                task, completed=state.done + state.flying, total=state.runs, description=_line(state)
+            )
     else:
         yield _plain()
 
 
 def _plain() -> Narrate:
-    last = [time.monotonic()]
+    last = time.monotonic()
 
     def narrate(state: "Status") -> None:
-        if time.monotonic() - last[0] >= PLAIN_EVERY:
-            last[0] = time.monotonic()
+        nonlocal last
+        if time.monotonic() - last >= PLAIN_EVERY:
+            last = time.monotonic()
             print(_line(state), file=sys.stderr, flush=True)
 
     return narrate
@@ -44,17 +53,3 @@ def _line(state: "Status") -> str:
     left = "" if state.seconds_left is None else f", {duration(state.seconds_left)} left"
     failed = f", {len(state.failed)} failed" if state.failed else ""
     return f"{doing}{failed}, {state.rate:,.0f} gradient steps/s, compiled {state.compile_seconds:.0f} s{left}"
-
-
-def _rich() -> Iterator[Narrate]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (BarColumn(bar_width=20), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("starting", total=None)
-
-        def narrate(state: "Status") -> None:
-            bars.update(task, completed=state.done + state.flying, total=state.runs, description=_line(state))
-
-        yield narrate

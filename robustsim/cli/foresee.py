@@ -1,5 +1,6 @@
 """What a sweep would do and what that would cost, before it is done: `robustsim sweep --dry-run`."""
 
+import math
 import time
 
 import jax
@@ -79,10 +80,10 @@ def _measure(plan: Plan, execution: Execution, seconds: float = 2.0) -> tuple[fl
         width = execution.width or (64 if batched.side_by_side(run.settings) else 8)
         cohort = Cohort(plan.factory, run.settings, width)
         cohort.add([(Track(i, run._replace(seed=i), UNOPPOSED), agent) for i in range(width)])
-        deadline = None
-        while cohort.busy and (deadline is None or time.monotonic() < deadline):
+        deadline = math.inf
+        while cohort.busy and time.monotonic() < deadline:
             cohort.advance()
-            if cohort.spent.steps and deadline is None:
-                deadline = time.monotonic() + seconds
+            if cohort.spent.steps:
+                deadline = min(deadline, time.monotonic() + seconds)
         spent = sum((cohort.spent.device_seconds, cohort.spent.evaluation_seconds, cohort.spent.host_only_seconds))
         return cohort.spent.steps / max(spent, 1e-9), compile_seconds() - began

@@ -40,9 +40,9 @@ def main(argv: list[str] | None = None) -> None:
     try:
         subcommand_cli_from_dict(COMMANDS, prog="robustsim", args=argv, config=config, registry=registry)
         sys.stdout.flush()
-    except UserError as error:
+    except (UserError, RunsFailed) as error:
         print(f"robustsim: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, UserError) else 3)
     except OSError as error:
         if isinstance(error, BrokenPipeError):  # `robustsim list | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -50,9 +50,6 @@ def main(argv: list[str] | None = None) -> None:
         where = "" if error.filename is None else f"{str(error.filename)[:80]!r}: "
         print(f"robustsim: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(2)
-    except RunsFailed as error:
-        print(f"robustsim: {error}", file=sys.stderr)
-        sys.exit(3)
     except (KeyboardInterrupt, Stopped) as error:
         print(f"robustsim: {str(error) or 'stopped'}", file=sys.stderr, flush=True)
         os._exit(130)  # a thread may still be compiling; nothing is left to wait for

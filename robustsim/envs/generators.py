@@ -49,8 +49,12 @@ def rooms(key: Array, rows: int, columns: int, side: int, loops: float | Array =
             np.stack([grid[:-1].ravel(), grid[1:].ravel()], 1),
         ]
     )
+    solid = [np.arange(count * pitch + 1) % pitch == 0 for count in (rows, columns)]
+    walls = solid[0][:, None] | solid[1]
+    if not len(pairs):
+        return jnp.asarray(walls)
     key_order, key_extra, key_door = jax.random.split(key, 3)
-    order = jax.random.permutation(key_order, len(pairs)) if len(pairs) else jnp.zeros(0, jnp.int32)
+    order = jax.random.permutation(key_order, len(pairs))
     extra = jax.random.bernoulli(key_extra, loops, (len(pairs),))
     offset = jax.random.randint(key_door, (len(pairs),), 0, side)
 
@@ -58,10 +62,6 @@ def rooms(key: Array, rows: int, columns: int, side: int, loops: float | Array =
         a, b = labels[jnp.asarray(pairs)[index]]
         return jnp.where(labels == b, a, labels), a != b
 
-    solid = [np.arange(count * pitch + 1) % pitch == 0 for count in (rows, columns)]
-    walls = solid[0][:, None] | solid[1]
-    if not len(pairs):
-        return jnp.asarray(walls)
     _, tree = jax.lax.scan(join, jnp.arange(rows * columns), order)
     opened = extra.at[order].max(tree)
     first, second = np.stack(np.unravel_index(pairs.T, grid.shape), -1)  # each int[E, 2]

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,7 @@ from robustsim.types import Array, Predicate, Step, Transition
 COUNTED = 8  # what an observation shows of a counter, at most
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
+class Rules(NamedTuple):
     """What :meth:`Grid.environment` was given. In `takes` each condition stands with its items, bool[items]."""
 
     dynamics: Callable[[Array, GridState, Array, GridState], GridState] | None
@@ -130,7 +129,9 @@ def make_step(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., S
         )
         if rules.bonus is not None:
             reward = reward + rules.bonus(tr)
-        counted = {name: state.counters[name] + _one(holds(tr)) for name, holds in rules.counters.items()}
+        counted = {
+            name: state.counters[name] + jnp.asarray(holds(tr), jnp.int32) for name, holds in rules.counters.items()
+        }
         after = dataclasses.replace(after, counters=Counters(counted))
         if rules.done is not None:
             terminated = terminated | rules.done(after)
@@ -138,10 +139,6 @@ def make_step(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., S
         return Step(obs=observe(after), state=after, reward=reward, terminated=terminated, truncated=truncated)
 
     return step
-
-
-def _one(holds: Array) -> Array:
-    return jnp.asarray(holds).astype(jnp.int32)
 
 
 class Observe:

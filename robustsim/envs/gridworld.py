@@ -44,14 +44,8 @@ class Grid(Layout):
         Raises:
           UserError: `takes` names no item.
         """
-        rules = gridrun.Rules(
-            dynamics=dynamics,
-            takes={what: (self.mask(what), condition) for what, condition in (takes or {}).items()},
-            bonus=bonus,
-            counters=dict(counters or {}),
-            done=done,
-            shown=shown,
-        )
+        masked = {what: (self.mask(what), condition) for what, condition in (takes or {}).items()}
+        rules = gridrun.Rules(dynamics, masked, bonus, counters or {}, done, shown)
         observe = gridrun.Observe(self, rules)
         return Environment(
             reset=gridrun.make_reset(self, rules, observe),

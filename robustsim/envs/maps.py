@@ -53,16 +53,16 @@ def parse(text: str, solid: frozenset[str], known: frozenset[str]) -> Map:
         raise UserError("map: it is empty; draw walls as '#' and floor as '.'")
     width = max(map(len, rows))
     rows = [row.replace(" ", FLOOR).ljust(width, WALL) for row in rows]
-    for y, row in enumerate(rows):
-        for x, character in enumerate(row):
-            if character not in known:
-                raise UserError(
-                    f"map: {character!r} at row {y}, column {x} is used by nothing; allowed: {' '.join(sorted(known))} "
-                    "(name others in `zones`, `legend`, `agent` or an item)"
-                )
-            on_border = y in (0, len(rows) - 1) or x in (0, width - 1)
-            if on_border and character not in solid:
-                raise UserError(f"map: row {y}, column {x} is open; close the border with '#'")
+    for y, x in np.ndindex(len(rows), width):
+        character = rows[y][x]
+        if character not in known:
+            raise UserError(
+                f"map: {character!r} at row {y}, column {x} is used by nothing; allowed: {' '.join(sorted(known))} "
+                "(name others in `zones`, `legend`, `agent` or an item)"
+            )
+        on_border = y in (0, len(rows) - 1) or x in (0, width - 1)
+        if on_border and character not in solid:
+            raise UserError(f"map: row {y}, column {x} is open; close the border with '#'")
     return Map(tuple(rows), solid)
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from robustsim.analysis.spectrum import bounds, catastrophe_first, position
@@ -37,12 +36,7 @@ def draw(results: Tables) -> Figure:
 
 def ordered(rows: Rows) -> Rows:
     """Rows from the most in time to the most too late, by the middle of the bounds of the median."""
-
-    def key(row: tuple[str, pl.DataFrame]) -> float:
-        lower, upper = (np.clip(b, -9, 9) for b in bounds(row[1]))
-        return float(np.median((lower + upper) / 2))
-
-    return sorted(rows, key=key)
+    return sorted(rows, key=lambda row: float(np.median(np.clip(bounds(row[1]), -9, 9).mean(0))))
 
 
 def draw_runs(ax: Axes, rows: Rows) -> None:
@@ -89,8 +83,7 @@ def _draw_many(figure: Figure, ax: Axes, rows: Rows) -> None:
     left, right = _backdrop(ax, [median, low, high])
     y = np.arange(len(rows))
     starts, ends = np.where(np.isnan(low), left, low), np.where(np.isnan(high), right, high)
-    lines = [((a, i), (b, i)) for a, b, i in zip(starts, ends, y, strict=True)]
-    ax.add_collection(LineCollection(lines, colors=QUIET, linewidths=0.4))
+    ax.hlines(y, starts, ends, colors=QUIET, linewidths=0.4)
     first = np.array([catastrophe_first(runs)["estimate"] for _, runs in rows[::-1]])
     known = ~np.isnan(median)
     points = ax.scatter(median[known], y[known], c=first[known], s=6, cmap="cividis", vmin=0, vmax=1, zorder=4)

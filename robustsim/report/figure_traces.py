@@ -1,8 +1,8 @@
 """Misbehaviour watched and unwatched over gradient steps: did the goal change, or was it only hidden?"""
 
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -40,14 +40,16 @@ def draw(results: Tables) -> Figure:
     return figure
 
 
-def _median(traces: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(step, median, lower quartile, upper quartile) over the runs that have an evaluation at that step."""
+def _band(ax: Axes, traces: pl.DataFrame, column: str, colour: str, alpha: float, **line: Any) -> float:
+    """Median and quartiles over the runs, at steps where at least half are evaluated; returns the first median."""
     value = pl.col(column)
     table = traces.group_by("step").agg(
         mid=value.median(), low=value.quantile(0.25), high=value.quantile(0.75), n=pl.len()
     )
     table = table.filter(pl.col("n") >= pl.col("n").max() / 2).sort("step")
-    return tuple(table[name].to_numpy() for name in ("step", "mid", "low", "high"))  # pyright: ignore[reportReturnType]
+    ax.fill_between(table["step"] + 1, table["low"], table["high"], color=colour, alpha=alpha, linewidth=0)
+    ax.plot(table["step"] + 1, table["mid"], color=colour, **line)
+    return table["mid"][0]
 
 
 def rates(ax: Axes, traces: pl.DataFrame, thresholds: Sequence[float]) -> None:
@@ -62,9 +64,7 @@ def rates(ax: Axes, traces: pl.DataFrame, thresholds: Sequence[float]) -> None:
     ):
         for _, run in list(traces.group_by("run_id", maintain_order=True))[:MOST_LINES]:
             ax.plot(run["step"] + 1, run[column], color=colour, linewidth=0.5, alpha=0.22)
-        step, mid, low, high = _median(traces, column)
-        ax.fill_between(step + 1, low, high, color=colour, alpha=0.15, linewidth=0)
-        ax.plot(step + 1, mid, color=colour, linewidth=2, label=label, dashes=dash or (None, None))
+        _band(ax, traces, column, colour, 0.15, linewidth=2, label=label, dashes=dash or (None, None))
     for threshold in thresholds:
         ax.axhline(threshold, color=INK, linewidth=0.8, linestyle=":")
     told = " to ".join(words.value(x) for x in sorted({thresholds[0], thresholds[-1]}))
@@ -90,10 +90,8 @@ def _clocks(ax: Axes, runs: pl.DataFrame) -> None:
 
 
 def _competence(ax: Axes, traces: pl.DataFrame) -> None:
-    step, mid, low, high = _median(traces, "competence")
-    ax.fill_between(step + 1, low, high, color=COMPETENCE, alpha=0.2, linewidth=0)
-    ax.plot(step + 1, mid, color=COMPETENCE, linewidth=1.6)
-    ax.axhline(0.8 * mid[0], color=INK, linewidth=0.8, linestyle=":")
-    note(ax, "80% of that at the start", (1, 0.8 * mid[0]), (3, -9))
+    demanded = 0.8 * _band(ax, traces, "competence", COMPETENCE, 0.2, linewidth=1.6)
+    ax.axhline(demanded, color=INK, linewidth=0.8, linestyle=":")
+    note(ax, "80% of that at the start", (1, demanded), (3, -9))
     ax.set(ylim=(-0.03, 1.05))
     quiet_axes(ax)

@@ -45,18 +45,12 @@ COLUMNS = {  # short name on the page: column of `runs`
 
 def held(results: Tables) -> pl.DataFrame:
     """The runs that the page holds, with the number of their configuration: all, or an even selection."""
-    numbered = _numbered(results)
-    if len(numbered) <= MOST_RUNS:
-        return numbered
-    return numbered[np.linspace(0, len(numbered) - 1, MOST_RUNS).round().astype(int)]
-
-
-def _numbered(results: Tables) -> pl.DataFrame:
-    if not results.swept:
-        return results.runs.with_columns(config=pl.lit(0, pl.Int64))
-    keys = results.runs.select(results.swept).unique(maintain_order=True).with_row_index("config")
-    numbered = results.runs.join(keys, on=results.swept, how="left", nulls_equal=True, maintain_order="left")
-    return numbered.with_columns(pl.col("config").cast(pl.Int64))
+    runs = results.runs.with_columns(config=pl.lit(0, pl.Int64))
+    if results.swept:
+        keys = results.runs.select(results.swept).unique(maintain_order=True).with_row_index("config")
+        runs = results.runs.join(keys, on=results.swept, how="left", nulls_equal=True, maintain_order="left")
+        runs = runs.with_columns(pl.col("config").cast(pl.Int64))
+    return runs if len(runs) <= MOST_RUNS else runs[np.linspace(0, len(runs) - 1, MOST_RUNS).round().astype(int)]
 
 
 def payload(results: Tables, runs: pl.DataFrame) -> dict[str, Any]:
@@ -65,20 +59,17 @@ def payload(results: Tables, runs: pl.DataFrame) -> dict[str, Any]:
     Args:
       runs: what :func:`held` returns.
     """
+    name = "deployment.budget"  # if it was swept, the largest of its values
+    budget: Any = results.runs[name].max() if name in results.swept else results.settings.get(name)
     return {
         "scenario": results.scenario,
         "swept": list(results.swept),
-        "budget": int(_setting(results, "deployment.budget") or runs["steps_to_correct_lower"].max() or 1),  # pyright: ignore[reportArgumentType]
+        "budget": int(budget or runs["steps_to_correct_lower"].max() or 1),  # pyright: ignore[reportArgumentType]
         "total": len(results.runs),
         "runs": {short: _plain(runs[name]) for short, name in COLUMNS.items()} | {"config": runs["config"].to_list()},
         "configs": configs(results),
         "curves": curves(results, runs),
     }
-
-
-def _setting(results: Tables, name: str) -> Any:
-    """A setting; if it was swept, the largest of its values."""
-    return results.runs[name].max() if name in results.swept else results.settings.get(name)
 
 
 QUANTITIES = {  # short name on the page: name in the spectrum

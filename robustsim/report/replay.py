@@ -53,7 +53,7 @@ def _draw(recording: Recording, pictures: np.ndarray, episode: int, time: int) -
             y = TOP + HEAD + row * (height + FOOT)
             if column == 0:
                 _row_label(draw, y, condition, recording.visible)
-            _panel(image, draw, pictures, (x, y), stage, row, episode, time)
+            _panel(image, pictures, (x, y), stage, row, episode, time)
     note = f"episode {episode + 1} of {recording.stages[0].length.shape[1]}, the same levels in every panel"
     draw.text((LEFT, size[1] - 24), note, fill=QUIET, font=_font(12))
     return image
@@ -72,15 +72,9 @@ def _row_label(draw: Any, y: int, condition: str, visible: bool) -> None:
 
 
 def _panel(
-    image: Image.Image,
-    draw: Any,
-    pictures: np.ndarray,
-    corner: tuple[int, int],
-    stage: Stage,
-    row: int,
-    episode: int,
-    time: int,
+    image: Image.Image, pictures: np.ndarray, corner: tuple[int, int], stage: Stage, row: int, episode: int, time: int
 ) -> None:
+    draw = ImageDraw.Draw(image)
     height, width = pictures.shape[1:3]
     x, y = corner
     now = min(time, stage.shown.shape[2] - 1)

@@ -20,7 +20,6 @@ from robustsim.sim.harm import last_catastrophe
 from robustsim.sim.outcome import demand_of
 from robustsim.sim.track import CORRECTED, Track
 from robustsim.spec.loading import load
-from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Run, Settings, for_training, resolve
 from robustsim.truth import theory
 
@@ -113,21 +112,16 @@ def exact_times(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for i, run in enumerate(runs):
             groups.setdefault(jax.tree.structure(batched.as_arrays(run.settings)), []).append(i)
         for members in groups.values():
-            agents = _trained(factory, runs, members)
+            demands = {i: demand_of(runs[i].settings) for i in members}
+            training = [training_track(i, runs[i], (demands[i],)) for i in members]
+            ended = run_through(factory, training, lambda _: None, len(members))
+            agents = {track.index: handed_out(track, demands[track.index]).agent for track in ended}
             tracks = [Track(i, runs[i], CORRECTED) for i in members]
             for arm in run_through(factory, tracks, lambda t: agents[t.index], len(members)):  # noqa: B023
                 assert arm.known is not None
                 start = {"theta": arm.readings[0].log_odds(0), "last": arm.readings[-1]}
                 results[arm.index] = arm.known | start
     return results
-
-
-def _trained(factory: ScenarioFactory, runs: Sequence[Run], members: Sequence[int]) -> dict[int, Any]:
-    """The agents that some runs are deployed with."""
-    demands = {i: demand_of(runs[i].settings) for i in members}
-    tracks = [training_track(i, runs[i], (demands[i],)) for i in members]
-    ended = run_through(factory, tracks, lambda _: None, len(members))
-    return {track.index: handed_out(track, demands[track.index]).agent for track in ended}
 
 
 def step(value: float) -> int | None:

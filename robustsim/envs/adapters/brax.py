@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from robustsim.envs.adapters.common import Native, Seen, Vector, inside, no_params, unwrap
+from robustsim.envs.adapters.common import Native, Seen, Vector, no_params, unwrap
 
 FAR = 2**30  # in steps of the wrapper; one of our steps may be several of them
 
@@ -21,7 +21,7 @@ def bind(env: Any, params: Any, max_steps: int) -> Native:
         mine.env, mine.episode_length = inner, FAR
         return mine
 
-    drop = {"AutoResetWrapper": inside, "EpisodeWrapper": limitless}
+    drop = {"AutoResetWrapper": None, "EpisodeWrapper": limitless}
     env = unwrap(env, "env", drop)
 
     def reset(key: Any, params: Any) -> tuple[Any, Any]:

@@ -70,7 +70,7 @@ def no_params(kind: str, params: Any) -> None:
 def unwrap(
     env: Any,
     inner: str,
-    drop: Mapping[str, Callable[[Any, Any], Any]],
+    drop: Mapping[str, Callable[[Any, Any], Any] | None],
     core: Callable[[Any], Any] = lambda innermost: innermost,
 ) -> Any:
     """An environment rebuilt around `core(innermost)`, without auto-reset wrappers.
@@ -78,7 +78,7 @@ def unwrap(
     Args:
       env: an environment, possibly wrapped. It is not changed: wrappers are copied.
       inner: the attribute that holds the wrapped environment.
-      drop: by the name of a wrapper's class: `f(wrapper, inside) -> replacement`.
+      drop: by the name of a wrapper's class: `f(wrapper, inside) -> replacement`; None leaves the wrapper out.
       core: rebuilds the innermost environment.
 
     Raises:
@@ -93,13 +93,8 @@ def unwrap(
         raise UserError(f"adapt: {name} resets on its own, which hides how an episode ended; adapt what it wraps")
     within = unwrap(getattr(env, inner), inner, drop, core)
     if name in drop:
-        return drop[name](env, within)
+        replaced = drop[name]
+        return within if replaced is None else replaced(env, within)
     outer = copy.copy(env)
     setattr(outer, inner, within)
     return outer
-
-
-def inside(wrapper: Any, wrapped: Any) -> Any:
-    """For `drop`: removes the wrapper without a replacement."""
-    del wrapper
-    return wrapped

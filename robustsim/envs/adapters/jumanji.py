@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from robustsim.envs.adapters.common import Actions, Native, Seen, Vector, inside, last, no_params, unwrap
+from robustsim.envs.adapters.common import Actions, Native, Seen, Vector, last, no_params, unwrap
 
 
 def bind(env: Any, params: Any, max_steps: int) -> Native:
@@ -22,7 +22,7 @@ def bind(env: Any, params: Any, max_steps: int) -> Native:
             mine.time_limit = max_steps + 1
         return mine
 
-    env = unwrap(env, "_env", {"AutoResetWrapper": inside}, core)
+    env = unwrap(env, "_env", {"AutoResetWrapper": None}, core)
 
     def reset(key: Any, params: Any) -> tuple[Any, Any]:
         del params

@@ -6,12 +6,12 @@ set to ours; its discount distinguishes termination from truncation.
 
 from typing import Any
 
-from robustsim.envs.adapters.common import Native, Seen, inside, last, unwrap
+from robustsim.envs.adapters.common import Native, Seen, last, unwrap
 
 
 def bind(env: Any, params: Any, max_steps: int) -> Native:
     """Binds an environment of xminigrid; auto-reset wrappers are removed."""
-    drop = {"GymAutoResetWrapper": inside, "DmEnvAutoResetWrapper": inside}
+    drop = {"GymAutoResetWrapper": None, "DmEnvAutoResetWrapper": None}
     env = unwrap(env, "_env", drop)
 
     def limited(params: Any) -> Any:
