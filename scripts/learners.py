@@ -139,6 +139,7 @@ def draw(curves: dict[str, Curve], games: dict[str, tuple[Curve, Curve]]) -> Any
             ax.set(xlabel="environment steps, thousands", ylim=(0, None))
             ax.legend(frameon=False, fontsize=8, loc="lower right")
             quiet_axes(ax)
+        axes[0].set_xscale("log")  # REINFORCE sees ten times the steps of PPO
         axes[0].set_ylabel("return")
     return figure
 
