@@ -34,9 +34,14 @@ def run(sweep: rs.Sweep, out: Path) -> rs.Results:
 
 
 def finish(
-    figure: Figure, args: argparse.Namespace, name: str, results: dict[str, rs.Results], numbers: dict[str, Any]
+    figure: Figure,
+    args: argparse.Namespace,
+    name: str,
+    results: dict[str, rs.Results],
+    numbers: dict[str, Any],
+    options: str = "",
 ) -> None:
-    """Publishes a figure: in figures/, or for the quick version next to the runs."""
+    """Publishes a figure: in figures/, or for the quick version next to the runs; `options` belong to its command."""
     stem = (folder(args) if args.quick else FIGURES) / name
-    publish(figure, stem, f"python scripts/{name.replace('-', '_')}.py", results, numbers)
+    publish(figure, stem, f"python scripts/{name.replace('-', '_')}.py{options}", results, numbers)
     print(f"{stem}.png")

@@ -179,11 +179,11 @@ def _match_numbers(ours: Curve, theirs: Curve) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> None:
     """Trains everything, and writes the figure and the tables of docs/learners.md."""
-    options = parser(__doc__, "learners")
-    options.add_argument(
+    asked = parser(__doc__, "learners")
+    asked.add_argument(
         "--peer", default="", help="a Python that has rejax 0.1.3 and gymnax < 1; without it, ours alone"
     )
-    args = options.parse_args(argv)
+    args = asked.parse_args(argv)
     results, curves, games = {}, {}, {}
     for name, course in COURSES.items():
         curves[name], results[name] = learn(name, "cartpole", course, args, 20)
@@ -203,7 +203,8 @@ def main(argv: list[str] | None = None) -> None:
         },
         "matches": {game: _match_numbers(*pair) for game, pair in games.items()},
     }
-    finish(draw(curves, games), args, "learners", results, numbers)
+    options = f" --peer {args.peer}" if args.peer else ""
+    finish(draw(curves, games), args, "learners", results, numbers, options)
     text = table(numbers)
     if games and not args.quick:
         before, _, rest = PAGE.read_text().partition(MARKS[0])
