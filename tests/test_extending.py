@@ -9,6 +9,7 @@ import pytest
 from complaints import complains
 
 import robustsim as rs
+from robustsim import report
 from robustsim.report import figures
 
 SCENARIO = '''
@@ -265,15 +266,25 @@ def test_an_overseer_and_a_rule_of_one_s_own(file: str) -> None:
         run(file, overseer__kind="metronome", overseer__coverage=0.5)
 
 
-def test_a_figure_of_one_s_own_is_found_by_its_name(plain: rs.Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_figure_of_one_s_own_is_found_by_its_name(
+    plain: rs.Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the package it is a file `figure_NAME.py`; the registry reads the folder."""
-    assert "race-plane" in figures.names()
+    text = "from matplotlib.figure import Figure\n\ndef draw(results): return Figure(figsize=(2, len(results.runs)))\n"
+    (tmp_path / "figure_my_own.py").write_text(text)
+    with complains("my-own"):
+        figures.draw(plain, "my-own")
+    monkeypatch.setattr(report, "__path__", [*report.__path__, str(tmp_path)])
+    assert {"my-own", "race-plane"} <= set(figures.names())
+    assert figures.draw(plain, "my-own", tmp_path / "mine.svg").get_figheight() == len(plain.runs)
+    assert (tmp_path / "mine.svg").is_file()
 
 
-def test_a_policy_of_one_s_own_is_deployed(file: str, plain: rs.Results) -> None:
+def test_a_policy_of_one_s_own_is_deployed(file: str, plain: rs.Results, tmp_path: Path) -> None:
     import jax.numpy as jnp
 
-    still = rs.run(file, seeds=1, policy=lambda obs: jnp.array([0.0, -50.0, -50.0, -50.0]))
+    still = rs.run(file, seeds=1, policy=lambda obs: jnp.array([0.0, -50.0, -50.0, -50.0]), out=tmp_path / "still")
+    assert rs.open(tmp_path / "still").runs.equals(still.runs)
     assert (still.runs["start_entropy"] < 1e-3).all()
     assert still.runs["training_steps"].to_list() == [0]
     trained = plain.agent(seed=0)
