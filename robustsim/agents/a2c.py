@@ -79,7 +79,7 @@ def acting(network: Network) -> Any:
 
     def act(params: Tree, memory: Tree, obs: Array) -> Act:
         out = network.apply(params, memory, obs)
-        return Act(jax.nn.log_softmax(out.logits), out.memory)
+        return Act(jax.nn.log_softmax(out.logits), out.memory, out.hidden)
 
     return act
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from robustsim.pytree import pytree
+from robustsim.pytree import pytree, static
 from robustsim.types import Array, Tree
 
 
@@ -53,6 +53,7 @@ class Batch:
     memory: Tree = ()  # leaves [B, ...], what the agent remembered before the first step
     extras: Tree = ()  # leaves [T, B, ...], what `act` returned beside the policy
     lesson: Lesson | None = None
+    fresh: bool = static(default=False)  # the parameters that acted are those that the first gradient is taken at
 
     def mean(self, values: Array) -> Array:
         """float[], the weighted mean of float[T, B]."""

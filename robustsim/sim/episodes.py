@@ -309,12 +309,15 @@ def collect(
     return played.episodes, Rollout(moments, final, final_slot, episodes.memory)
 
 
-def as_batch(world: World, episodes: Episodes, rollout: Rollout, reward: Array, lesson: Lesson | None = None) -> Batch:
+def as_batch(
+    world: World, episodes: Episodes, rollout: Rollout, reward: Array, lesson: Lesson | None = None, fresh: bool = False
+) -> Batch:
     """The batch of a rollout.
 
     Args:
       episodes: after the rollout.
       reward: float[T, B], what the agent gets.
+      fresh: whether the agent learns from it at once.
     """
     moments = rollout.moments
     return Batch(
@@ -330,4 +333,5 @@ def as_batch(world: World, episodes: Episodes, rollout: Rollout, reward: Array, 
         memory=rollout.memory,
         extras=moments.extras,
         lesson=lesson,
+        fresh=fresh,
     )

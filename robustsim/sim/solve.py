@@ -109,7 +109,7 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     chance = jax.random.uniform(jax.random.fold_in(key, DEFEND), (*shape, DEFENDING))
     harmed = harm.defend(world, harmed, done, overseen.feedback.noticed, chance, state.step)
 
-    batch = as_batch(world, episodes, rollout, overseen.reward, overseen.lesson)
+    batch = as_batch(world, episodes, rollout, overseen.reward, overseen.lesson, fresh=not settings.overseer.queue)
     known = expected.note(world, state.known, agent.params, state.step)
     known, batch, able = expected.expectation(
         world, overseer, known, active, state.tally, agent.params, rollout.moments, batch
