@@ -64,6 +64,7 @@ class A2C:
             update=update,
             restart=lambda agent: begin(optimizer, agent.params),
             memory=network.memory,
+            sparse=network.sparse,
             hidden=network.hidden,
         )
 

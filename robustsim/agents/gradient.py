@@ -62,7 +62,8 @@ def _at_once(network: Network, params: Tree, batch: Batch) -> tuple[Array, Array
         return x.reshape(-1, x.shape[-1])
 
     if batch.fresh and network.known is not None and batch.extras:
-        logits, values = network.known(params, flat(batch.obs), tuple(flat(x) for x in batch.extras))
+        obs = flat(batch.obs) if batch.sparse is None else batch.sparse.flat()
+        logits, values = network.known(params, obs, tuple(flat(x) for x in batch.extras))
         after = network.apply(jax.lax.stop_gradient(params), (), flat(ends)).value.reshape(-1, envs)
     else:
         out = network.apply(params, (), flat(jnp.concatenate([batch.obs, ends])))

@@ -11,6 +11,7 @@ from flax import linen, nnx
 
 from robustsim.agents.perceptron import known
 from robustsim.errors import UserError, nearest
+from robustsim.sparse import Sparse
 from robustsim.types import Array, Tree
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
@@ -31,14 +32,15 @@ class Network(NamedTuple):
 
     `hidden(params, memory, obs) -> float[..., H]` is the last hidden layer; None where it is not known.
     `known(params, obs float[N, D], hidden) -> (logits, value)` gives the outputs, and their gradient, where the hidden
-    layers of `apply` are known; None where there is no such way.
+    layers of `apply` are known; None where there is no such way. `sparse`: whether both take sparse observations.
     """
 
     init: Callable[[Array], Tree]
     apply: Callable[[Tree, Tree, Array], Output]
     hidden: Callable[[Tree, Tree, Array], Array] | None = None
     memory: Callable[[int], Tree] = lambda envs: ()
-    known: Callable[[Tree, Array, tuple[Array, ...]], tuple[Array, Array]] | None = None
+    known: Callable[[Tree, Array | Sparse, tuple[Array, ...]], tuple[Array, Array]] | None = None
+    sparse: bool = False
 
 
 class ActorCritic(nnx.Module):
@@ -55,11 +57,12 @@ class ActorCritic(nnx.Module):
         self.critic = nnx.Linear(width, 1, rngs=rngs)
         self.activation = ACTIVATIONS[activation]
 
-    def __call__(self, obs: Array) -> Output:
+    def __call__(self, obs: Array | Sparse) -> Output:
         """The logits and the value of each observation, and the hidden layers."""
         x, hidden = obs, []
         for layer in self.hidden:
-            x = self.activation(layer(x))
+            product = x.across(layer.kernel[...]) if isinstance(x, Sparse) else x @ layer.kernel[...]
+            x = self.activation(product + layer.bias[...])
             hidden.append(x)
         return Output(self.actor(x), self.critic(x)[..., 0], (), tuple(hidden))
 
@@ -148,7 +151,7 @@ def _functional(build: Callable[[nnx.Rngs], nnx.Module]) -> tuple[Callable[[Arra
 def _perceptron(build: Callable[[nnx.Rngs], ActorCritic], activation: str) -> Network:
     init, module = _functional(build)
 
-    def apply(params: Tree, memory: Tree, obs: Array) -> Output:
+    def apply(params: Tree, memory: Tree, obs: Array | Sparse) -> Output:
         return module(params)(obs)._replace(memory=memory)
 
     return Network(
@@ -156,6 +159,7 @@ def _perceptron(build: Callable[[nnx.Rngs], ActorCritic], activation: str) -> Ne
         apply,
         hidden=lambda params, memory, obs: apply(params, memory, obs).hidden[-1],
         known=lambda params, obs, hidden: known(params, obs, hidden, activation),
+        sparse=True,
     )
 
 

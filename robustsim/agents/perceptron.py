@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from robustsim.sparse import Sparse
 from robustsim.types import Array, Tree
 
 SLOPES: dict[str, Callable[[Array], Array]] = {
@@ -19,7 +20,7 @@ SLOPES: dict[str, Callable[[Array], Array]] = {
 """The derivative of each activation, as a function of its value."""
 
 
-def known(params: Tree, obs: Array, hidden: Sequence[Array], activation: str) -> tuple[Array, Array]:
+def known(params: Tree, obs: Array | Sparse, hidden: Sequence[Array], activation: str) -> tuple[Array, Array]:
     """(logits float[N, A], value float[N]) of observations float[N, D] whose hidden layers float[N, H] are known.
 
     The values and the gradient are those of the network at `params`, up to rounding; `obs` and `hidden` have none.
@@ -39,12 +40,13 @@ def _value(params: Tree, hidden: tuple[Array, ...]) -> tuple[Array, Array]:
     return out[:, :-1], out[:, -1]
 
 
-def _outputs(params: Tree, obs: Array, hidden: tuple[Array, ...], activation: str) -> tuple[Array, Array]:
+def _outputs(params: Tree, obs: Array | Sparse, hidden: tuple[Array, ...], activation: str) -> tuple[Array, Array]:
     @jax.custom_vjp
-    def outputs(params: Tree, obs: Array, hidden: tuple[Array, ...]) -> tuple[Array, Array]:
+    def outputs(params: Tree, obs: Array | Sparse, hidden: tuple[Array, ...]) -> tuple[Array, Array]:
+        del obs
         return _value(params, hidden)
 
-    def forward(params: Tree, obs: Array, hidden: tuple[Array, ...]) -> Any:
+    def forward(params: Tree, obs: Array | Sparse, hidden: tuple[Array, ...]) -> Any:
         return _value(params, hidden), (params, obs, hidden)
 
     def backward(kept: Any, slopes: tuple[Array, Array]) -> Any:
@@ -55,7 +57,7 @@ def _outputs(params: Tree, obs: Array, hidden: tuple[Array, ...], activation: st
 
 
 def _gradient(
-    params: Tree, obs: Array, hidden: tuple[Array, ...], slopes: tuple[Array, Array], slope: Callable[[Array], Array]
+    params: Tree, obs: Array | Sparse, hidden: tuple[Array, ...], slopes: tuple[Array, Array], slope: Callable[[Array], Array]
 ) -> Tree:
     """The gradient by all parameters, from that by logits and values."""
     d = jnp.concatenate([slopes[0], slopes[1][:, None]], 1)
@@ -64,7 +66,9 @@ def _gradient(
     d = d @ _head(params)[0].T
     for i in reversed(range(len(hidden))):
         d = d * slope(hidden[i])
-        layers[i] = {"kernel": _across(hidden[i - 1] if i else obs, d), "bias": d.sum(0)}
+        below = hidden[i - 1] if i else obs
+        kernel_i = below.transposed() @ d if isinstance(below, Sparse) else _across(below, d)
+        layers[i] = {"kernel": kernel_i, "bias": d.sum(0)}
         if i:
             d = d @ params["hidden"][i]["kernel"].T
     return {

@@ -14,13 +14,14 @@ from robustsim.agents.learner import Act, Batch, Lesson
 from robustsim.oversight.protocol import UNIFORMS as WATCHING
 from robustsim.pytree import pytree
 from robustsim.records import Counter, of_kind
-from robustsim.sim.world import World, observe, where
+from robustsim.sim.world import World, dense, look, observe, where
+from robustsim.sparse import Sparse
 from robustsim.types import Array, Transition, Tree
 
 UNIFORMS = WATCHING + 2  # of an environment step: those of the overseer, one for acting, one for the catastrophe rule
 ACT, RULE = WATCHING, WATCHING + 1
 
-Policy = Callable[[Tree, Array], Act]
+Policy = Callable[[Tree, Array | Sparse], Act]
 """`policy(memory, obs float[B, D]) -> Act`."""
 
 
@@ -44,7 +45,7 @@ class Episodes:
 class Moment:
     """What happened in one environment step, each [B]."""
 
-    obs: Array
+    obs: Array | Sparse
     action: Array
     reward: Array  # as the environment gave it: the oracle reward
     signal: Array
@@ -69,13 +70,14 @@ class Moment:
         return self.terminated | self.truncated
 
 
-def begin(world: World, keys: Array, watched: Array, signal: Array) -> Episodes:
-    """Fresh episodes, one per key; all arguments lead with B."""
+def begin(world: World, starts: Array, watched: Array, signal: Array) -> Episodes:
+    """Fresh episodes, one for each of B `starts` (:func:`robustsim.sim.world.starts`); all arguments lead with B."""
     arrange, env, monitor = world.scenario.arrange, world.scenario.env, world.scenario.monitor
+    reset = env.reset if env.place is None else env.place
     if arrange is None:
-        _, state = jax.vmap(env.reset, (0, None))(keys, world.levels)
+        _, state = jax.vmap(reset, (0, None))(starts, world.levels)
     else:
-        _, state = jax.vmap(lambda key, seen: env.reset(key, arrange(world.levels, seen)))(keys, signal)
+        _, state = jax.vmap(lambda start, seen: reset(start, arrange(world.levels, seen)))(starts, signal)
     none = jnp.zeros(watched.shape, bool)
     avoidable = jax.vmap(world.scenario.avoidable)(state)
     envs = watched.shape[0]
@@ -111,7 +113,7 @@ def interact(
       records: those of the scenario's records that are wanted of the transition.
     """
     scenario = world.scenario
-    obs = observe(world, episodes.state, episodes.signal)
+    obs = look(world, episodes.state, episodes.signal)
     act = policy(episodes.memory, obs)
     action = sample(act.log_policy, uniform)
     step = jax.vmap(scenario.env.step, (0, 0, 0, None))(keys, episodes.state, action, world.levels)
@@ -259,24 +261,25 @@ class Rollout(NamedTuple):
     """T steps in each of B environments."""
 
     moments: Moment  # leaves [T, B, ...]
+    sparse: Sparse | None  # the observations by their entries that may differ from 0, where the learner takes them so
     final: Episodes  # leaves [K, B, ...], the truncated episodes of each environment at their end
     final_slot: Array  # int32[T, B]
     memory: Tree  # leaves [B, ...], the agent's before the first step
 
 
 def collect(
-    world: World, overseer: Any, params: Tree, episodes: Episodes, uniforms: Array, reset_keys: Array, key_env: Array
+    world: World, overseer: Any, params: Tree, episodes: Episodes, uniforms: Array, resets: Array, key_env: Array
 ) -> tuple[Episodes, Rollout]:
     """Acts for T steps in B environments. Episodes that end are replaced by fresh ones, drawn beforehand in one block.
 
     Args:
       uniforms: float[T, B, UNIFORMS].
-      reset_keys: keys [T, B].
+      resets: what fresh episodes begin with, [T, B].
       key_env: one key, for the environments' own chance.
     """
     steps, envs = uniforms.shape[:2]
     watch = overseer.watch(uniforms)
-    fresh = jax.vmap(lambda k, w, s: begin(world, k, w, s))(reset_keys, watch.watched, watch.signal)
+    fresh = jax.vmap(lambda k, w, s: begin(world, k, w, s))(resets, watch.watched, watch.signal)
     step_keys, acting = jax.random.split(key_env, (steps, envs)), uniforms[..., ACT]
     slots = jnp.arange(world.truncations, dtype=jnp.int32)[:, None]
 
@@ -306,7 +309,9 @@ def collect(
     )
     played = play(world, script, episodes, (final, jnp.zeros(envs, jnp.int32)), steps)
     (final, _), (moments, final_slot) = played.carry, played.frames
-    return played.episodes, Rollout(moments, final, final_slot, episodes.memory)
+    sparse = moments.obs if isinstance(moments.obs, Sparse) else None
+    moments = replace(moments, obs=dense(moments.obs))
+    return played.episodes, Rollout(moments, sparse, final, final_slot, episodes.memory)
 
 
 def as_batch(
@@ -333,5 +338,6 @@ def as_batch(
         memory=rollout.memory,
         extras=moments.extras,
         lesson=lesson,
+        sparse=rollout.sparse,
         fresh=fresh,
     )
