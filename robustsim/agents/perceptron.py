@@ -57,7 +57,11 @@ def _outputs(params: Tree, obs: Array | Sparse, hidden: tuple[Array, ...], activ
 
 
 def _gradient(
-    params: Tree, obs: Array | Sparse, hidden: tuple[Array, ...], slopes: tuple[Array, Array], slope: Callable[[Array], Array]
+    params: Tree,
+    obs: Array | Sparse,
+    hidden: tuple[Array, ...],
+    slopes: tuple[Array, Array],
+    slope: Callable[[Array], Array],
 ) -> Tree:
     """The gradient by all parameters, from that by logits and values."""
     d = jnp.concatenate([slopes[0], slopes[1][:, None]], 1)

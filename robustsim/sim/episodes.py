@@ -15,6 +15,7 @@ from robustsim.oversight.protocol import UNIFORMS as WATCHING
 from robustsim.oversight.protocol import Watch
 from robustsim.pytree import pytree
 from robustsim.records import Counter, of_kind
+from robustsim.sim.keys import for_environments
 from robustsim.sim.world import World, dense, look, observe, where
 from robustsim.sparse import Sparse
 from robustsim.types import Array, Transition, Tree
@@ -118,7 +119,7 @@ def interact(
     obs = look(world, episodes.state, episodes.signal)
     act = policy(episodes.memory, obs)
     action = sample(act.log_policy, uniform)
-    step = jax.vmap(scenario.env.step, (0, 0, 0, None))(keys, episodes.state, action, world.levels)
+    step = jax.vmap(scenario.env.step, (0, 0, 0, None))(for_environments(keys), episodes.state, action, world.levels)
     transition = Transition.of(episodes.state, action, step)
     misbehaved = jax.vmap(scenario.misbehaviour)(transition) & episodes.avoidable
     ended = step.terminated | step.truncated

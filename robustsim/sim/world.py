@@ -14,6 +14,7 @@ from robustsim.agents.learner import Experience, Interface, Learner
 from robustsim.errors import UserError
 from robustsim.oversight.protocol import Site
 from robustsim.spec.scenario import Scenario, ScenarioFactory
+from robustsim.sim.keys import for_environments
 from robustsim.sparse import Sparse
 from robustsim.spec.settings import Settings, env_values
 from robustsim.treatments.wrap import with_params
@@ -158,7 +159,11 @@ def dense(obs: Array | Sparse) -> Array:
 def starts(world: World, key: Array, shape: tuple[int, ...]) -> Array:
     """What episodes begin with: uniform numbers float[*shape, draws], where the environment takes them, or keys."""
     env = world.scenario.env
-    return jax.random.split(key, shape) if env.place is None else jax.random.uniform(key, (*shape, env.draws))
+    return (
+        for_environments(jax.random.split(key, shape))
+        if env.place is None
+        else jax.random.uniform(key, (*shape, env.draws))
+    )
 
 
 def where(mask: Array, new: Tree, old: Tree) -> Tree:
