@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from robustsim.agents.learner import Experience, Interface, Learner
 from robustsim.errors import UserError
 from robustsim.oversight.protocol import Site
-from robustsim.spec.scenario import Scenario, ScenarioFactory
 from robustsim.sim.keys import for_environments
 from robustsim.sparse import Sparse
+from robustsim.spec.scenario import Scenario, ScenarioFactory
 from robustsim.spec.settings import Settings, env_values
 from robustsim.treatments.wrap import with_params
 from robustsim.types import Array, Tree
