@@ -12,6 +12,7 @@ import pytest
 from robustsim.agents.learner import Batch, Interface, Learner, policy_along
 from robustsim.fields import declared
 from robustsim.parts import bundled, find, name_of
+from robustsim.sparse import Sparse
 
 D, A = 3, 4
 SMALL = {"num_envs": 4, "rollout_steps": 6, "width": 8, "minibatches": 2, "epochs": 3}
@@ -56,6 +57,30 @@ def batch_of(settings: Any, learner: Learner, key: jax.Array, action: int | None
         final_slot=jnp.cumsum(cut, axis=0, dtype=jnp.int32) - cut,
         memory=learner.memory(shape[1]),
     )
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("kind", ["a2c", "ppo", "reinforce"])
+def test_activations_that_are_known_are_not_needed_again(kind: str, activation: str) -> None:
+    settings, learner = made(kind, "mlp", activation=activation)
+    agent = jax.tree.map(lambda x: x + 0.1, learner.init(jax.random.key(0)))
+    batch = batch_of(settings, learner, jax.random.key(2))
+    kept = learner.act(agent.params, (), batch.obs).extras
+    assert len(kept) == settings.layers
+    places = jnp.broadcast_to(jnp.arange(D, dtype=jnp.int32), batch.obs.shape)
+    sparse = Sparse(places=places, values=batch.obs, ranges=tuple((i, i + 1) for i in range(D)))
+    ways = {
+        "again": batch,
+        "kept": dataclasses.replace(batch, extras=kept, fresh=True),
+        "kept, sparse": dataclasses.replace(batch, extras=kept, fresh=True, sparse=sparse),
+        "late": dataclasses.replace(batch, extras=jax.tree.map(jnp.zeros_like, kept)),  # of other parameters
+    }
+    update = jax.jit(lambda agent, batch: learner.update(jax.random.key(3), agent, batch, agent.params, None))
+    learned = {name: update(agent, batch) for name, batch in ways.items()}
+    for name in ways:
+        chex.assert_trees_all_close(learned[name].params, learned["again"].params, atol=1e-6)
+    moved = jax.tree.leaves(jax.tree.map(lambda a, b: jnp.max(jnp.abs(a - b)), learned["kept"].params, agent.params))
+    assert min(map(float, moved)) > 1e-5
 
 
 @pytest.mark.parametrize(("kind", "network"), LEARNERS)

@@ -64,6 +64,7 @@ class A2C:
             update=update,
             restart=lambda agent: begin(optimizer, agent.params),
             memory=network.memory,
+            sparse=network.sparse,
             hidden=network.hidden,
         )
 
@@ -79,7 +80,7 @@ def acting(network: Network) -> Any:
 
     def act(params: Tree, memory: Tree, obs: Array) -> Act:
         out = network.apply(params, memory, obs)
-        return Act(jax.nn.log_softmax(out.logits), out.memory)
+        return Act(jax.nn.log_softmax(out.logits), out.memory, out.hidden)
 
     return act
 

@@ -52,12 +52,25 @@ def along(network: Network, params: Tree, batch: Batch) -> Along:
 
 
 def _at_once(network: Network, params: Tree, batch: Batch) -> tuple[Array, Array, Array, Array]:
-    """One pass over everything whose value is needed: the steps, what follows them, and the ends of episodes."""
-    rows = jnp.concatenate([batch.obs, batch.last_obs[None], batch.final_obs])
-    steps, (envs, width) = batch.obs.shape[0], batch.last_obs.shape
-    logits, values, _ = network.apply(params, (), rows.reshape(-1, width))  # flat: one matrix product per layer
-    logits, values = logits.reshape(-1, envs, logits.shape[-1]), values.reshape(-1, envs)
-    return logits[:steps], values[:steps], values[steps], values[steps + 1 :]
+    """One pass over everything whose value is needed: the steps, what follows them, and the ends of episodes.
+
+    Where the rollout has kept the activations of the steps, they are not computed again.
+    """
+    ends, (steps, envs) = jnp.concatenate([batch.last_obs[None], batch.final_obs]), batch.action.shape
+
+    def flat(x: Array) -> Array:  # one matrix product per layer
+        return x.reshape(-1, x.shape[-1])
+
+    if batch.fresh and network.known is not None and batch.extras:
+        obs = flat(batch.obs) if batch.sparse is None else batch.sparse.flat()
+        logits, values = network.known(params, obs, tuple(flat(x) for x in batch.extras))
+        after = network.apply(jax.lax.stop_gradient(params), (), flat(ends)).value.reshape(-1, envs)
+    else:
+        out = network.apply(params, (), flat(jnp.concatenate([batch.obs, ends])))
+        logits, values = out.logits, out.value
+        after = values[steps * envs :].reshape(-1, envs)
+    logits, values = logits[: steps * envs].reshape(steps, envs, -1), values[: steps * envs].reshape(steps, envs)
+    return logits, values, after[0], after[1:]
 
 
 def _remembering(network: Network, params: Tree, batch: Batch) -> tuple[Array, Array, Array, Array]:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from robustsim.pytree import pytree
+from robustsim.pytree import pytree, static
+from robustsim.sparse import Sparse
 from robustsim.types import Array, Tree
 
 
@@ -53,6 +54,8 @@ class Batch:
     memory: Tree = ()  # leaves [B, ...], what the agent remembered before the first step
     extras: Tree = ()  # leaves [T, B, ...], what `act` returned beside the policy
     lesson: Lesson | None = None
+    sparse: Sparse | None = None  # `obs` by its entries that may differ from 0, where the learner takes it so
+    fresh: bool = static(default=False)  # the parameters that acted are those that the first gradient is taken at
 
     def mean(self, values: Array) -> Array:
         """float[], the weighted mean of float[T, B]."""
@@ -95,6 +98,7 @@ class Learner(NamedTuple):
         left it; `experience` is a :data:`Experience`.
       memory: `memory(envs) -> leaves [envs, ...]`, what is remembered at the start of an episode.
       gradient_steps: optimizer updates in one call of `update`; the clock counts them.
+      sparse: whether `act` also takes observations as :class:`robustsim.sparse.Sparse`.
       expected: whether the learner takes the expected gradient, from enumerated batches.
       hidden: `hidden(params, memory, obs float[..., D]) -> float[..., H]`, the last hidden layer, where there is one.
     """
@@ -106,6 +110,7 @@ class Learner(NamedTuple):
     deploy: Callable[[Array, Any, Experience], Any] = lambda key, agent, experience: agent
     memory: Callable[[int], Tree] = lambda envs: ()
     gradient_steps: int = 1
+    sparse: bool = False
     expected: bool = False
     hidden: Callable[[Tree, Tree, Array], Array] | None = None
 

@@ -1,6 +1,7 @@
 """Networks as pure functions on a tree of parameters. flax NNX is used through split and merge only."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -8,7 +9,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen, nnx
 
+from robustsim.agents.perceptron import known
 from robustsim.errors import UserError, nearest
+from robustsim.sparse import Sparse
 from robustsim.types import Array, Tree
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
@@ -21,18 +24,23 @@ class Output(NamedTuple):
     logits: Array  # float[..., A]
     value: Array  # float[...]
     memory: Tree  # leaves [..., M]
+    hidden: tuple[Array, ...] = ()  # float[..., H] each, the hidden layers from the first to the last, where kept
 
 
 class Network(NamedTuple):
     """`init(key) -> params`, `apply(params, memory, obs float[..., D]) -> Output`, `memory(envs) -> leaves [envs, M]`.
 
     `hidden(params, memory, obs) -> float[..., H]` is the last hidden layer; None where it is not known.
+    `known(params, obs float[N, D], hidden) -> (logits, value)` gives the outputs, and their gradient, where the hidden
+    layers of `apply` are known; None where there is no such way. `sparse`: whether both take sparse observations.
     """
 
     init: Callable[[Array], Tree]
     apply: Callable[[Tree, Tree, Array], Output]
     hidden: Callable[[Tree, Tree, Array], Array] | None = None
     memory: Callable[[int], Tree] = lambda envs: ()
+    known: Callable[[Tree, Array | Sparse, tuple[Array, ...]], tuple[Array, Array]] | None = None
+    sparse: bool = False
 
 
 class ActorCritic(nnx.Module):
@@ -49,17 +57,14 @@ class ActorCritic(nnx.Module):
         self.critic = nnx.Linear(width, 1, rngs=rngs)
         self.activation = ACTIVATIONS[activation]
 
-    def __call__(self, obs: Array) -> tuple[Array, Array]:
-        """The logits and the value of each observation."""
-        x = self.last_hidden(obs)
-        return self.actor(x), self.critic(x)[..., 0]
-
-    def last_hidden(self, obs: Array) -> Array:
-        """The activations that both heads read."""
-        x = obs
+    def __call__(self, obs: Array | Sparse) -> Output:
+        """The logits and the value of each observation, and the hidden layers."""
+        x, hidden = obs, []
         for layer in self.hidden:
-            x = self.activation(layer(x))
-        return x
+            product = x.across(layer.kernel[...]) if isinstance(x, Sparse) else x @ layer.kernel[...]
+            x = self.activation(product + layer.bias[...])
+            hidden.append(x)
+        return Output(self.actor(x), self.critic(x)[..., 0], (), tuple(hidden))
 
 
 class Recurrent(nnx.Module):
@@ -107,7 +112,8 @@ def make_network(
         `apply(params, obs) -> (logits, value)`.
     """
     if network == "mlp":
-        return _mlp(lambda rngs: ActorCritic(observation_size, num_actions, width, layers, activation, rngs))
+        build = partial(ActorCritic, observation_size, num_actions, width, layers, activation)
+        return _perceptron(build, activation)
     if network == "gru":
         return _gru(lambda rngs: Recurrent(observation_size, num_actions, width, layers, activation, rngs), width)
     if isinstance(network, linen.Module):
@@ -116,7 +122,7 @@ def make_network(
     if isinstance(network, tuple):
         init, apply = network
         return _plain(lambda key: init(key, observation_size, num_actions), apply)
-    return _mlp(lambda rngs: network(observation_size, num_actions, rngs=rngs))
+    return _module(lambda rngs: network(observation_size, num_actions, rngs=rngs))
 
 
 def _plain(init: Callable[[Array], Tree], apply: Callable[[Tree, Array], Any]) -> Network:
@@ -142,19 +148,31 @@ def _functional(build: Callable[[nnx.Rngs], nnx.Module]) -> tuple[Callable[[Arra
     return init, module
 
 
-def _mlp(build: Callable[[nnx.Rngs], nnx.Module]) -> Network:
+def _perceptron(build: Callable[[nnx.Rngs], ActorCritic], activation: str) -> Network:
+    init, module = _functional(build)
+
+    def apply(params: Tree, memory: Tree, obs: Array | Sparse) -> Output:
+        return module(params)(obs)._replace(memory=memory)
+
+    return Network(
+        init,
+        apply,
+        hidden=lambda params, memory, obs: apply(params, memory, obs).hidden[-1],
+        known=lambda params, obs, hidden: known(params, obs, hidden, activation),
+        sparse=True,
+    )
+
+
+def _module(build: Callable[[nnx.Rngs], nnx.Module]) -> Network:
+    """A module of the user's own; `last_hidden(obs)` is its last hidden layer, where it has that method."""
     init, module = _functional(build)
 
     def apply(params: Tree, memory: Tree, obs: Array) -> Output:
         logits, value = module(params)(obs)
         return Output(logits, value, memory)
 
-    def hidden(params: Tree, memory: Tree, obs: Array) -> Array:
-        del memory
-        return module(params).last_hidden(obs)
-
-    known = hasattr(nnx.eval_shape(lambda: build(nnx.Rngs(jax.random.key(0)))), "last_hidden")
-    return Network(init, apply, hidden if known else None)
+    has_hidden = hasattr(nnx.eval_shape(lambda: build(nnx.Rngs(jax.random.key(0)))), "last_hidden")
+    return Network(init, apply, (lambda params, memory, obs: module(params).last_hidden(obs)) if has_hidden else None)
 
 
 def _gru(build: Callable[[nnx.Rngs], Recurrent], width: int) -> Network:

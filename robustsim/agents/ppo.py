@@ -81,6 +81,7 @@ class PPO:
             update=update,
             restart=lambda agent: begin(optimizer, agent.params),
             memory=network.memory,
+            sparse=network.sparse,
             gradient_steps=self.epochs * self.minibatches,
             hidden=network.hidden,
         )

@@ -62,6 +62,7 @@ class Reinforce:
             update=update,
             restart=lambda agent: begin(optimizer, agent.params),
             memory=network.memory,
+            sparse=network.sparse,
             hidden=network.hidden,
         )
 

@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from robustsim.envs import maps
 from robustsim.envs.layout import Counters, GridState, Hazard, Layout, LevelParams
+from robustsim.sparse import Sparse
 from robustsim.types import Array, Predicate, Step, Transition
 
 COUNTED = 8  # what an observation shows of a counter, at most
@@ -47,13 +47,17 @@ def _draw_cell(uniform: Array, zone: np.ndarray, occupied: list[Array]) -> Array
     return jnp.asarray(members)[rank]
 
 
-def make_reset(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., tuple[Array, GridState]]:
-    """`reset(key, levels) -> (obs, state)`: draws where everything lies."""
+def draws(grid: Layout) -> int:
+    """How many uniform numbers a reset takes."""
+    return len(grid.items) + 2
+
+
+def make_place(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., tuple[Array, GridState]]:
+    """`place(uniform float[draws], levels) -> (obs, state)`: draws where everything lies."""
     level, doors, items = grid.level, len(grid.doors()), list(grid.items.values())
     absent = np.array([[not item.at, item.elsewhere == ""] for item in items], bool).reshape(-1, 2)
 
-    def reset(key: Array, params: LevelParams) -> tuple[Array, GridState]:
-        uniform = jax.random.uniform(key, (len(items) + 2,))
+    def place(uniform: Array, params: LevelParams) -> tuple[Array, GridState]:
         moved = uniform[0] < params.elsewhere
         places: list[Array] = []
         occupied: list[Array] = []  # the same, with items that share a cell counted once
@@ -82,7 +86,7 @@ def make_reset(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., 
         )
         return observe(state), state
 
-    return reset
+    return place
 
 
 def make_step(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., Step]:
@@ -153,6 +157,30 @@ class Observe:
         self.looks = np.array([[f in item.features for f in looks] for item in grid.items.values()], float)
         self.shown = len(looks) or len(grid.items)
         self.size = self.cells * (1 + self.shown) + int(self.kept.sum()) + len(grid.doors()) + len(self.counted)
+
+    def sparse(self, state: GridState) -> Sparse:
+        """The same, by its entries that may differ from 0."""
+        if self.shown_as is not None:
+            state = self.shown_as(state)
+        here, cells = (~state.taken).astype(float), self.cells
+        # (index of the item, index of the block of cells that shows it), in the order of the blocks
+        if self.looks.size:
+            pairs = [(i, f) for f, column in enumerate(self.looks.T) for i in np.flatnonzero(column)]
+        else:
+            pairs = [(i, i) for i in range(self.shown)]
+        flags = [*state.taken[np.flatnonzero(self.kept)].astype(float), *state.opened.astype(float)]
+        flags += [jnp.minimum(state.counters[name], COUNTED) / COUNTED for name in self.counted]
+        blocks, first = [0, *(1 + block for _, block in pairs)], cells * (1 + self.shown)
+        places = [state.agent, *(cells * (1 + block) + state.items[item] for item, block in pairs)]
+        values = [jnp.ones_like(here, shape=()), *(here[item] for item, _ in pairs), *flags]
+        return Sparse(
+            places=jnp.stack([*places, *(jnp.int32(first + i) for i in range(len(flags)))]),
+            values=jnp.stack(values),
+            ranges=(
+                *((cells * b, cells * (b + 1)) for b in blocks),
+                *((first + i, first + i + 1) for i in range(len(flags))),
+            ),
+        )
 
     def __call__(self, state: GridState) -> Array:
         if self.shown_as is not None:

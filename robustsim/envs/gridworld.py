@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from robustsim.envs import gridrun, maps, render
@@ -47,8 +48,9 @@ class Grid(Layout):
         masked = {what: (self.mask(what), condition) for what, condition in (takes or {}).items()}
         rules = gridrun.Rules(dynamics, masked, bonus, counters or {}, done, shown)
         observe = gridrun.Observe(self, rules)
+        place, draws = gridrun.make_place(self, rules, observe), gridrun.draws(self)
         return Environment(
-            reset=gridrun.make_reset(self, rules, observe),
+            reset=lambda key, levels: place(jax.random.uniform(key, (draws,)), levels),
             step=gridrun.make_step(self, rules, observe),
             observe=observe,
             observation_size=observe.size,
@@ -56,6 +58,9 @@ class Grid(Layout):
             max_steps=self.max_steps,
             render=lambda state, signal: render.picture(self, state, signal),
             text=lambda state: render.drawing(self, state),
+            sparse=observe.sparse,
+            draws=draws,
+            place=place,
             shortest=self._shortest,
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from robustsim.sparse import Sparse
 from robustsim.types import Array, Step, Tree
 
 
@@ -26,6 +27,9 @@ class Environment:
       text: `text(state) -> str`, a drawing for the terminal, on the host.
       outcomes: for worlds of one decision only: `outcomes(params) -> float[num_actions]`, the expected reward of each
         action. It lets a learner use the exact gradient.
+      sparse: `sparse(state) -> Sparse`, the same vector as `observe`, for observations that are mostly 0.
+      draws, place: `place(uniform float[draws], levels) -> (obs, state)`, a reset by so many uniform numbers in [0, 1);
+        many resets then draw their numbers in one block.
       shortest: `shortest(levels) -> int`, the fewest environment steps after which an episode of these levels can be
         truncated, on the host while tracing; None: it may be after any step.
     """
@@ -39,4 +43,7 @@ class Environment:
     render: Callable[[Tree, bool], Any] | None = None
     text: Callable[[Tree], str] | None = None
     outcomes: Callable[[Tree], Array] | None = None
+    sparse: Callable[[Tree], Sparse] | None = None
+    draws: int = 0
+    place: Callable[[Array, Tree], tuple[Array, Tree]] | None = None
     shortest: Callable[[Tree], int] | None = None

@@ -17,7 +17,7 @@ from robustsim.records import Measure
 from robustsim.sim import episodes as episodes_of
 from robustsim.sim.batched import as_arrays, key_of
 from robustsim.sim.episodes import Episodes, Moment
-from robustsim.sim.world import make_world
+from robustsim.sim.world import make_world, starts
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Settings, env_values
 from robustsim.types import Array, Tree
@@ -105,7 +105,7 @@ def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int
     world = make_world(factory, settings)
     key_reset, key_steps = jax.random.split(jax.random.wrap_key_data(key))
     nobody = jnp.zeros(episodes, bool)
-    start = episodes_of.begin(world, jax.random.split(key_reset, episodes), nobody, nobody)
+    start = episodes_of.begin(world, starts(world, key_reset, (episodes,)), nobody, nobody)
     log_policy = jnp.full((episodes, world.scenario.env.num_actions), -math.log(world.scenario.env.num_actions))
     names = [n for n in ("misbehaviour", "success", "event", "tampers") if getattr(world.scenario, n) is not None]
 

@@ -21,7 +21,7 @@ from robustsim.sim import expected
 from robustsim.sim.episodes import UNIFORMS, as_batch, begin, collect
 from robustsim.sim.evaluate import Measured, evaluate
 from robustsim.sim.solve import Control, RunState, init, solve, step, terminate
-from robustsim.sim.world import World, make_world, where
+from robustsim.sim.world import World, make_world, starts, where
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Settings, for_training
 from robustsim.types import Array, Tree
@@ -120,9 +120,9 @@ def experience(factory: ScenarioFactory, settings: Settings, params: Tree, key: 
     key_reset, key_watch, key_uniform, key_resets, key_env = jax.random.split(key, 5)
     shape = (settings.agent.rollout_steps, settings.agent.num_envs)
     watch = world.settings.overseer.watch(jax.random.uniform(key_watch, (shape[1], UNIFORMS)))
-    episodes = begin(world, jax.random.split(key_reset, shape[1]), watch.watched, watch.signal)
+    episodes = begin(world, starts(world, key_reset, (shape[1],)), watch.watched, watch.signal)
     uniforms = jax.random.uniform(key_uniform, (*shape, UNIFORMS))
-    resets = jax.random.split(key_resets, shape)
+    resets = starts(world, key_resets, shape)
     after, rollout = collect(world, world.settings.overseer, params, episodes, uniforms, resets, key_env)
     return as_batch(world, after, rollout, rollout.moments.reward)
 

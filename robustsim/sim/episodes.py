@@ -12,15 +12,19 @@ import jax.numpy as jnp
 
 from robustsim.agents.learner import Act, Batch, Lesson
 from robustsim.oversight.protocol import UNIFORMS as WATCHING
+from robustsim.oversight.protocol import Watch
 from robustsim.pytree import pytree
 from robustsim.records import Counter, of_kind
-from robustsim.sim.world import World, observe, where
+from robustsim.sim.keys import for_environments
+from robustsim.sim.world import World, dense, look, observe, where
+from robustsim.sparse import Sparse
 from robustsim.types import Array, Transition, Tree
 
 UNIFORMS = WATCHING + 2  # of an environment step: those of the overseer, one for acting, one for the catastrophe rule
 ACT, RULE = WATCHING, WATCHING + 1
+STOCK = 4  # fresh episodes of each environment that are made before a rollout
 
-Policy = Callable[[Tree, Array], Act]
+Policy = Callable[[Tree, Array | Sparse], Act]
 """`policy(memory, obs float[B, D]) -> Act`."""
 
 
@@ -44,7 +48,7 @@ class Episodes:
 class Moment:
     """What happened in one environment step, each [B]."""
 
-    obs: Array
+    obs: Array | Sparse
     action: Array
     reward: Array  # as the environment gave it: the oracle reward
     signal: Array
@@ -69,13 +73,14 @@ class Moment:
         return self.terminated | self.truncated
 
 
-def begin(world: World, keys: Array, watched: Array, signal: Array) -> Episodes:
-    """Fresh episodes, one per key; all arguments lead with B."""
+def begin(world: World, starts: Array, watched: Array, signal: Array) -> Episodes:
+    """Fresh episodes, one for each of B `starts` (:func:`robustsim.sim.world.starts`); all arguments lead with B."""
     arrange, env, monitor = world.scenario.arrange, world.scenario.env, world.scenario.monitor
+    reset = env.reset if env.place is None else env.place
     if arrange is None:
-        _, state = jax.vmap(env.reset, (0, None))(keys, world.levels)
+        _, state = jax.vmap(reset, (0, None))(starts, world.levels)
     else:
-        _, state = jax.vmap(lambda key, seen: env.reset(key, arrange(world.levels, seen)))(keys, signal)
+        _, state = jax.vmap(lambda start, seen: reset(start, arrange(world.levels, seen)))(starts, signal)
     none = jnp.zeros(watched.shape, bool)
     avoidable = jax.vmap(world.scenario.avoidable)(state)
     envs = watched.shape[0]
@@ -111,10 +116,10 @@ def interact(
       records: those of the scenario's records that are wanted of the transition.
     """
     scenario = world.scenario
-    obs = observe(world, episodes.state, episodes.signal)
+    obs = look(world, episodes.state, episodes.signal)
     act = policy(episodes.memory, obs)
     action = sample(act.log_policy, uniform)
-    step = jax.vmap(scenario.env.step, (0, 0, 0, None))(keys, episodes.state, action, world.levels)
+    step = jax.vmap(scenario.env.step, (0, 0, 0, None))(for_environments(keys), episodes.state, action, world.levels)
     transition = Transition.of(episodes.state, action, step)
     misbehaved = jax.vmap(scenario.misbehaviour)(transition) & episodes.avoidable
     ended = step.terminated | step.truncated
@@ -200,7 +205,7 @@ class Script(NamedTuple):
       policy: who acts.
       draw: `draw(time) -> (keys[B], uniform float[B])`, the chance of one environment step.
       fold: `fold(carry, episodes after the step, moment, act, active bool[B]) -> (carry, frame)`, what is noted.
-      renew: `renew(time, episodes, moment) -> episodes`, which puts fresh episodes where others have ended; without it,
+      renew: `renew(time, episodes, moment, carry) -> episodes`, which puts fresh episodes where others have ended; without it,
         ended ones stand still.
       records: those of the scenario's records that are wanted of each transition.
       keep: whether to keep the frames; otherwise the loop stops once all episodes have ended.
@@ -209,7 +214,7 @@ class Script(NamedTuple):
     policy: Policy
     draw: Callable[[Array], tuple[Array, Array]]
     fold: Callable[[Tree, Episodes, Moment, Act, Array], tuple[Tree, Tree]]
-    renew: Callable[[Array, Episodes, Moment], Episodes] | None = None
+    renew: Callable[[Array, Episodes, Moment, Tree], Episodes] | None = None
     records: Sequence[Any] = ()
     keep: bool = False
 
@@ -238,7 +243,7 @@ def play(world: World, script: Script, episodes: Episodes, carry: Tree, length: 
         carry, frame = script.fold(carry, after, moment, act, active)
         if script.renew is None:
             return (after, active & ~moment.ended, carry), frame
-        return (script.renew(time, after, moment), active, carry), frame
+        return (script.renew(time, after, moment, carry), active, carry), frame
 
     start = (episodes, jnp.ones(episodes.watched.shape, bool), carry)
     if script.keep:
@@ -259,40 +264,62 @@ class Rollout(NamedTuple):
     """T steps in each of B environments."""
 
     moments: Moment  # leaves [T, B, ...]
+    sparse: Sparse | None  # the observations by their entries that may differ from 0, where the learner takes them so
     final: Episodes  # leaves [K, B, ...], the truncated episodes of each environment at their end
     final_slot: Array  # int32[T, B]
     memory: Tree  # leaves [B, ...], the agent's before the first step
 
 
+class _Fresh:
+    """Fresh episodes for a rollout: the n-th of an environment is a function of n, whenever it begins.
+
+    The first few are made beforehand, together; where an environment needs more, they are made when they are needed.
+    """
+
+    def __init__(self, world: World, watch: Watch, resets: Array) -> None:
+        self._begin = lambda *at: begin(world, resets[at], watch.watched[at], watch.signal[at])
+        self._stock = min(len(resets), STOCK)
+        self._made = jax.vmap(self._begin)(jnp.arange(self._stock, dtype=jnp.int32))
+
+    def __call__(self, n: Array, wanted: Array) -> Episodes:
+        """The n-th episodes, int32[B], of the environments in which they are wanted, bool[B]; others are not used."""
+        envs = jnp.arange(n.size, dtype=jnp.int32)
+        stocked = jax.tree.map(lambda x: x[jnp.clip(n, 0, self._stock - 1), envs], self._made)
+        more = wanted & (n >= self._stock)
+        return jax.lax.cond(
+            jnp.any(more), lambda: where(more, self._begin(jnp.maximum(n, 0), envs), stocked), lambda: stocked
+        )
+
+
 def collect(
-    world: World, overseer: Any, params: Tree, episodes: Episodes, uniforms: Array, reset_keys: Array, key_env: Array
+    world: World, overseer: Any, params: Tree, episodes: Episodes, uniforms: Array, resets: Array, key_env: Array
 ) -> tuple[Episodes, Rollout]:
     """Acts for T steps in B environments. Episodes that end are replaced by fresh ones, drawn beforehand in one block.
 
     Args:
       uniforms: float[T, B, UNIFORMS].
-      reset_keys: keys [T, B].
+      resets: what fresh episodes begin with, [T, B].
       key_env: one key, for the environments' own chance.
     """
     steps, envs = uniforms.shape[:2]
     watch = overseer.watch(uniforms)
-    fresh = jax.vmap(lambda k, w, s: begin(world, k, w, s))(reset_keys, watch.watched, watch.signal)
+    fresh = _Fresh(world, watch, resets)
     step_keys, acting = jax.random.split(key_env, (steps, envs)), uniforms[..., ACT]
     slots = jnp.arange(world.truncations, dtype=jnp.int32)[:, None]
 
     def keep_ends(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, Tree]:
         del act, active
-        final, used = carry
+        final, used, ended = carry
         here = (slots == used[None]) & moment.truncated[None]
         final = where(here, jax.tree.map(lambda x: x[None], after), final)
-        return (final, used + moment.truncated), (moment, used)
+        return (final, used + moment.truncated, ended + moment.ended), (moment, used)
 
-    def renew(time: Array, after: Episodes, moment: Moment) -> Episodes:
-        new = jax.tree.map(lambda x: x[time], fresh)
-        after = where(moment.ended, new, after)
+    def renew(time: Array, after: Episodes, moment: Moment, carry: Tree) -> Episodes:
+        after = where(moment.ended, fresh(carry[2] - 1, moment.ended), after)
         if overseer.detection == "event":  # every step is watched or not for itself
-            dark = jnp.zeros_like(new.signal) if after.tampered is None else after.tampered
-            after = replace(after, watched=new.watched, signal=new.signal & ~dark)
+            signal = watch.signal[time]
+            dark = jnp.zeros_like(signal) if after.tampered is None else after.tampered
+            after = replace(after, watched=watch.watched[time], signal=signal & ~dark)
         return after
 
     final = jax.tree.map(lambda x: jnp.broadcast_to(x, (slots.size, *x.shape)), episodes)
@@ -304,17 +331,23 @@ def collect(
         records=of_kind(world.scenario.records, Counter),
         keep=True,
     )
-    played = play(world, script, episodes, (final, jnp.zeros(envs, jnp.int32)), steps)
-    (final, _), (moments, final_slot) = played.carry, played.frames
-    return played.episodes, Rollout(moments, final, final_slot, episodes.memory)
+    none = jnp.zeros(envs, jnp.int32)
+    played = play(world, script, episodes, (final, none, none), steps)
+    (final, _, _), (moments, final_slot) = played.carry, played.frames
+    sparse = moments.obs if isinstance(moments.obs, Sparse) else None
+    moments = replace(moments, obs=dense(moments.obs))
+    return played.episodes, Rollout(moments, sparse, final, final_slot, episodes.memory)
 
 
-def as_batch(world: World, episodes: Episodes, rollout: Rollout, reward: Array, lesson: Lesson | None = None) -> Batch:
+def as_batch(
+    world: World, episodes: Episodes, rollout: Rollout, reward: Array, lesson: Lesson | None = None, fresh: bool = False
+) -> Batch:
     """The batch of a rollout.
 
     Args:
       episodes: after the rollout.
       reward: float[T, B], what the agent gets.
+      fresh: whether the agent learns from it at once.
     """
     moments = rollout.moments
     return Batch(
@@ -330,4 +363,6 @@ def as_batch(world: World, episodes: Episodes, rollout: Rollout, reward: Array, 
         memory=rollout.memory,
         extras=moments.extras,
         lesson=lesson,
+        sparse=rollout.sparse,
+        fresh=fresh,
     )

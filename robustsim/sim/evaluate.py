@@ -9,7 +9,7 @@ from robustsim.agents.learner import Act
 from robustsim.records import Measure, of_kind
 from robustsim.sim import expected
 from robustsim.sim.episodes import Episodes, Moment, Played, Script, begin, play
-from robustsim.sim.world import World
+from robustsim.sim.world import World, starts
 from robustsim.types import Array, Tree
 
 Measured = dict[str, Array]
@@ -22,7 +22,7 @@ def evaluate(world: World, key: Array, params: Tree, episodes: int) -> Measured:
     count = 2 * episodes
     watched = jnp.arange(count, dtype=jnp.int32) >= episodes
     signal = watched & jnp.asarray(world.settings.overseer.visible, bool)
-    start = begin(world, jax.random.split(key_reset, count), watched, signal)
+    start = begin(world, starts(world, key_reset, (count,)), watched, signal)
     measures = of_kind(world.scenario.records, Measure)
     zero = jnp.zeros(())
 

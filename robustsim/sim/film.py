@@ -23,7 +23,7 @@ from robustsim.sim.episodes import Episodes, Moment, Script, begin, play
 from robustsim.sim.evaluate import Measured
 from robustsim.sim.outcome import demand_of
 from robustsim.sim.track import CORRECTED, Track
-from robustsim.sim.world import make_world
+from robustsim.sim.world import make_world, starts
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Run, Settings, env_values
 from robustsim.types import Array, Tree
@@ -120,7 +120,7 @@ def film(
 
     watched = jnp.arange(2 * episodes, dtype=jnp.int32) >= episodes
     signal = watched & jnp.asarray(world.settings.overseer.visible, bool)
-    start = begin(world, twice(jax.random.split(key_reset, episodes)), watched, signal)
+    start = begin(world, twice(starts(world, key_reset, (episodes,))), watched, signal)
 
     def draw(time: Array) -> tuple[Array, Array]:
         key_act, key_env = jax.random.split(jax.random.fold_in(key_steps, time))

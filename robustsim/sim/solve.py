@@ -28,7 +28,7 @@ from robustsim.pytree import pytree
 from robustsim.sim import delay, expected, harm, tally
 from robustsim.sim.episodes import RULE, UNIFORMS, Episodes, as_batch, begin, collect
 from robustsim.sim.oversee import oversee
-from robustsim.sim.world import World, where
+from robustsim.sim.world import World, starts, where
 from robustsim.types import Array, Tree
 
 # Folded into the keys of a run or a step, so that what only some runs need leaves the numbers of all others alone.
@@ -72,7 +72,7 @@ def init(world: World, control: Control, agent: Any) -> RunState:
     watch = today.watch(jax.random.uniform(key_watch, (envs, UNIFORMS)))
     state = RunState(
         agent=agent,
-        episodes=begin(world, jax.random.split(key_reset, envs), watch.watched, watch.signal),
+        episodes=begin(world, starts(world, key_reset, (envs,)), watch.watched, watch.signal),
         overseer=overseer,
         harm=harm.init(world),
         delay=None,
@@ -97,7 +97,7 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     shape = (settings.agent.rollout_steps, settings.agent.num_envs)
     uniforms = jax.random.uniform(key_uniform, (*shape, UNIFORMS))
     overseer = settings.overseer.today(state.overseer, state.step)
-    resets = jax.random.split(key_reset, shape)
+    resets = starts(world, key_reset, shape)
     episodes, rollout = collect(world, overseer, agent.params, state.episodes, uniforms, resets, key_env)
     done = harm.done(world, rollout.moments, uniforms[..., RULE])
     harmed = harm.advance(world, state.harm, done, state.step)
@@ -109,7 +109,7 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     chance = jax.random.uniform(jax.random.fold_in(key, DEFEND), (*shape, DEFENDING))
     harmed = harm.defend(world, harmed, done, overseen.feedback.noticed, chance, state.step)
 
-    batch = as_batch(world, episodes, rollout, overseen.reward, overseen.lesson)
+    batch = as_batch(world, episodes, rollout, overseen.reward, overseen.lesson, fresh=not settings.overseer.queue)
     known = expected.note(world, state.known, agent.params, state.step)
     known, batch, able = expected.expectation(
         world, overseer, known, active, state.tally, agent.params, rollout.moments, batch

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from robustsim.agents.learner import Experience, Interface, Learner
 from robustsim.errors import UserError
 from robustsim.oversight.protocol import Site
+from robustsim.sim.keys import for_environments
+from robustsim.sparse import Sparse
 from robustsim.spec.scenario import Scenario, ScenarioFactory
 from robustsim.spec.settings import Settings, env_values
 from robustsim.treatments.wrap import with_params
@@ -139,6 +141,29 @@ def observe_one(scenario: Scenario, obs: Array, signal: Array) -> Array:
 def observe(world: World, state: Tree, signal: Array) -> Array:
     """float[B, D], what is seen of B states, with the signal of being watched."""
     return jax.vmap(lambda x, s: observe_one(world.scenario, world.scenario.env.observe(x), s))(state, signal)
+
+
+def look(world: World, state: Tree, signal: Array) -> Array | Sparse:
+    """The same in the form that the learner takes it in: [B, D]."""
+    scenario = world.scenario
+    if scenario.env.sparse is None or scenario.featurize is not None or not world.learner.sparse:
+        return observe(world, state, signal)
+    return jax.vmap(scenario.env.sparse)(state).and_one_more(signal)
+
+
+def dense(obs: Array | Sparse) -> Array:
+    """An observation as a vector."""
+    return obs.dense() if isinstance(obs, Sparse) else obs
+
+
+def starts(world: World, key: Array, shape: tuple[int, ...]) -> Array:
+    """What episodes begin with: uniform numbers float[*shape, draws], where the environment takes them, or keys."""
+    env = world.scenario.env
+    return (
+        for_environments(jax.random.split(key, shape))
+        if env.place is None
+        else jax.random.uniform(key, (*shape, env.draws))
+    )
 
 
 def where(mask: Array, new: Tree, old: Tree) -> Tree:
