@@ -205,8 +205,8 @@ class Script(NamedTuple):
       policy: who acts.
       draw: `draw(time) -> (keys[B], uniform float[B])`, the chance of one environment step.
       fold: `fold(carry, episodes after the step, moment, act, active bool[B]) -> (carry, frame)`, what is noted.
-      renew: `renew(time, episodes, moment, carry) -> episodes`, which puts fresh episodes where others have ended; without it,
-        ended ones stand still.
+      renew: `renew(time, episodes, moment, carry) -> episodes`, which puts fresh episodes where others have ended;
+        without it, ended ones stand still.
       records: those of the scenario's records that are wanted of each transition.
       keep: whether to keep the frames; otherwise the loop stops once all episodes have ended.
     """
