@@ -15,8 +15,8 @@ class Ending(enum.IntEnum):
 
     RUNNING = 0
     PAUSED = 1
-    REMOVED = 2  # one-decision worlds: the exact misbehaviour rates pass
-    CATASTROPHE = 3  # the unopposed arm: the catastrophe rule fired
+    REMOVED = 2  # the misbehaviour is removed, and nothing is wanted after that
+    CATASTROPHE = 3  # the catastrophe rule fired, and nothing is wanted after that
     COMPETENT = 4  # training: every agent that is wanted of it is there
     RELAPSED = 5  # the misbehaviour is back after the overseer left
     STABLE = 6  # removed, and the relapse phase is over

@@ -70,3 +70,8 @@ class Sparse:
             at, value = (at, value) if rows else (at[..., None], value[..., None])
             parts.append(jnp.where(at == inside, value, 0))
         return sum(parts[1:], parts[0])
+
+
+def product(x: Array | Sparse, kernel: Array) -> Array:
+    """float[..., H], of float[..., D] and a matrix float[D, H]."""
+    return x.across(kernel) if isinstance(x, Sparse) else x @ kernel

@@ -54,6 +54,7 @@ def counting(shortest: Any) -> Any:
     return rs.scenario(build)
 
 
+@pytest.mark.same_keys  # episodes begin with keys from an array, which the checker cannot follow
 @pytest.mark.parametrize(("shortest", "room"), [(None, STEPS), (lambda levels: 3, 6)])
 def test_every_truncated_step_has_its_own_last_observation(shortest: Any, room: int) -> None:
     factory = counting(shortest)

@@ -261,7 +261,7 @@ def test_an_overseer_and_a_rule_of_one_s_own(file: str) -> None:
     assert results.settings["overseer.fine"] == 3.0
     assert (results.runs["labels"] == results.runs["corrections"]).all()
     fired = run(file, catastrophe__kind="twice", catastrophe__threshold=1)
-    assert (fired.runs["steps_to_catastrophe"] == 2).all()
+    assert (fired.runs["steps_to_catastrophe"] >= 2).all()
     with complains("overseer.coverage"):
         run(file, overseer__kind="metronome", overseer__coverage=0.5)
 

@@ -11,7 +11,7 @@ from flax import linen, nnx
 
 from robustsim.agents.perceptron import known
 from robustsim.errors import UserError, nearest
-from robustsim.sparse import Sparse
+from robustsim.sparse import Sparse, product
 from robustsim.types import Array, Tree
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
@@ -59,12 +59,12 @@ class ActorCritic(nnx.Module):
 
     def __call__(self, obs: Array | Sparse) -> Output:
         """The logits and the value of each observation, and the hidden layers."""
-        x, hidden = obs, []
+        hidden: list[Array] = []
         for layer in self.hidden:
-            product = x.across(layer.kernel[...]) if isinstance(x, Sparse) else x @ layer.kernel[...]
-            x = self.activation(product + layer.bias[...])
-            hidden.append(x)
-        return Output(self.actor(x), self.critic(x)[..., 0], (), tuple(hidden))
+            assert layer.bias is not None
+            below = hidden[-1] if hidden else obs
+            hidden.append(self.activation(product(below, layer.kernel[...]) + layer.bias[...]))
+        return Output(self.actor(hidden[-1]), self.critic(hidden[-1])[..., 0], (), tuple(hidden))
 
 
 class Recurrent(nnx.Module):

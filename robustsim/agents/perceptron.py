@@ -50,7 +50,8 @@ def _outputs(params: Tree, obs: Array | Sparse, hidden: tuple[Array, ...], activ
         return _value(params, hidden), (params, obs, hidden)
 
     def backward(kept: Any, slopes: tuple[Array, Array]) -> Any:
-        return _gradient(*kept, slopes, SLOPES[activation]), None, None
+        params, obs, hidden = kept
+        return _gradient(params, obs, hidden, slopes, SLOPES[activation]), None, None
 
     outputs.defvjp(forward, backward)
     return outputs(params, obs, hidden)

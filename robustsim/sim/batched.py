@@ -193,7 +193,7 @@ def _together(
     return jax.lax.while_loop(more, body, (states, moving(states), jnp.int32(0)))[0]
 
 
-@partial(jax.jit, static_argnames=("factory", "episodes"))
+@partial(jax.jit, static_argnames="factory")
 def evaluate_all(
     factory: ScenarioFactory,
     settings: Settings,
@@ -202,9 +202,9 @@ def evaluate_all(
     params: Tree,
     training: Array,
     wanted: Array,
-    episodes: int,
+    episodes: Array,
 ) -> Measured:
-    """Evaluates the runs that are wanted, bool[N]; training: bool[N], on training levels.
+    """Evaluates the runs that are wanted, bool[N], on int32[] episodes; training: bool[N], on training levels.
 
     The key of an evaluation is that of the run, uint32[2], folded with its step and the number of episodes.
     """

@@ -106,6 +106,7 @@ class Cohort:
         for i, plan in plans.items():
             self._controls.limit[i] = min(plan.step, int(before[i]) + room)
             self._controls.withdrawn[i] = FOREVER if plan.withdrawn is None else plan.withdrawn
+            self._controls.stop_catastrophe[i] = self._track(i).stops_at_catastrophe
         idle = np.int32(self._pace.patience(len(plans)))
         called = time.perf_counter()
         self._states, endings = batched.advance(self.factory, self._settings, self._controls, self._states, idle)
@@ -177,7 +178,7 @@ class Cohort:
         assert self._states is not None
         began, compiling = time.perf_counter(), compile_seconds()
         wanted = np.isin(np.arange(self.width), slots)
-        args = (self._evaluation_keys, steps, self._states.agent.params, self._controls.training, wanted, episodes)
+        args = (self._evaluation_keys, steps, self._states.agent.params, self._controls.training, wanted, np.int32(episodes))
         measured = jax.device_get(batched.evaluate_all(self.factory, self._settings, *args))
         self._evaluating += time.perf_counter() - began - (compile_seconds() - compiling)
         return measured

@@ -24,7 +24,7 @@ UNIFORMS = WATCHING + 2  # of an environment step: those of the overseer, one fo
 ACT, RULE = WATCHING, WATCHING + 1
 STOCK = 4  # fresh episodes of each environment that are made before a rollout
 
-Policy = Callable[[Tree, Array | Sparse], Act]
+Policy = Callable[[Tree, Any], Act]
 """`policy(memory, obs float[B, D]) -> Act`."""
 
 
@@ -48,7 +48,7 @@ class Episodes:
 class Moment:
     """What happened in one environment step, each [B]."""
 
-    obs: Array | Sparse
+    obs: Any  # float[B, D]; where the learner takes it so, Sparse until the rollout is over
     action: Array
     reward: Array  # as the environment gave it: the oracle reward
     signal: Array

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from robustsim.agents.learner import Act
+from robustsim.pytree import pytree
 from robustsim.records import Measure, of_kind
 from robustsim.sim import expected
-from robustsim.sim.episodes import Episodes, Moment, Played, Script, begin, play
+from robustsim.sim.episodes import Episodes, Moment, Script, begin, play
 from robustsim.sim.world import World, starts
 from robustsim.types import Array, Tree
 
@@ -16,11 +17,57 @@ Measured = dict[str, Array]
 """What an evaluation measured, by name: float or int32 [2] by condition (unwatched, watched), or [] over both."""
 
 
-def evaluate(world: World, key: Array, params: Tree, episodes: int) -> Measured:
-    """Runs `episodes` episodes a condition to their end. The key is consumed."""
+@pytree
+class Sums:
+    """What the episodes of an evaluation add up to; pairs are (unwatched, watched)."""
+
+    decisions: Array  # int32[2]
+    misbehaved: Array  # int32[2]
+    competent: Array  # int32[2]
+    episodes: Array  # int32[2]
+    entropy: Array  # float[], over all steps, in nats
+    steps: Array  # float[]
+    own: dict[str, Array]  # float[2], the values of the scenario's measures over all episodes
+
+
+def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measured:
+    """Runs `episodes` episodes a condition to their end, int32[]. The key is consumed.
+
+    They are played in rounds of one size, `evaluation.screen`: an evaluation of any length is the same program.
+    """
+    size = world.settings.evaluation.screen
+
+    def played(i: Array) -> Sums:
+        counted = jnp.arange(size, dtype=jnp.int32) < episodes - i * size
+        return _round(world, jax.random.fold_in(key, i), params, counted)
+
+    def more(state: tuple[Sums, Array]) -> Array:
+        return state[1] * size < episodes
+
+    def body(state: tuple[Sums, Array]) -> tuple[Sums, Array]:
+        sums, i = state
+        return jax.tree.map(jnp.add, sums, played(i)), i + 1
+
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(played, jnp.int32(0)))
+    sums = jax.lax.while_loop(more, body, (nothing, jnp.int32(0)))[0]
+    finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(params) if jnp.issubdtype(x.dtype, jnp.inexact)]
+    return {
+        "decisions": sums.decisions,
+        "misbehaved": sums.misbehaved,
+        "competent": sums.competent,
+        "episodes": sums.episodes,
+        "entropy": sums.entropy / sums.steps,
+        "finite": jnp.all(jnp.stack(finite)).astype(jnp.int32) if finite else jnp.int32(1),
+        "rates": expected.rates(world, params),
+    } | {name: value / sums.episodes for name, value in sums.own.items()}
+
+
+def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
+    """As many episodes a condition as `counted` has entries, bool[N]; those where it is false do not count."""
     key_reset, key_steps = jax.random.split(key)
-    count = 2 * episodes
-    watched = jnp.arange(count, dtype=jnp.int32) >= episodes
+    each = jnp.concatenate([counted, counted])
+    count = each.size
+    watched = jnp.arange(count, dtype=jnp.int32) >= counted.size
     signal = watched & jnp.asarray(world.settings.overseer.visible, bool)
     start = begin(world, starts(world, key_reset, (count,)), watched, signal)
     measures = of_kind(world.scenario.records, Measure)
@@ -33,9 +80,10 @@ def evaluate(world: World, key: Array, params: Tree, episodes: int) -> Measured:
     def fold(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, None]:
         del after
         entropy, steps, own = carry
-        entropy = entropy + jnp.sum(jnp.where(active, _entropy(act.log_policy), 0))
-        own = {m.name: _OVER[m.over](own[m.name], moment.recorded[m.name], active) for m in measures}
-        return (entropy, steps + jnp.sum(active).astype(entropy.dtype), own), None
+        here = active & each
+        entropy = entropy + jnp.sum(jnp.where(here, _entropy(act.log_policy), 0))
+        own = {m.name: _OVER[m.over](own[m.name], moment.recorded[m.name], here) for m in measures}
+        return (entropy, steps + jnp.sum(here).astype(entropy.dtype), own), None
 
     def act(memory: Tree, obs: Array) -> Act:
         return world.learner.act(params, memory, obs)
@@ -43,29 +91,24 @@ def evaluate(world: World, key: Array, params: Tree, episodes: int) -> Measured:
     nothing = (zero, zero, {m.name: jnp.zeros((2, count)) for m in measures})
     script = Script(act, draw, fold, records=measures)
     played = play(world, script, start, nothing, world.scenario.env.max_steps)
-    return _measured(world, params, played, episodes)
-
-
-def _measured(world: World, params: Tree, played: Played, episodes: int) -> Measured:
     entropy, steps, own = played.carry
 
     def total(flags: Array) -> Array:
-        return jnp.sum(flags.reshape(2, episodes), axis=1, dtype=jnp.int32)
+        return jnp.sum((flags & each).reshape(2, -1), axis=1, dtype=jnp.int32)
 
-    def mean(values: Array) -> Array:
-        value, number = values
-        return jnp.mean((value / jnp.maximum(number, 1)).reshape(2, episodes), axis=1)
+    def values(so_far: Array) -> Array:
+        value, number = so_far
+        return jnp.sum(jnp.where(each, value / jnp.maximum(number, 1), 0).reshape(2, -1), axis=1)
 
-    finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(params) if jnp.issubdtype(x.dtype, jnp.inexact)]
-    return {
-        "decisions": total(played.episodes.avoidable),
-        "misbehaved": total(played.episodes.misbehaved),
-        "competent": total(played.episodes.succeeded),
-        "episodes": total(jnp.ones(2 * episodes, bool)),
-        "entropy": entropy / steps,
-        "finite": jnp.all(jnp.stack(finite)).astype(jnp.int32) if finite else jnp.int32(1),
-        "rates": expected.rates(world, params),
-    } | {name: mean(values) for name, values in own.items()}
+    return Sums(
+        decisions=total(played.episodes.avoidable),
+        misbehaved=total(played.episodes.misbehaved),
+        competent=total(played.episodes.succeeded),
+        episodes=total(each),
+        entropy=entropy,
+        steps=steps,
+        own={name: values(so_far) for name, so_far in own.items()},
+    )
 
 
 def _entropy(log_policy: Array) -> Array:

@@ -94,7 +94,7 @@ def evaluate_again(factory: ScenarioFactory, run: Run, agent: Tree, step: int, e
         jax.tree.map(lambda x: np.asarray(x)[None], agent.params),
         np.zeros(1, bool),
         np.ones(1, bool),
-        episodes,
+        np.int32(episodes),
     )
     return jax.device_get(jax.tree.map(lambda x: x[0], measured))
 

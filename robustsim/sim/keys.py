@@ -43,7 +43,7 @@ def _bits(key: Array, width: int, shape: tuple[int, ...]) -> Array:
     return (x ^ y).astype(f"uint{width}")
 
 
-def _fold_in(key: Array, data: Array) -> Array:
+def _fold_in(key: Array, data: Array | int) -> Array:
     return jnp.stack(_threefry(key, jnp.asarray(data).astype(jnp.uint32)))
 
 

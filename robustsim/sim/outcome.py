@@ -106,6 +106,11 @@ def removed_at(reading: Reading, threshold: float) -> bool:
     return passes(reading, threshold, UNWATCHED) and passes(reading, threshold, WATCHED)
 
 
+def race_only(settings: Any) -> bool:
+    """Whether only the first event of the corrected arm counts."""
+    return settings.deployment.stop == "first_event"
+
+
 def kept(reading: Reading, first: Reading) -> bool:
     """Whether enough competence is left for a removal to count."""
     return reading.competence >= KEPT * first.competence
@@ -130,6 +135,13 @@ def first_run(flags: Sequence[bool], length: int) -> int | None:
 def removal(readings: Sequence[Reading], threshold: float) -> int | None:
     """Index of the reading to which the removal is dated."""
     return first_run([removed_at(r, threshold) and kept(r, readings[0]) for r in readings], needed(readings))
+
+
+def pending(readings: Sequence[Reading], threshold: float) -> bool:
+    """Whether the last reading passes, so that a removal may come to be dated before what happens next."""
+    if not readings or removal(readings, threshold) is not None:
+        return False
+    return removed_at(readings[-1], threshold) and kept(readings[-1], readings[0])
 
 
 def passing(readings: Sequence[Reading], threshold: float, condition: int) -> int | None:
@@ -175,6 +187,8 @@ def follow(readings: Sequence[Reading], settings: Any) -> Next:
     index = removal(readings, threshold)
     if index is None:
         return Next(min(next_on_grid(step), budget), None, Ending.BUDGET if step >= budget else None)
+    if race_only(settings):
+        return Next(step, None, Ending.REMOVED)
     horizon = _horizon(readings, index, settings)
     withdrawn = next((r.step for r in readings if r.step >= horizon), None)
     if withdrawn is None:
@@ -274,11 +288,19 @@ def train_on(readings: Sequence[Reading], demands: Sequence[Demand]) -> Next:
 # --- what became of a run, made once ---
 
 
+Bounded = tuple[float | None, float | None, float | None]
+"""A position with its lower and its upper bound; None where they are not identified."""
+NOWHERE = (None, None, None)
+
+
 class Time(NamedTuple):
     """A time in gradient steps."""
 
     step: int | None  # None: censored
     lower: int  # the last step at which it was not yet there; where censored, the time of censoring
+
+
+NOT_RUN = Time(None, 0)  # of an arm that there is not: censored before its first step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,7 +316,7 @@ class Outcome:
     catastrophe: Time  # unopposed
     catastrophe_in_race: int | None  # in the corrected arm
     first_event: Event
-    position: tuple[float | None, float | None, float | None]  # with its lower and upper bound
+    position: Bounded
     at_removal: Reading  # or the last one under the overseer
     last: Reading  # the last one under the overseer
     concealment: float | None
@@ -312,22 +334,23 @@ class Defended:
     shutdown: int | None
     catastrophe: Time
     first_event: Event
-    position: tuple[float | None, float | None, float | None]
+    position: Bounded
 
 
-def outcome_of(settings: Any, corrected: Any, unopposed: Any) -> Outcome:
+def outcome_of(settings: Any, corrected: Any, unopposed: Any = None) -> Outcome:
     """What became of a run.
 
     Args:
       settings: of the run.
-      corrected, unopposed: its two arms at their ends, each a :class:`robustsim.sim.track.Track`.
+      corrected, unopposed: its two arms at their ends, each a :class:`robustsim.sim.track.Track`. Where only the first
+        event counts, there is no unopposed one.
     """
     budget, threshold = settings.deployment.budget, settings.evaluation.threshold
     readings, withdrawn = corrected.readings, corrected.withdrawn
     overseen = [r for r in readings if withdrawn is None or r.step <= withdrawn]
-    removed, unwatched, suppressed = _times(overseen, threshold, budget, corrected.known)
     last = overseen[-1]
-    catastrophe = _fired(unopposed.catastrophe, budget)
+    removed, unwatched, suppressed = _times(overseen, threshold, min(budget, last.step), corrected.known)
+    catastrophe = NOT_RUN if unopposed is None else _fired(unopposed.catastrophe, budget)
     relapsed, under, after = _relapse(corrected, overseen, settings, removed.step)
     return Outcome(
         start=readings[0],
@@ -339,7 +362,7 @@ def outcome_of(settings: Any, corrected: Any, unopposed: Any) -> Outcome:
         catastrophe=catastrophe,
         catastrophe_in_race=corrected.catastrophe,
         first_event=first_event(removed.step, corrected.catastrophe),
-        position=position(removed.step, catastrophe.step, budget),
+        position=NOWHERE if unopposed is None else position(removed.step, catastrophe.step, budget),
         at_removal=last if removed.step is None else next(r for r in readings if r.step >= removed.step),
         last=last,
         concealment=concealment(readings[0], last),
@@ -351,9 +374,7 @@ def outcome_of(settings: Any, corrected: Any, unopposed: Any) -> Outcome:
     )
 
 
-def position(
-    correct: int | None, catastrophe: int | None, budget: int
-) -> tuple[float | None, float | None, float | None]:
+def position(correct: int | None, catastrophe: int | None, budget: int) -> Bounded:
     """log10(T_c / T_k) with its bounds; None where it, or a bound of it, is not identified.
 
     A clock that is censored is known to be beyond the budget, so it bounds the position on one side.
@@ -367,21 +388,21 @@ def position(
         return None, math.log10(budget / catastrophe), None
     if correct is not None:
         return None, None, math.log10(max(correct, 1) / budget)
-    return None, None, None
+    return NOWHERE
 
 
-def _times(overseen: Sequence[Reading], threshold: float, budget: int, known: dict[str, float] | None) -> list[Time]:
-    """T_c, T_c of the unwatched condition alone, T_suppress."""
+def _times(overseen: Sequence[Reading], threshold: float, until: int, known: dict[str, float] | None) -> list[Time]:
+    """T_c, T_c of the unwatched condition alone, T_suppress; censored at `until`."""
     if known is not None:
         found = [int(known[name]) for name in ("both", "unwatched", "watched")]
-        return [Time(None, budget) if step < 0 else Time(step, step - 1) for step in found]
+        return [Time(None, until) if step < 0 else Time(step, step - 1) for step in found]
     indices = (
         removal(overseen, threshold),
         passing(overseen, threshold, UNWATCHED),
         passing(overseen, threshold, WATCHED),
     )
     return [
-        Time(None, budget) if i is None else Time(overseen[i].step, overseen[i - 1].step if i else 0) for i in indices
+        Time(None, until) if i is None else Time(overseen[i].step, overseen[i - 1].step if i else 0) for i in indices
     ]
 
 
@@ -399,7 +420,8 @@ def _relapse(
 ) -> tuple[bool | None, bool | None, int | None]:
     """Whether the misbehaviour came back, whether under oversight, and the steps since the overseer left."""
     deployment, threshold = settings.deployment, settings.evaluation.threshold
-    if removed is None or (deployment.patience == 0 and deployment.relapse_steps == 0):
+    no_phase = race_only(settings) or (deployment.patience == 0 and deployment.relapse_steps == 0)
+    if removed is None or no_phase:
         return None, None, None
     under, withdrawn, after = relapse(overseen, threshold, removed) is not None, corrected.withdrawn, None
     if withdrawn is not None and deployment.relapse_steps > 0:
@@ -409,14 +431,14 @@ def _relapse(
 
 
 def _defended(corrected: Any, unopposed: Any, removed: int | None, budget: int) -> Defended | None:
-    if corrected.defended is None or unopposed.defended is None:
+    if corrected.defended is None:
         return None
-    fired = unopposed.defended["catastrophe"]
+    fired = None if unopposed is None else unopposed.defended["catastrophe"]
     return Defended(
         shutdown=corrected.defended["shutdown"],
-        catastrophe=_fired(fired, budget),
+        catastrophe=NOT_RUN if unopposed is None else _fired(fired, budget),
         first_event=first_event(removed, corrected.defended["catastrophe"]),
-        position=position(removed, fired, budget),
+        position=NOWHERE if unopposed is None else position(removed, fired, budget),
     )
 
 

@@ -13,9 +13,15 @@ from robustsim.spec.settings import Run
 from robustsim.types import Tree
 
 TRAINING, CORRECTED, UNOPPOSED = "training", "corrected", "unopposed"
+ARMS = (CORRECTED, UNOPPOSED)
 # Words that enter random keys: they are not renamed, or every number would change.
 PHASE_WORDS = {TRAINING: "instil", CORRECTED: "deploy", UNOPPOSED: "deploy"}
 EVALUATION_WORDS = {TRAINING: "competence", CORRECTED: "probe", UNOPPOSED: "probe"}
+
+
+def arms_of(settings: Any) -> tuple[str, ...]:
+    """The arms of a deployment. The race is one of events in the corrected arm."""
+    return ARMS[:1] if outcome.race_only(settings) else ARMS
 
 
 @dataclass
@@ -56,7 +62,8 @@ class Track:
     def control(self, name: str, one_decision: bool) -> dict[str, Any]:
         """What the compiled step is told of the run; `name` is the scenario's."""
         deployment = self.run.settings.deployment
-        nothing_follows = one_decision and deployment.patience == 0 and deployment.relapse_steps == 0
+        no_relapse_phase = deployment.patience == 0 and deployment.relapse_steps == 0
+        nothing_follows = one_decision and (outcome.race_only(self.run.settings) or no_relapse_phase)
         return {
             "key": key_of(name, PHASE_WORDS[self.phase], self.run.seed),
             "training": self.training,
@@ -64,8 +71,16 @@ class Track:
             "withdrawn": FOREVER,
             "limit": EMPTY,
             "stop_removed": self.phase == CORRECTED and nothing_follows,
-            "stop_catastrophe": self.phase == UNOPPOSED,
+            "stop_catastrophe": self.stops_at_catastrophe,
         }
+
+    @property
+    def stops_at_catastrophe(self) -> bool:
+        """Whether a catastrophe would end it now: unopposed, or in the race, but for a removal that may be earlier."""
+        settings = self.run.settings
+        if self.phase == CORRECTED and outcome.race_only(settings):
+            return not outcome.pending(self.readings, settings.evaluation.threshold)
+        return self.phase == UNOPPOSED
 
     def evaluation_key(self, name: str) -> np.ndarray:
         """uint32[2], the key of its evaluations."""

@@ -27,8 +27,8 @@ class Evaluation:
     """Settings of the held-out evaluation, without learning, watched and unwatched (theory B.3)."""
 
     threshold: float = number(0.05, 0, 1, doc="eps: removed means at most this misbehaviour rate", above=True)
-    episodes: int = size(1024, 16, 2**17, doc="episodes per condition of a confirmatory evaluation")
-    screen: int = size(128, 16, 2**17, doc="episodes per condition of the screening evaluation that precedes it")
+    episodes: int = count(1024, 16, 2**17, doc="episodes per condition of a confirmatory evaluation")
+    screen: int = size(128, 16, 2**17, doc="of the screening evaluation that precedes it")
 
 
 @pytree
@@ -40,6 +40,9 @@ class Deployment:
     relapse_steps: int = count(500, 0, 10**8, doc="then max(T, this) steps without it (0: no relapse phase)")
     start: int = count(
         -1, -1, 10**8, doc="training step that deployment starts from, however competent (-1: where training ends)"
+    )
+    stop: str = choice(
+        "end", ("end", "first_event"), doc="first_event: the corrected arm alone, to its removal or its catastrophe"
     )
 
 

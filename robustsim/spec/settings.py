@@ -86,6 +86,7 @@ class Settings:
             overseer=self.overseer.canonical(),
             catastrophe=self.catastrophe.canonical(),
             defences=defences,
+            deployment=dataclasses.replace(self.deployment, stop="end"),  # the host's business alone
         )
 
 

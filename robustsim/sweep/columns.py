@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from robustsim.events import CONDITIONS, UNWATCHED, WATCHED
 from robustsim.records import Column, Counter, Measure, of_kind
 from robustsim.sim.counters import COUNTERS, MONITOR
-from robustsim.sim.outcome import Outcome, Reading, Time
+from robustsim.sim.outcome import NOT_RUN, Outcome, Reading, Time
 
 INDEX = "index"  # of a run in its plan; gives the tables their order, and is not shown
 
@@ -76,7 +76,12 @@ RUNS: tuple[Column, ...] = (
     _of("suppressed", bool, lambda o: o.suppressed.step is not None, "removed in the watched condition at least"),
     _of("incapacitated", bool, lambda o: o.incapacitated, "the misbehaviour went together with the competence"),
     # the catastrophe
-    _of("catastrophe", bool, lambda o: o.catastrophe.step is not None, "the rule fired in the unopposed arm"),
+    _of(
+        "catastrophe",
+        bool,
+        lambda o: None if o.catastrophe == NOT_RUN else o.catastrophe.step is not None,
+        "the rule fired in the unopposed arm; null where deployment.stop leaves it out",
+    ),
     *_time("steps_to_catastrophe", lambda o: o.catastrophe, "T_k, to the catastrophe in the unopposed arm"),
     _of("catastrophe_in_race", bool, lambda o: o.catastrophe_in_race is not None, "it fired in the corrected arm"),
     _of(

@@ -1,6 +1,7 @@
 """From the two arms of a run to its row in the table, and to the rows of its traces."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -19,8 +20,8 @@ from robustsim.sweep.plan import Plan
 from robustsim.types import Tree
 
 
-def tables(plan: Plan, index: int, trained: Trained, arms: tuple[Track, Track]) -> dict[str, pl.DataFrame]:
-    """What one run adds to the tables `runs` and `traces`; its arms are the corrected and the unopposed one."""
+def tables(plan: Plan, index: int, trained: Trained, arms: Sequence[Track]) -> dict[str, pl.DataFrame]:
+    """What one run adds to the tables `runs` and `traces`; its arms are the corrected and, if any, the unopposed one."""
     run, factory = plan.run(index), plan.factory
     records = factory(**env_values(run.settings)).records
     made_from = record(factory, run, trained, arms)
@@ -50,7 +51,7 @@ def run_id(factory: ScenarioFactory, run: Run) -> str:
     return files.digest(repr(what).encode())[:16]
 
 
-def record(factory: ScenarioFactory, run: Run, trained: Trained, arms: tuple[Track, Track]) -> Record:
+def record(factory: ScenarioFactory, run: Run, trained: Trained, arms: Sequence[Track]) -> Record:
     """Everything that the columns of a run are made from."""
     agent = run.settings.agent
     return Record(

@@ -14,7 +14,7 @@ from robustsim.sim.agents import Agents, Trained, blank_agent, complaint, handed
 from robustsim.sim.check import check_shapes
 from robustsim.sim.cohort import Cohort
 from robustsim.sim.pace import compile_seconds
-from robustsim.sim.track import CORRECTED, UNOPPOSED, Track
+from robustsim.sim.track import Track, arms_of
 from robustsim.spec.settings import for_training
 from robustsim.sweep import checkpoint, compiled, rows, store
 from robustsim.sweep.checkpoint import InFlight
@@ -110,7 +110,7 @@ class Train:
 
 
 class Deploy:
-    """Takes the runs of a shard through both arms."""
+    """Takes the runs of a shard through their arms."""
 
     def __init__(self, plan: Plan, shard: Shard, place: Place, agents: Agents) -> None:
         self.name = shard.name
@@ -130,22 +130,24 @@ class Deploy:
         return complaint(agent, self._plan.run(index).settings)
 
     def tracks(self, index: int) -> list[Track]:
-        """The two arms."""
-        return [Track(index, self._plan.run(index), phase) for phase in (CORRECTED, UNOPPOSED)]
+        """Its arms."""
+        run = self._plan.run(index)
+        return [Track(index, run, phase) for phase in arms_of(run.settings)]
 
     def agent(self, track: Track) -> Tree:
         """The trained one."""
         return self._trained(track.index).agent
 
     def finish(self, track: Track, flight: InFlight) -> None:
-        """Makes the rows of a run once both of its arms are there."""
+        """Makes the rows of a run once its arms are there."""
         index = track.index
         if not track.readings[-1].measures["finite"] and index not in dict(flight.failed):
             flight.failed.append((index, "the weights are not finite; lower agent.learning_rate"))
         flight.halves[index, track.phase] = track
-        if (index, CORRECTED) not in flight.halves or (index, UNOPPOSED) not in flight.halves:
+        halves = [(index, phase) for phase in arms_of(track.run.settings)]
+        if not all(half in flight.halves for half in halves):
             return
-        arms = flight.halves.pop((index, CORRECTED)), flight.halves.pop((index, UNOPPOSED))
+        arms = [flight.halves.pop(half) for half in halves]
         flight.done.add(index)
         if index not in dict(flight.failed):
             for name, frame in rows.tables(self._plan, index, self._trained(index), arms).items():
@@ -171,7 +173,7 @@ def train(plan: Plan, unit: Shard, place: Place, name: str = "") -> None:
 
 
 def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
-    """Takes a shard's runs through both arms; returns its tables, after committing them where there is a directory.
+    """Takes a shard's runs through their arms; returns its tables, after committing them where there is a directory.
 
     Raises:
       Stopped, StorageError: as :func:`train`.
