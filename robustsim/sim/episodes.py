@@ -15,6 +15,7 @@ from robustsim.oversight.protocol import UNIFORMS as WATCHING
 from robustsim.oversight.protocol import Watch
 from robustsim.pytree import pytree
 from robustsim.records import Counter, of_kind
+from robustsim.sim.flags import Packed, pack, unpack
 from robustsim.sim.keys import for_environments
 from robustsim.sim.world import World, dense, look, observe, where
 from robustsim.sparse import Sparse
@@ -22,7 +23,7 @@ from robustsim.types import Array, Transition, Tree
 
 UNIFORMS = WATCHING + 2  # of an environment step: those of the overseer, one for acting, one for the catastrophe rule
 ACT, RULE = WATCHING, WATCHING + 1
-STOCK = 4  # fresh episodes of each environment that are made before a rollout
+STOCK = 4  # fresh episodes of each environment that are made before a rollout, where they are dear
 
 Policy = Callable[[Tree, Any], Act]
 """`policy(memory, obs float[B, D]) -> Act`."""
@@ -247,8 +248,15 @@ def play(world: World, script: Script, episodes: Episodes, carry: Tree, length: 
 
     start = (episodes, jnp.ones(episodes.watched.shape, bool), carry)
     if script.keep:
-        (last, _, carry), frames = jax.lax.scan(step, start, jnp.arange(length, dtype=jnp.int32))
-        return Played(last, carry, frames)
+        shape = episodes.watched.shape
+
+        def lean(state: tuple[Packed, Tree], time: Array) -> tuple[tuple[Packed, Tree], Packed]:
+            (after, _, carry), frame = step((unpack(state[0]), start[1], state[1]), time)
+            return (pack(after, shape), carry), pack(frame, shape)
+
+        times = jnp.arange(length, dtype=jnp.int32)
+        (last, carry), frames = jax.lax.scan(lean, (pack(episodes, shape), carry), times)
+        return Played(unpack(last), carry, unpack(frames))
 
     def more(state: tuple[Any, Array]) -> Array:
         return jnp.any(state[0][1]) & (state[1] < length)
@@ -273,18 +281,23 @@ class Rollout(NamedTuple):
 class _Fresh:
     """Fresh episodes for a rollout: the n-th of an environment is a function of n, whenever it begins.
 
-    The first few are made beforehand, together; where an environment needs more, they are made when they are needed.
+    They are made beforehand, together: all, where a grid places its things by uniform numbers, which costs nothing, and
+    otherwise the first few. Where an environment needs more than these, they are made when they are needed.
     """
 
     def __init__(self, world: World, watch: Watch, resets: Array) -> None:
         self._begin = lambda *at: begin(world, resets[at], watch.watched[at], watch.signal[at])
-        self._stock = min(len(resets), STOCK)
+        self._stock = len(resets) if world.scenario.env.place else min(len(resets), STOCK)
+        self._all = self._stock == len(resets)
         self._made = jax.vmap(self._begin)(jnp.arange(self._stock, dtype=jnp.int32))
+        self._packed = pack(self._made, self._made.watched.shape)
 
     def __call__(self, n: Array, wanted: Array) -> Episodes:
         """The n-th episodes, int32[B], of the environments in which they are wanted, bool[B]; others are not used."""
         envs = jnp.arange(n.size, dtype=jnp.int32)
-        stocked = jax.tree.map(lambda x: x[jnp.clip(n, 0, self._stock - 1), envs], self._made)
+        stocked = unpack(jax.tree.map(lambda x: x[jnp.clip(n, 0, self._stock - 1), envs], self._packed))
+        if self._all:
+            return stocked
         more = wanted & (n >= self._stock)
         return jax.lax.cond(
             jnp.any(more), lambda: where(more, self._begin(jnp.maximum(n, 0), envs), stocked), lambda: stocked
