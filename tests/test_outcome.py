@@ -15,7 +15,7 @@ EPS = 0.05
 
 def rules(patience: float = 2.5) -> Any:
     """Settings, as far as readings are followed by them."""
-    deployment = SimpleNamespace(budget=1000, patience=patience, relapse_steps=500)
+    deployment = SimpleNamespace(budget=1000, patience=patience, relapse_steps=500, stop="end")
     return SimpleNamespace(deployment=deployment, evaluation=SimpleNamespace(threshold=EPS))
 
 

@@ -201,23 +201,18 @@ def evaluate_all(
     steps: Array,
     params: Tree,
     training: Array,
-    wanted: Array,
     episodes: Array,
 ) -> Measured:
-    """Evaluates the runs that are wanted, bool[N], on int32[] episodes; training: bool[N], on training levels.
+    """Evaluates runs on so many episodes a condition each, int32[N]; training: bool[N], on training levels.
 
-    The key of an evaluation is that of the run, uint32[2], folded with its step and the number of episodes.
+    Where the number is 0, nothing is played. The key of an evaluation is that of the run, uint32[2], folded with its
+    step and the number of episodes.
     """
 
-    def one(settings: Settings, key: Array, step: Array, params: Tree, training: Array, wanted: Array) -> Measured:
+    def one(settings: Settings, key: Array, step: Array, params: Tree, training: Array, episodes: Array) -> Measured:
         folded = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(key), step), episodes)
-
-        def measured() -> Measured:
-            return evaluate(make_world(factory, settings, training), folded, params, episodes)
-
-        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(measured))
-        return jax.lax.cond(wanted, measured, lambda: nothing)
+        return evaluate(make_world(factory, settings, training), folded, params, episodes)
 
     # An evaluation has episodes enough to keep a CPU busy, whatever the agent; and only a run in turn can be left out.
     lift = in_turn if jax.default_backend() == "cpu" else jax.vmap
-    return lift(one)(settings, keys, steps, params, training, wanted)
+    return lift(one)(settings, keys, steps, params, training, episodes)

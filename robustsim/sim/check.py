@@ -145,12 +145,12 @@ def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
 
 def _untrained(factory: ScenarioFactory, settings: Settings) -> dict[str, Any]:
     """What an evaluation measures of a randomly initialised agent, in training and in deployment."""
-    table, count = {}, np.int32(EPISODES)
+    table, count = {}, np.full(1, EPISODES, np.int32)
     for phase, chosen in (("training", for_training(settings)), ("deployment", settings)):
         numbers, keys = stack([as_arrays(chosen)]), np.stack([key_of(factory.name, "check", 0)])
         params = initialise(factory, numbers, keys).params
-        step, training, wanted = np.zeros(1, np.int32), np.array([phase == "training"]), np.ones(1, bool)
-        table[phase] = jax.device_get(evaluate_all(factory, numbers, keys, step, params, training, wanted, count))
+        step, training = np.zeros(1, np.int32), np.array([phase == "training"])
+        table[phase] = jax.device_get(evaluate_all(factory, numbers, keys, step, params, training, count))
     return table
 
 

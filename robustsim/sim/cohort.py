@@ -6,6 +6,7 @@ Stopping times spread over decades, so runs that had to wait for the slowest of 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,10 +16,10 @@ import numpy as np
 from robustsim.events import NEVER, Ending
 from robustsim.sim import batched
 from robustsim.sim.batched import EMPTY, FOREVER
-from robustsim.sim.outcome import Next
+from robustsim.sim.outcome import Next, Reading
 from robustsim.sim.pace import Pace, Spent, compile_seconds
 from robustsim.sim.solve import RunState
-from robustsim.sim.track import UNOPPOSED, Track, reading_of
+from robustsim.sim.track import CORRECTED, UNOPPOSED, Track, reading_of
 from robustsim.sim.world import make_world
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Settings
@@ -153,35 +154,39 @@ class Cohort:
         return not readings or step > readings[-1].step
 
     def _take_readings(self, due: list[int], steps: np.ndarray) -> None:
-        """A screening evaluation of all that are due, and a confirmatory one where a removal is open."""
+        """An evaluation of all that are due, and a confirmatory one where its screening leaves a removal open."""
         if not due:
             return
         assert self._states is not None
-        sizes, tally = self.example.evaluation, jax.device_get(self._states.tally)
-        screened = [i for i in due if not self._track(i).training]
-        confirmed = [i for i in due if self._track(i).training]
-        readings = {}
-        if screened:
-            measured = self._evaluate(screened, steps, sizes.screen)
-            readings = {i: reading_of(measured, tally, i, int(steps[i]), False) for i in screened}
-            confirmed += [i for i, reading in readings.items() if self._track(i).wants_confirmation(reading)]
-        if confirmed:
-            measured = self._evaluate(confirmed, steps, sizes.episodes)
-            readings |= {i: reading_of(measured, tally, i, int(steps[i]), True) for i in confirmed}
+        tally = jax.device_get(self._states.tally)
+        readings = self._measure({i: self._at_once_in_full(i) for i in due}, steps, tally)
+        again = [i for i in due if self._track(i).wants_confirmation(readings[i])]
+        readings |= self._measure(dict.fromkeys(again, True), steps, tally)
         for i in due:
             track = self._track(i)
             track.readings.append(readings[i])
             if track.training:
                 track.agents[int(steps[i])] = self._agent(i)
 
-    def _evaluate(self, slots: list[int], steps: np.ndarray, episodes: int) -> Any:
+    def _at_once_in_full(self, slot: int) -> bool:
+        """Whether there is nothing that a screening could save: in training, and at deployment start."""
+        track = self._track(slot)
+        return track.training or (track.phase == CORRECTED and not track.readings and not self._one_decision)
+
+    def _measure(self, in_full: dict[int, bool], steps: np.ndarray, tally: Any) -> dict[int, Reading]:
+        """A reading of each of some slots, by a confirmatory evaluation or by a screening one."""
+        if not in_full:
+            return {}
         assert self._states is not None
         began, compiling = time.perf_counter(), compile_seconds()
-        wanted = np.isin(np.arange(self.width), slots)
-        args = (self._evaluation_keys, steps, self._states.agent.params, self._controls.training, wanted, np.int32(episodes))
+        episodes = np.zeros(self.width, np.int32)
+        for i, full in in_full.items():
+            sizes = self._track(i).run.settings.evaluation
+            episodes[i] = sizes.episodes if full else sizes.screen
+        args = (self._evaluation_keys, steps, self._states.agent.params, self._controls.training, episodes)
         measured = jax.device_get(batched.evaluate_all(self.factory, self._settings, *args))
         self._evaluating += time.perf_counter() - began - (compile_seconds() - compiling)
-        return measured
+        return {i: reading_of(measured, tally, i, int(steps[i]), full) for i, full in in_full.items()}
 
     def _track(self, slot: int) -> Track:
         track = self.tracks[slot]
@@ -190,7 +195,7 @@ class Cohort:
 
     def _agent(self, slot: int) -> Tree:
         assert self._states is not None
-        return jax.device_get(jax.tree.map(lambda x: x[slot], self._states.agent))
+        return jax.tree.map(lambda x: x[slot].copy(), jax.device_get(self._states.agent))
 
     # --- and leave ---
 
@@ -242,7 +247,8 @@ class Cohort:
 
     def _blank_states(self, training: bool) -> RunState:
         keys = np.zeros((self.width, 2), np.uint32)
-        agents = batched.initialise(self.factory, self._settings, keys)
+        shapes = jax.eval_shape(partial(batched.initialise, self.factory), self._settings, keys)
+        agents = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
         if not training:
             agents = batched.deploy(self.factory, self._settings, keys, agents)
         return batched.begin_phase(self.factory, self._settings, self._controls, agents)

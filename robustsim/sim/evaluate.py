@@ -36,19 +36,19 @@ def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measure
     They are played in rounds of one size, `evaluation.screen`: an evaluation of any length is the same program.
     """
     size = world.settings.evaluation.screen
-
-    def played(i: Array) -> Sums:
-        counted = jnp.arange(size, dtype=jnp.int32) < episodes - i * size
-        return _round(world, jax.random.fold_in(key, i), params, counted)
+    pair, zero = jnp.zeros(2, jnp.int32), jnp.zeros(())
+    own = {measure.name: jnp.zeros(2) for measure in of_kind(world.scenario.records, Measure)}
+    nothing = Sums(decisions=pair, misbehaved=pair, competent=pair, episodes=pair, entropy=zero, steps=zero, own=own)
 
     def more(state: tuple[Sums, Array]) -> Array:
         return state[1] * size < episodes
 
     def body(state: tuple[Sums, Array]) -> tuple[Sums, Array]:
         sums, i = state
-        return jax.tree.map(jnp.add, sums, played(i)), i + 1
+        counted = jnp.arange(size, dtype=jnp.int32) < episodes - i * size
+        found = _round(world, jax.random.fold_in(key, i), params, counted)
+        return jax.tree.map(jnp.add, sums, found), i + 1
 
-    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(played, jnp.int32(0)))
     sums = jax.lax.while_loop(more, body, (nothing, jnp.int32(0)))[0]
     finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(params) if jnp.issubdtype(x.dtype, jnp.inexact)]
     return {

@@ -93,8 +93,7 @@ def evaluate_again(factory: ScenarioFactory, run: Run, agent: Tree, step: int, e
         np.asarray([step], np.int32),
         jax.tree.map(lambda x: np.asarray(x)[None], agent.params),
         np.zeros(1, bool),
-        np.ones(1, bool),
-        np.int32(episodes),
+        np.asarray([episodes], np.int32),
     )
     return jax.device_get(jax.tree.map(lambda x: x[0], measured))
 

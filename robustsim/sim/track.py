@@ -99,7 +99,7 @@ class Track:
 
     def wants_confirmation(self, screening: Reading) -> bool:
         """Whether a screening evaluation calls for a confirmatory one."""
-        if self.training or (self.phase == UNOPPOSED and self.readings) or outcome.diverged(screening):
+        if self.training or self.phase == UNOPPOSED or outcome.diverged(screening):
             return False
         return outcome.wants_confirmation(self.readings, screening, self.run.settings)
 
