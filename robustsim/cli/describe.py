@@ -9,6 +9,7 @@ from typing import Any
 
 from robustsim import catalogue, files
 from robustsim.cli.options import Json, Spec
+from robustsim.sweep import compiled
 
 
 def list_scenarios(as_json: Json = False) -> None:
@@ -69,7 +70,9 @@ def doctor(as_json: Json = False) -> None:
         "devices": [str(device) for device in jax.devices()],
         "cache": str(cache),
         "cached_agents": len(list((cache / "agents").glob("*.npz"))),
-        "cached_programs": len(list((cache / "compiled").glob("*-cache"))),
+        "programs": str(compiled.folder()),
+        "cached_programs": len(list(compiled.folder().glob("*-cache"))),
+        "megabytes_of_programs": round(compiled.size(compiled.folder()) / 1e6, 1),
     }
     for package in ("robustsim", "jax", "flax", "optax", "chex", "numpy", "scipy", "polars", "matplotlib", "gymnax"):
         try:

@@ -10,6 +10,7 @@ from robustsim.pytree import pytree
 from robustsim.records import Measure, of_kind
 from robustsim.sim import expected
 from robustsim.sim.episodes import Episodes, Moment, Script, begin, play
+from robustsim.sim.keys import for_environments
 from robustsim.sim.world import World, starts
 from robustsim.types import Array, Tree
 
@@ -64,7 +65,8 @@ def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measure
 
 def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
     """As many episodes a condition as `counted` has entries, bool[N]; those where it is false do not count."""
-    key_reset, key_steps = jax.random.split(key)
+    key_reset, key_act, key_env = jax.random.split(key, 3)
+    key_act = for_environments(key_act)
     each = jnp.concatenate([counted, counted])
     count = each.size
     watched = jnp.arange(count, dtype=jnp.int32) >= counted.size
@@ -74,8 +76,8 @@ def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
     zero = jnp.zeros(())
 
     def draw(time: Array) -> tuple[Array, Array]:
-        key_act, key_env = jax.random.split(jax.random.fold_in(key_steps, time))
-        return jax.random.split(key_env, count), jax.random.uniform(key_act, (count,))
+        uniform = jax.random.uniform(jax.random.fold_in(key_act, time), (count,))
+        return jax.random.split(jax.random.fold_in(key_env, time), count), uniform
 
     def fold(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, None]:
         del after
