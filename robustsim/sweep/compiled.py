@@ -27,7 +27,9 @@ def cpu_kind() -> str:
     lines: list[str] = []
     with suppress(OSError):
         info = Path("/proc/cpuinfo").read_text(errors="replace")
-        lines = [line for line in info.split("\n\n")[0].splitlines() if line.startswith(("model name", "flags", "Features"))]
+        lines = [
+            line for line in info.split("\n\n")[0].splitlines() if line.startswith(("model name", "flags", "Features"))
+        ]
     return hashlib.sha256("\n".join([platform.machine(), *lines]).encode()).hexdigest()[:8]
 
 
