@@ -2,7 +2,7 @@
 
 Workload: 16 environments x 32 steps a rollout, one gradient step a rollout, 2 x 64 tanh, clipped Adam. The peer is
 rejax (PPO with one epoch and one minibatch), in an environment of its own: `--peer .venv-rejax/bin/python`. The limit
-is a float32 matrix product of 1024 x 1024. Medians of five rounds.
+is a float32 matrix product of 1024 x 1024. Medians of five rounds. `--figure STEM` draws them.
 """
 
 import argparse
@@ -10,13 +10,18 @@ import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+from robustsim.report.provenance import publish
+from robustsim.report.style import COLOURS, INK, new_figure, note, outer_legend, quiet_axes
 from robustsim.spec.loading import load
 
 HERE = Path(__file__).parent
 ROUNDS = 5
+SCENARIOS = ("camera_vault", "corner_maze", "four_rooms")
 
 
 class Side:
@@ -62,12 +67,21 @@ def operations(name: str) -> float:
 def main() -> None:
     """Prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenarios", nargs="+", default=["four_rooms", "camera_vault"])
+    parser.add_argument("--scenarios", nargs="+", default=list(SCENARIOS))
     parser.add_argument("--peer", default="", help="a Python that has rejax 0.1.3 and gymnax < 1")
     parser.add_argument("--runs", type=int, default=8, help="runs in a process of ours")
     parser.add_argument("--peer-runs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--figure", type=Path, help="draws the rates of one core as STEM.png and STEM.svg")
     args = parser.parse_args()
+    table = measure(args)
+    print(json.dumps(table, indent=2))
+    if args.figure:
+        draw(table, args.scenarios, args.figure)
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Rates and ratios; all sides are asked in turn."""
     sides = {"gemm, one core": ours("gemm", 1, 1, [0])}
     for name in args.scenarios:
         sides[f"{name}, one core"] = ours(name, args.runs, args.steps, [0])
@@ -80,17 +94,37 @@ def main() -> None:
         for side in sides.values():
             side.measure()
     gemm = sides["gemm, one core"].rate
-    table: dict[str, object] = {"gemm_gflops_one_core": round(gemm / 1e9, 1)}
+    table: dict[str, Any] = {"gemm_gflops_one_core": round(gemm / 1e9, 1)}
     table["gradient_steps_per_second"] = {name: round(s.rate) for name, s in sides.items() if "gemm" not in name}
     for name in args.scenarios:
         one, two = (sides[f"{name}, {how}"].rate for how in ("one core", "a process on each of two cores"))
         ratios = {"mflop_per_step": round(operations(name) / 1e6, 1), "two_cores_to_one": round(two / one, 2)}
         ratios["share_of_gemm_rate_one_core"] = round(one * operations(name) / gemm, 3)
+        ratios["steps_per_second_at_gemm_rate"] = round(gemm / operations(name))
         if args.peer:
             ratios["to_rejax_one_core"] = round(one / sides["rejax, one core"].rate, 2)
             ratios["to_rejax_whole_machine"] = round(two / sides["rejax, as a user runs it"].rate, 2)
         table[name] = ratios
-    print(json.dumps(table, indent=2))
+    return table
+
+
+def draw(table: dict[str, Any], scenarios: Sequence[str], stem: Path) -> None:
+    """Gradient steps per second of one core: ours, the peer's, and what the matrix products alone would allow."""
+    rates, figure = table["gradient_steps_per_second"], new_figure(7.2, 0.7 + 0.6 * len(scenarios))
+    ax = figure.subplots()
+    for i, name in enumerate(scenarios):
+        rate, limit = rates[f"{name}, one core"], table[name]["steps_per_second_at_gemm_rate"]
+        ax.barh(i, rate, height=0.55, color=COLOURS[0], label="robustsim" if i == 0 else None)
+        ax.plot([limit, limit], [i - 0.38, i + 0.38], color=INK, label="four dense passes at the core's rate" if i == 0 else None)
+        times = f"{table[name]['to_rejax_one_core']:.2f} x rejax, " if "to_rejax_one_core" in table[name] else ""
+        note(ax, f"{times}{table[name]['share_of_gemm_rate_one_core']:.0%} of the limit", (0, i), (6, -3), zorder=3)
+    if "rejax, one core" in rates:
+        ax.axvline(rates["rejax, one core"], color=COLOURS[3], linestyle="--", label="rejax PPO on FourRooms")
+    ax.set(yticks=range(len(scenarios)), yticklabels=scenarios, xlabel="gradient steps per second on one core")
+    ax.invert_yaxis()
+    quiet_axes(ax)
+    outer_legend(ax, "")
+    publish(figure, stem, "make bench", {}, table)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from robustsim.sim.outcome import Demand, Reading, position
 EPS = 0.05
 
 
-def rules(patience: float = 2.5) -> Any:
+def rules(patience: float = 2.5, stop: str = "end") -> Any:
     """Settings, as far as readings are followed by them."""
-    deployment = SimpleNamespace(budget=1000, patience=patience, relapse_steps=500, stop="end")
+    deployment = SimpleNamespace(budget=1000, patience=patience, relapse_steps=500, stop=stop)
     return SimpleNamespace(deployment=deployment, evaluation=SimpleNamespace(threshold=EPS))
 
 

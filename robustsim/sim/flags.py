@@ -1,5 +1,6 @@
 """Many flags in one word: inside a loop each array costs a launch, however short it is."""
 
+from functools import reduce
 from typing import Any
 
 import jax
@@ -25,9 +26,8 @@ def pack(tree: Tree, shape: tuple[int, ...]) -> Packed:
     """The tree with its flags bool[*shape] in words."""
     leaves, structure = jax.tree.flatten(tree)
     places = tuple(i for i, x in enumerate(leaves) if x.dtype == jnp.bool_ and x.shape == shape)
-    flags = [leaves[i].astype(jnp.int32) for i in places]
-    chunks = [flags[i : i + WORD] for i in range(0, len(flags), WORD)]
-    words = [sum((x << i for i, x in enumerate(chunk[1:], 1)), chunk[0]) for chunk in chunks]
+    flags = [leaves[place].astype(jnp.int32) << i % WORD for i, place in enumerate(places)]
+    words = [reduce(jnp.bitwise_or, flags[i : i + WORD]) for i in range(0, len(flags), WORD)]
     rest = [x for i, x in enumerate(leaves) if i not in places]
     return Packed(words=words, rest=rest, places=places, structure=structure)
 
