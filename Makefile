@@ -51,8 +51,9 @@ $(VENV)-docs/.ready: pyproject.toml constraints.txt  # reads sources and needs n
 	touch $@
 
 bench: setup .venv-rejax/.ready  ## speed, against a peer and as shares of the machine's own limit
-	$(BIN)/python benchmarks/throughput.py --peer .venv-rejax/bin/python
-	for what in slots probes linear shared; do $(BIN)/python benchmarks/scheduling.py $$what || exit 1; done
+	$(BIN)/python benchmarks/throughput.py --peer .venv-rejax/bin/python --figure figures/throughput
+	$(BIN)/python benchmarks/starting.py
+	for what in slots linear shared 'evaluations --budget 300' evaluations; do $(BIN)/python benchmarks/scheduling.py $$what || exit 1; done
 	$(BIN)/python benchmarks/reading.py
 
 .venv-rejax/.ready:  # the peer needs an older gymnax than ours

@@ -98,7 +98,7 @@ def linear_one(runs: int) -> dict[str, Any]:
 
 
 def evaluations(budget: int) -> dict[str, Any]:
-    """The share of evaluations in the time of deployments in which an overseer corrects nothing, both arms."""
+    """The share of evaluations in the time of deployments in which an overseer corrects nothing."""
     factory = load("camera_vault")
     run = Run(resolve(factory, {"deployment.budget": budget, "overseer.coverage": 0.1, "overseer.visible": False}), 0)
     settings = batched.stack([batched.as_arrays(for_training(run.settings))])

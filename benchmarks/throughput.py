@@ -115,7 +115,12 @@ def draw(table: dict[str, Any], scenarios: Sequence[str], stem: Path) -> None:
     for i, name in enumerate(scenarios):
         rate, limit = rates[f"{name}, one core"], table[name]["steps_per_second_at_gemm_rate"]
         ax.barh(i, rate, height=0.55, color=COLOURS[0], label="robustsim" if i == 0 else None)
-        ax.plot([limit, limit], [i - 0.38, i + 0.38], color=INK, label="four dense passes at the core's rate" if i == 0 else None)
+        ax.plot(
+            [limit, limit],
+            [i - 0.38, i + 0.38],
+            color=INK,
+            label="four dense passes at the core's rate" if i == 0 else None,
+        )
         times = f"{table[name]['to_rejax_one_core']:.2f} x rejax, " if "to_rejax_one_core" in table[name] else ""
         note(ax, f"{times}{table[name]['share_of_gemm_rate_one_core']:.0%} of the limit", (0, i), (6, -3), zorder=3)
     if "rejax, one core" in rates:
