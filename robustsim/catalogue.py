@@ -53,12 +53,17 @@ def entries_of(path: Path) -> list[Entry]:
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef):
             continue
-        if "scenario" in (ast.unparse(decorator).split(".")[-1] for decorator in node.decorator_list):
+        if "scenario" in map(_called, node.decorator_list):
             if any(entry.name == node.name for entry in found):
                 raise UserError(f"{path}: line {node.lineno}: scenario {node.name!r} is defined twice")
             claim = (ast.get_docstring(node) or "").split("\n")[0]
             found.append(Entry(node.name, claim, str(path)))
     return found
+
+
+def _called(decorator: ast.expr) -> str:
+    """The last part of a decorator's name, with or without arguments."""
+    return ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator).split(".")[-1]
 
 
 def installed() -> dict[str, Entry]:

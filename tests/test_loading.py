@@ -1,12 +1,15 @@
 """Loading scenario files: siblings, several in a file, names used twice, and what their hashes tell apart."""
 
+import importlib.metadata
 import sys
 from pathlib import Path
 
 import pytest
 from complaints import complains
 
-from robustsim.spec.loading import load, source_digest
+from robustsim.sim.agents import code_hash
+from robustsim.spec import sources
+from robustsim.spec.loading import load
 
 HEAD = "import robustsim as rs\n"
 BODY = '''
@@ -36,9 +39,63 @@ def test_the_hash_covers_the_siblings(tmp_path: Path) -> None:
     (tmp_path / "helper.py").write_text("GOLD = 1.0\n")
     path = tmp_path / "mine.py"
     path.write_text(HEAD + "from helper import GOLD\n" + BODY.format(name="mine", gold="GOLD"))
-    before = source_digest(path)
+    before = sources.digest(path)
     (tmp_path / "helper.py").write_text("GOLD = 3.0\n")
-    assert source_digest(path) != before
+    assert sources.digest(path) != before
+
+
+def test_the_hash_covers_a_package_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "helpers").mkdir()
+    pay = tmp_path / "helpers" / "__init__.py"
+    pay.write_text("from helpers.deeper import PAY\n")
+    (tmp_path / "helpers" / "deeper.py").write_text("PAY = 2.0\n")
+    path = tmp_path / "mine.py"
+    path.write_text(HEAD + "from helpers import PAY\n" + BODY.format(name="mine", gold="PAY"))
+    first = load(str(path))
+    assert first.defaults == {"gold": 2.0}
+    (tmp_path / "helpers" / "deeper.py").write_text("PAY = 0.0\n")
+    second = load(str(path))
+    assert second.source_hash != first.source_hash
+    assert second.defaults == {"gold": 0.0}
+    assert not [name for name in sys.modules if name.startswith("helpers")]
+
+
+def test_the_hash_covers_data_files_that_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    text = HEAD + BODY.format(name="mine", gold=1.0)
+    path.write_text(text.replace("@rs.scenario", '@rs.scenario(files=["levels.txt"])'))
+    with complains("files", "'levels.txt'"):
+        load(str(path))
+    (tmp_path / "levels.txt").write_text("one")
+    before = load(str(path)).source_hash
+    (tmp_path / "levels.txt").write_text("two")
+    assert load(str(path)).source_hash != before
+    path.write_text(text.replace("@rs.scenario", "@rs.scenario(files=NAMES)"))
+    with complains("files", "NAMES"):
+        load(str(path))
+
+
+def test_the_code_below_a_scenario_has_versions_and_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fresh(*packages: str) -> str:
+        code_hash.cache_clear()
+        return code_hash(packages)
+
+    plain, gymnax = fresh(), fresh("gymnax")
+    assert plain != gymnax
+    versions = importlib.metadata.version
+    for name in ("optax", "gymnax"):
+        monkeypatch.setattr(importlib.metadata, "version", lambda x, name=name: "0" if x == name else versions(x))
+        assert fresh("gymnax") != gymnax
+        monkeypatch.undo()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    assert fresh() != plain
+    monkeypatch.undo()
+    code_hash.cache_clear()
+
+
+def test_what_a_scenario_imports_from_elsewhere_is_known() -> None:
+    assert "gymnax" in load("four_rooms").packages
+    assert "robustsim" not in load("camera_vault").packages
 
 
 def test_several_scenarios_in_a_file(tmp_path: Path) -> None:
@@ -57,6 +114,22 @@ def test_a_package_s_scenario_by_module(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "labworlds" / "first.py").write_text(HEAD + BODY.format(name="first", gold=1.5))
     monkeypatch.syspath_prepend(str(tmp_path))
     assert load("labworlds.first:first").defaults == {"gold": 1.5}
+
+
+def test_a_module_may_import_relatively(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "fieldworlds" / "hard"
+    package.mkdir(parents=True)
+    (tmp_path / "fieldworlds" / "__init__.py").write_text("")
+    (package / "__init__.py").write_text("")
+    (tmp_path / "fieldworlds" / "pay.py").write_text("GOLD = 1.5\n")
+    path = package / "first.py"
+    path.write_text(HEAD + "from ..pay import GOLD\n" + BODY.format(name="first", gold="GOLD"))
+    by_file = load(str(path))  # as workers load it, whose path does not have the package
+    assert by_file.defaults == {"gold": 1.5}
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert load("fieldworlds.hard.first:first").defaults == {"gold": 1.5}
+    (tmp_path / "fieldworlds" / "pay.py").write_text("GOLD = 2.5\n")
+    assert load(str(path)).source_hash != by_file.source_hash
 
 
 def test_inline_scenarios_of_one_name_are_told_apart() -> None:

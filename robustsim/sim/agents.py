@@ -4,8 +4,10 @@ A training is named by the hash of everything that makes another agent: the over
 and what differs of the learner in deployment are not part of it. One training hands out every agent that is wanted.
 """
 
+import importlib.metadata
 import io
 import json
+import os
 import sys
 import zipfile
 from functools import lru_cache
@@ -40,7 +42,7 @@ class Trained(NamedTuple):
 
 def training_hash(factory: ScenarioFactory, settings: Settings) -> str:
     """Hash of everything that makes another agent, but for the seed and the gradient step."""
-    parts = [factory.name, factory.source_hash, code_hash(), sorted(training_identity(settings))]
+    parts = [factory.name, factory.source_hash, code_hash(factory.packages), sorted(training_identity(settings))]
     return files.digest(repr(parts).encode())
 
 
@@ -54,14 +56,34 @@ def name_for(factory: ScenarioFactory, run: Run) -> str:
     return name_of(training_hash(factory, run.settings), run.seed, demand_of(run.settings))
 
 
-@lru_cache(maxsize=1)
-def code_hash() -> str:
-    """Hash of the package's own source that a run depends on, and of the versions below it."""
+LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
+FOLDERS = ("envs", "agents", "treatments", "oversight", "spec", "sim")
+FLAGS = ("jax_threefry_partitionable", "jax_default_matmul_precision", "jax_default_prng_impl")
+
+
+@lru_cache(maxsize=64)
+def code_hash(packages: tuple[str, ...] = ()) -> str:
+    """Hash of everything below a scenario that its numbers depend on.
+
+    That is the package's own source, the versions of numeric libraries and of `packages`, the names that the scenario
+    imports from elsewhere, and the flags of JAX and XLA that change numbers.
+    """
     root = Path(__file__).parent.parent
-    folders = ("envs", "agents", "treatments", "oversight", "spec", "sim")
-    sources = [p for folder in folders for p in sorted((root / folder).rglob("*.py"))]
-    versions = f"jax {jax.__version__} {jax.default_backend()} python {sys.version_info[:2]}"
-    return files.digest(b"".join(p.read_bytes() for p in sources) + versions.encode())
+    sources = [*sorted(root.glob("*.py")), *(p for name in FOLDERS for p in sorted((root / name).rglob("*.py")))]
+    about = {name: _version(name) for name in (*LIBRARIES, *packages)}
+    about |= {name: str(getattr(jax.config, name)) for name in FLAGS}
+    about |= {"XLA_FLAGS": os.environ.get("XLA_FLAGS", ""), "python": str(sys.version_info[:2])}
+    about["backend"] = jax.default_backend()
+    return files.digest(b"".join(p.read_bytes() for p in sources) + repr(sorted(about.items())).encode())
+
+
+def _version(name: str) -> str:
+    """The version of the distribution that brings a package of this name."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        brought = importlib.metadata.packages_distributions().get(name, [])
+        return " ".join(f"{dist} {importlib.metadata.version(dist)}" for dist in sorted(set(brought)))
 
 
 def complaint(trained: Trained, settings: Settings) -> str:

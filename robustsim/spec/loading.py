@@ -1,19 +1,20 @@
 """Loading a scenario: `name`, `path/file.py`, `path/file.py@name` or `package.module:name`."""
 
-import ast
 import dataclasses
-import hashlib
 import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 from robustsim import catalogue
 from robustsim.errors import UserError, nearest
+from robustsim.spec import sources
 from robustsim.spec.scenario import ScenarioFactory
 
+PRIVATE = "_robustsim_scenario_"
 FOREIGN = ("gymnax", "craftax", "xminigrid", "jumanji", "navix", "brax")
 EXTRAS = {name: name for name in FOREIGN} | {"six": "gymnax"}  # foreign packages, and the extra that brings them
 
@@ -58,75 +59,53 @@ def _from_file(path: Path, name: str) -> ScenarioFactory:
 
 def _execute(path: Path) -> ModuleType:
     """Runs a scenario file as a module of a private name, with its folder open for sibling imports."""
-    digest = source_digest(path)
-    module_name = f"_robustsim_scenario_{digest[:12]}"
+    digest = sources.digest(path)
+    package, root = sources.package_of(path) if sources.relative(path) else ("", path.resolve().parent)
+    module_name = f"{package}." * bool(package) + f"{PRIVATE}{digest[:12]}"
     if module_name in sys.modules and sys.modules[module_name].__file__ == str(path):
         return sys.modules[module_name]
     spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    sys.path.insert(0, str(path.parent.resolve()))
-    known = set(sys.modules)
+    folders, known = [str(path.parent.resolve()), str(root)], set(sys.modules)
+    sys.path[:0] = folders
     try:
+        if package:
+            importlib.import_module(package)
+        sys.modules[module_name] = module
         spec.loader.exec_module(module)
-        _sign(module, str(path), digest)
+        _sign(module, path, digest)
     except UserError as error:
-        del sys.modules[module_name]
+        sys.modules.pop(module_name, None)
         raise UserError(f"{path}: {error}") from None
     except (Exception, SystemExit) as error:  # whatever a user's file raises becomes one line that names the file
-        del sys.modules[module_name]
+        sys.modules.pop(module_name, None)
         first = str(error).split("\n")[0]
         extra = EXTRAS.get(getattr(error, "name", "") or "")
         hint = f"; pip install 'robustsim[{extra}]'" if extra else ""
         raise UserError(f"{path}: does not load: {type(error).__name__}: {first}{hint}") from error
     finally:
-        sys.path.remove(str(path.parent.resolve()))
-        _forget_siblings(path, known)
+        for folder in folders:
+            sys.path.remove(folder)
+        _forget(sources.parts(path), known)
     return module
 
 
-def _sign(module: ModuleType, path: str, digest: str) -> None:
+def _sign(module: ModuleType, path: Path, digest: str) -> None:
     """Notes in the scenarios that a file defines where they come from."""
+    about = {"source": str(path), "source_hash": digest, "packages": sources.packages(path)}
     for name, value in list(vars(module).items()):
         if isinstance(value, ScenarioFactory) and value.build.__module__ == module.__name__:
-            setattr(module, name, dataclasses.replace(value, source=path, source_hash=digest))
+            setattr(module, name, dataclasses.replace(value, **about))
 
 
-def _siblings(path: Path) -> list[Path]:
-    """The files beside a scenario file that it imports, by reading it."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
-    beside = (path.parent / f"{name}.py" for name in sorted(names))
-    return [file for file in beside if file.is_file() and file.resolve() != path.resolve()]
-
-
-def source_digest(path: Path) -> str:
-    """sha256 of a scenario file; where it imports files beside it, of all of them together."""
-    texts: dict[Path, bytes] = {}
-    waiting = [path]
-    while waiting:
-        file = waiting.pop()
-        if file not in texts:
-            texts[file] = file.read_bytes()
-            waiting += _siblings(file)
-    if len(texts) == 1:
-        return hashlib.sha256(texts[path]).hexdigest()
-    parts = sorted((file.name, hashlib.sha256(text).hexdigest()) for file, text in texts.items())
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _forget_siblings(path: Path, known: set[str]) -> None:
-    """Takes what was imported from the file's folder out of `sys.modules`: another folder may use the same names."""
+def _forget(texts: Mapping[Path, bytes], known: set[str]) -> None:
+    """Takes what a scenario imported from beside it out of `sys.modules`: other folders may use the same names."""
+    files = {file.resolve() for file in texts}
     for name in set(sys.modules) - known:
         origin = getattr(sys.modules[name], "__file__", None)
-        if origin and not name.startswith("_robustsim") and Path(origin).parent.resolve() == path.parent.resolve():
+        if origin and PRIVATE not in name and Path(origin).resolve() in files:
             del sys.modules[name]
 
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, overload
 
 import jax.numpy as jnp
 
@@ -140,7 +140,9 @@ class ScenarioFactory:
       claim: the first line of its docstring.
       build: the decorated function.
       source: its file ("" if it has none).
-      source_hash: sha256 of that file and of those beside it that it imports, or of the code it was written in.
+      source_hash: sha256 of all files that it is made of (:mod:`robustsim.spec.sources`), or of the code it was
+        written in.
+      packages: names of the packages from elsewhere that they import.
     """
 
     name: str
@@ -148,6 +150,7 @@ class ScenarioFactory:
     build: Callable[..., Scenario]
     source: str = ""
     source_hash: str = ""
+    packages: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -209,14 +212,31 @@ def declaration(parameter: inspect.Parameter) -> dict[str, Any]:
     return meta if limits is None else meta | {"low": limits.low, "high": limits.high}
 
 
-def scenario(build: Callable[..., Scenario]) -> ScenarioFactory:
-    """Decorator: makes a function with typed keyword arguments a scenario.
+@overload
+def scenario(build: Callable[..., Scenario]) -> ScenarioFactory: ...
+
+
+@overload
+def scenario(*, files: Sequence[str] = ()) -> Callable[[Callable[..., Scenario]], ScenarioFactory]: ...
+
+
+def scenario(build: Any = None, *, files: Sequence[str] = ()) -> Any:
+    """Decorator, with or without arguments: makes a function with typed keyword arguments a scenario.
 
     Arguments of type float can vary inside one compiled program; int, bool and str may change shapes and code.
+
+    Args:
+      files: names of data files beside the scenario's file that it reads, written out. A change in one of them makes
+        another scenario: agents are trained again.
 
     Raises:
       UserError: no docstring, or an argument without a default or with another type.
     """
+    del files  # they are found by reading the scenario's file
+    return _scenario if build is None else _scenario(build)
+
+
+def _scenario(build: Callable[..., Scenario]) -> ScenarioFactory:
     name = build.__name__
     claim = (build.__doc__ or "").strip().split("\n")[0]
     if not claim:

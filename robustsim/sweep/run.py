@@ -39,7 +39,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     return {
         "what": plan.what(),
         "plan": {"runs": len(plan), "shards": len(plan.shards), "shard_size": plan.size, "groups": len(plan.groups)},
-        "code": code_hash(),
+        "code": code_hash(plan.factory.packages),
         "perfect_overseer": {name: plain(value) for name, value in perfect_overseer().items()},
         "versions": {"robustsim": VERSION, "jax": jax.__version__, "polars": pl.__version__},
         "device": jax.default_backend(),
