@@ -1,11 +1,15 @@
 """Atomic, durable writes, and checksums that detect damage."""
 
 import contextlib
+import errno
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 from robustsim.errors import StorageError
+
+NO_FLUSH = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF, errno.EISDIR}
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -31,9 +35,15 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Makes a rename in a folder survive a power failure."""
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders
+        return
     try:
         os.fsync(handle)
+    except OSError as error:  # CIFS, and some file systems in user space, flush no folders; what was written is there
+        if error.errno not in NO_FLUSH:
+            raise
     finally:
         os.close(handle)
 
@@ -55,7 +65,18 @@ def unseal(data: bytes) -> bytes | None:
 
 
 def cache_folder() -> Path:
-    """The folder of cached agents and compiled programs: $ROBUSTSIM_CACHE, or the user's cache folder."""
+    """The folder of cached agents and compiled programs: $ROBUSTSIM_CACHE, or the user's cache folder.
+
+    A user without a home gets one among the temporary files.
+    """
     configured = os.environ.get("ROBUSTSIM_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(configured) if configured else Path(base) / "robustsim"
+    if configured:
+        return Path(configured)
+    base = os.environ.get("XDG_CACHE_HOME")
+    if base:
+        return Path(base) / "robustsim"
+    try:
+        return Path.home() / ".cache" / "robustsim"
+    except RuntimeError:
+        user = os.getuid() if hasattr(os, "getuid") else "user"
+        return Path(tempfile.gettempdir()) / f"robustsim-{user}"

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from robustsim import catalogue, files
 from robustsim.cli.options import Json, Spec
 from robustsim.sweep import compiled
+from robustsim.sweep.execution import usable_cores
 
 
 def list_scenarios(as_json: Json = False) -> None:
@@ -66,7 +66,7 @@ def doctor(as_json: Json = False) -> None:
     found: dict[str, Any] = {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "devices": [str(device) for device in jax.devices()],
         "cache": str(cache),
         "cached_agents": len(list((cache / "agents").glob("*.npz"))),

@@ -6,7 +6,6 @@ call changes no run's result.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 
 from robustsim.agents.learner import Batch
 from robustsim.events import Ending
+from robustsim.numerics import precision as precision
 from robustsim.sim import expected
 from robustsim.sim.episodes import UNIFORMS, as_batch, begin, collect
 from robustsim.sim.evaluate import Measured, evaluate
@@ -28,11 +28,6 @@ from robustsim.types import Array, Tree
 
 FOREVER = 2**31 - 1
 EMPTY = -1  # the limit of a lane without a run
-
-
-def precision(name: str) -> AbstractContextManager[Any]:
-    """The context in which a scenario's numbers have the precision it asks for."""
-    return jax.enable_x64(True) if name == "float64" else nullcontext()
 
 
 def key_of(*words: object) -> np.ndarray:

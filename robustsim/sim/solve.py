@@ -5,12 +5,11 @@ Training, both arms and the relapse phase take the same step: phases differ in s
 | what ends a phase of a run | ending | who decides it |
 |---|---|---|
 | one-decision worlds: the misbehaviour is known to be removed | REMOVED | `terminate`, at every step |
-| the catastrophe, in the unopposed arm or where only the first event counts | CATASTROPHE | `terminate`, at every step |
+| the catastrophe, in the unopposed arm or in a mere race | CATASTROPHE | `terminate`, at every step |
 | the step at which the host wants a reading, or news | PAUSED | `terminate`, at every step |
 | training: the agents that are wanted are there | COMPETENT | `outcome.train_on`, at a reading |
 | removed, and the misbehaviour is back after the overseer left | RELAPSED | `outcome.follow`, at a reading |
-| removed, and only the first event counts | REMOVED | `outcome.follow`, at a reading |
-| removed, and the relapse phase is over | STABLE | `outcome.follow`, at a reading |
+| removed, in a mere race; removed, and the relapse phase is over | REMOVED; STABLE | `outcome.follow`, at a reading |
 | out of gradient steps | BUDGET | `outcome.follow`, `outcome.train_on`, at a reading |
 | the weights are no longer finite | DIVERGED | `outcome.diverged`, at a reading |
 """

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from robustsim import catalogue
 from robustsim.errors import UserError, nearest
+from robustsim.numerics import pinned
 from robustsim.spec import sources
 from robustsim.spec.scenario import ScenarioFactory
 
@@ -74,7 +75,8 @@ def _execute(path: Path) -> ModuleType:
         if package:
             importlib.import_module(package)
         sys.modules[module_name] = module
-        spec.loader.exec_module(module)
+        with pinned():
+            spec.loader.exec_module(module)
         _sign(module, path, digest)
     except UserError as error:
         sys.modules.pop(module_name, None)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from robustsim.envs.protocol import Environment
 from robustsim.errors import UserError, nearest
 from robustsim.fields import Between, choice, count, number, size, typed, word
+from robustsim.numerics import pinned
 from robustsim.oversight.defences import Defences
 from robustsim.oversight.monitor import Monitor
 from robustsim.oversight.overseer import Overseer
@@ -182,7 +183,8 @@ class ScenarioFactory:
           UserError: the function fails, or does not return a Scenario.
         """
         try:
-            scenario = self.build(**values)
+            with pinned():
+                scenario = self.build(**values)
         except UserError:
             raise
         except Exception as error:  # whatever a user's function raises becomes one line that names it

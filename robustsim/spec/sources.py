@@ -81,10 +81,8 @@ def _imported(file: Path, folder: Path) -> list[Path]:
     package, root = package_of(file)
     for level, name in _names(_tree(file)):
         first = name.partition(".")[0]
-        if level:
-            base = file.resolve().parents[level - 1]
-        else:
-            base = root if first == package.partition(".")[0] else folder
+        beside = root if first == package.partition(".")[0] else folder
+        base = file.resolve().parents[level - 1] if level else beside
         if (base / f"{first}.py").is_file():
             found.append(base / f"{first}.py")
         elif (base / first).is_dir():

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robustsim.arguments import whole
@@ -74,5 +75,27 @@ class Execution:
 
 def default_workers() -> int:
     """One per core that this process may use, up to MOST_WORKERS."""
+    return min(usable_cores(), MOST_WORKERS)
+
+
+def usable_cores() -> int:
+    """The cores that this process may run on; in a container with a quota, as many as that pays for, and at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_WORKERS)
+    quota = _quota(Path("/sys/fs/cgroup"))
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def _quota(groups: Path) -> float | None:
+    """Cores that the control group of this container pays for; None: no limit, or none that can be read."""
+    try:
+        limit, period = (groups / "cpu.max").read_text().split()  # version 2
+    except (OSError, ValueError):
+        try:
+            limit, period = ((groups / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        except OSError:
+            return None
+    try:
+        share = int(limit) / int(period)
+    except (ValueError, ZeroDivisionError):  # "max"
+        return None
+    return share if share > 0 else None

@@ -1,10 +1,12 @@
 """Who writes to a results directory: one process, or the jobs of one array."""
 
+import errno
 import fcntl
 import json
 import os
 import socket
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 from robustsim.errors import StorageError, UserError
 
+NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL}
 ORPHANS = 10.0  # seconds that workers have to notice that their driver is dead
 
 
@@ -55,7 +58,11 @@ def _seize(folder: Path, handle: int, shared: bool) -> None:
                 raise UserError(f"out: {str(folder)!r} is being written by {who}; wait for it or stop it") from None
             time.sleep(0.05)
         except OSError as error:
-            raise StorageError(f"out: {str(folder)!r} cannot be locked: {error.strerror or error}") from None
+            if error.errno not in NO_LOCKS:
+                raise StorageError(f"out: {str(folder)!r} cannot be locked: {error.strerror or error}") from None
+            told = f"out: {str(folder)!r} is on a file system without locks; let no other process write to it"
+            warnings.warn(told, RuntimeWarning, stacklevel=2)
+            return
 
 
 def _sign(handle: int) -> None:

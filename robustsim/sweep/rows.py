@@ -21,7 +21,7 @@ from robustsim.types import Tree
 
 
 def tables(plan: Plan, index: int, trained: Trained, arms: Sequence[Track]) -> dict[str, pl.DataFrame]:
-    """What one run adds to the tables `runs` and `traces`; its arms are the corrected and, if any, the unopposed one."""
+    """What one run adds to the tables `runs` and `traces`; its arms: corrected, and unopposed if there is one."""
     run, factory = plan.run(index), plan.factory
     records = factory(**env_values(run.settings)).records
     made_from = record(factory, run, trained, arms)
