@@ -20,7 +20,12 @@ from scipy import stats
 import robustsim as rs
 
 SCENARIOS = ("camera_vault", "corner_maze", "four_rooms", "reward_button", "tree_commons")
-SETTINGS = {"deployment.relapse_steps": 0, "deployment.patience": 0.0, "deployment.budget": 1000}
+SETTINGS = {
+    "deployment.relapse_steps": 0,
+    "deployment.patience": 0.0,
+    "deployment.budget": 1000,
+    "overseer.coverage": 1.0,  # so that there is a correction to compare
+}
 SEEDS = 32
 
 
@@ -41,8 +46,8 @@ def compare(one: Path, other: Path) -> list[dict[str, Any]]:
             same = bool(np.ptp(np.concatenate([x, y])) == 0)
             p = 1.0 if same else float(stats.mannwhitneyu(x, y).pvalue)
             rows.append({"scenario": name, "measure": column, "before": _mean(x), "after": _mean(y), "p": p})
-        times = [_times(runs) for runs in (before, after)]
-        p = float(stats.logrank(*times).pvalue) if all(len(t.uncensored) for t in times) else float("nan")
+        some = all(runs["steps_to_correct"].is_not_null().any() for runs in (before, after))
+        p = float(stats.logrank(_times(before), _times(after)).pvalue) if some else float("nan")
         about = {side: _median(runs) for side, runs in (("before", before), ("after", after))}
         rows.append({"scenario": name, "measure": "steps_to_correct", **about, "p": p})
     tested = sorted((row for row in rows if row["p"] == row["p"]), key=lambda row: row["p"])
