@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from robustsim import files
+from robustsim import catalogue, files
 from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError, nearest
 from robustsim.events import CONDITIONS
@@ -16,6 +16,7 @@ from robustsim.sim.agents import Agents
 from robustsim.sim.policy import Policy, policy_of
 from robustsim.sim.track import UNOPPOSED
 from robustsim.spec.loading import load
+from robustsim.spec.remembered import recall
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Run, resolve
 from robustsim.sweep import compiled
@@ -28,21 +29,15 @@ def factory_of(results: Tables, scenario: str | ScenarioFactory = "", drawn: boo
     """The scenario that made some results.
 
     Args:
-      scenario: what `load` takes; "" uses the file at the time of the run, or the scenario of that name.
+      scenario: what `load` takes; "" uses the file that ran on this machine, if it has not changed, or the installed
+        scenario of that name. Nothing that the results name is executed.
       drawn: whether it has to be drawable.
 
     Raises:
       UserError: it cannot be found, is not the one that was run, or cannot be drawn.
     """
-    remembered = results.manifest.get("scenario_file", "")
-    known = f"{remembered}@{results.scenario}" if remembered and Path(remembered).is_file() else results.scenario
-    try:
-        factory = load(scenario or known)
-    except UserError as error:
-        if scenario:
-            raise
-        raise UserError(f"{error}; name its file with --scenario") from None
     what = results.manifest["what"]
+    factory = load(scenario) if scenario else _known(results.scenario, what["source_sha256"])
     if (factory.name, factory.source_hash) != (what["scenario"], what["source_sha256"]):
         raise UserError(
             f"scenario {factory.name!r}: is not the scenario of these results, or has changed since; run it again"
@@ -50,6 +45,19 @@ def factory_of(results: Tables, scenario: str | ScenarioFactory = "", drawn: boo
     if drawn:
         film.check_drawable(factory)
     return factory
+
+
+def _known(name: str, source_hash: str) -> ScenarioFactory:
+    """A scenario that is installed, or was run on this machine."""
+    path, table = recall(source_hash), catalogue.installed()
+    if path is not None and name in (entry.name for entry in catalogue.entries_of(path)):
+        return load(f"{path}@{name}")
+    if name in table:
+        return load(name)
+    raise UserError(
+        f"scenario {name!r}: is not installed, and no file that ran here is the same; {nearest(name, table)}; "
+        "name its file with --scenario"
+    )
 
 
 def typical(runs: pl.DataFrame) -> Row:

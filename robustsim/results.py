@@ -101,8 +101,6 @@ def open_results(folder: str | Path) -> Results:
     runs = store.read(folder, manifest, "runs")
     if runs.is_empty():
         runs = runs.with_columns(**{name: pl.lit(None) for name in manifest["what"]["swept"]})
-    if file := manifest.get("scenario_file"):
-        manifest["scenario_file"] = str(folder / file)
     manifest["folder"] = str(folder)
     done = store.marks(folder, manifest)
     complete = len(done) == manifest["plan"]["shards"]

@@ -1,6 +1,5 @@
 """From a plan to results: train what is missing, take every shard to its end, wherever the work is done."""
 
-import os
 import shlex
 import sys
 import time
@@ -14,9 +13,10 @@ from typing import Any
 import jax
 import polars as pl
 
-from robustsim import catalogue, files
+from robustsim import files
 from robustsim.errors import RunsFailed, Stopped, StorageError, UserError
 from robustsim.sim.agents import Agents, code_hash
+from robustsim.spec.remembered import remember
 from robustsim.spec.twins import perfect_overseer
 from robustsim.sweep import compiled, layout, progress, store, unit
 from robustsim.sweep.axes import plain
@@ -47,15 +47,6 @@ def describe(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _scenario_file(plan: Plan, folder: Path) -> str:
-    """Where the scenario is, from the results directory, for those who come back to it; "" if it has a name or none."""
-    source = plan.factory.source
-    entry = catalogue.installed().get(plan.factory.name)
-    if not source or (entry is not None and Path(entry.path).resolve() == Path(source).resolve()):
-        return ""
-    return os.path.relpath(Path(source).resolve(), folder.resolve())
-
-
 def _command() -> str:
     """What was called, without the folders of this machine: `robustsim ...`, `python NAME.py ...` or `python`."""
     name = Path(sys.argv[0]).name
@@ -76,7 +67,8 @@ def run_here(
       RunsFailed: some runs failed; the message says which and why.
     """
     compiled.keep()
-    manifest = {**describe(plan), "scenario_file": plan.factory.source}
+    remember(plan.factory)
+    manifest = describe(plan)
     began = time.monotonic()
     finished: list[dict[str, Any]] = []
 
@@ -120,8 +112,8 @@ def run_to(plan: Plan, out: str | Path, how: Execution = Execution(), narrate: N
     layout.check_place(folder)
     part = "" if how.shard is None else f"{how.shard[0]}-of-{how.shard[1]}"
     with locked(folder, part) as handle:
-        described = {**describe(plan), "scenario_file": _scenario_file(plan, folder)}
-        manifest = store.prepare(folder, described, how.overwrite, alone=how.shard is None)
+        manifest = store.prepare(folder, describe(plan), how.overwrite, alone=how.shard is None)
+        remember(plan.factory)
         if plan.size != manifest["plan"]["shard_size"]:
             plan = replace(plan, shard_size=manifest["plan"]["shard_size"])
         wanted = _unfinished(plan, folder, manifest, how)

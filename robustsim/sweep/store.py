@@ -50,7 +50,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(text)
         schema, checksum = manifest["schema"], manifest.pop("sha256", "")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise StorageError(f"{path}: is damaged: it is not what was written") from None
     if schema != SCHEMA:
         by = VERSIONS.get(schema) or (
