@@ -141,3 +141,12 @@ def test_position_interval_covers_the_truth() -> None:
         )
         covered += (low is None or low <= 0.3) and (high is None or high >= 0.3)
     assert covered / draws >= 0.945
+
+
+@pytest.mark.parametrize("censored", [False, True])
+def test_a_half_that_rounds_is_a_half(censored: bool) -> None:
+    """The estimate is the n/2-th of an even number of times, whether or not the later ones are known."""
+    for n in range(2, 129, 2):
+        times = np.arange(1, n + 1)
+        event = np.where(times <= n // 2, 1, int(not censored))
+        assert survival.quantile(survival.kaplan_meier(times, event))[0] == n // 2, n

@@ -9,6 +9,9 @@ import numpy as np
 from scipy.special import chdtrc, ndtri
 
 
+ROUNDING = 1e-12  # of a product of as many factors as there are runs: a half may come out as 0.5000000000000001
+
+
 class Survival(NamedTuple):
     """A step function; each array has one entry per distinct time at which an event happened."""
 
@@ -59,7 +62,7 @@ def quantile(curve: Survival, p: float = 0.5) -> tuple[float | None, float | Non
     """
 
     def first(values: np.ndarray) -> float | None:
-        below = np.flatnonzero(values <= 1 - p)
+        below = np.flatnonzero(values <= 1 - p + ROUNDING)
         return float(curve.time[below[0]]) if below.size else None
 
     estimate = first(curve.survival)
