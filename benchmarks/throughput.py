@@ -119,10 +119,12 @@ def draw(table: dict[str, Any], scenarios: Sequence[str], stem: Path) -> None:
     for i, name in enumerate(scenarios):
         times = f"{table[name]['to_rejax_one_core']:.2f} x rejax, " if "to_rejax_one_core" in table[name] else ""
         text = f"{times}{table[name]['share_of_gemm_rate_one_core']:.0%} of the limit"
-        ax.text(0, i, f"  {text}", fontsize=8, color="white", va="center")
+        ax.text(max(limits[i], rates[f"{name}, one core"]), i, f"  {text}", fontsize=8, va="center")
     if "rejax, one core" in rates:
         ax.axvline(rates["rejax, one core"], color=COLOURS[3], linestyle="--", label="rejax PPO on FourRooms")
-    ax.set(yticks=at, yticklabels=scenarios, xlabel="gradient steps per second on one core")
+    ax.set(
+        xlim=(0, 1.6 * max(limits)), yticks=at, yticklabels=scenarios, xlabel="gradient steps per second on one core"
+    )
     ax.invert_yaxis()
     quiet_axes(ax)
     outer_legend(ax, "")

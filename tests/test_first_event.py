@@ -53,9 +53,16 @@ def _both(scenario: str, seeds: int, settings: dict[str, Any]) -> tuple[rs.Resul
     return whole, rs.run(scenario, seeds=seeds, settings={**settings, "deployment.stop": "first_event"})
 
 
-BANDIT = {"agent.gradient": "sampled", "overseer.coverage": 0.3, "deployment.budget": 200}
-VAULT = {"overseer.coverage": 1.0, "training.steps": 60, "training.competence": 0.0, "training.extension": 0.0}
-VAULT |= {"deployment.budget": 150, "catastrophe.threshold": 400, "evaluation.episodes": 128, "evaluation.screen": 64}
+BANDIT = {"agent.gradient": "sampled", "overseer.coverage": 0.5, "overseer.penalty": 4.0, "deployment.budget": 200}
+BANDIT |= {"catastrophe.threshold": 36}
+VAULT = {
+    "overseer.coverage": 1.0,
+    "overseer.visible": False,
+    "training.steps": 60,
+    "training.competence": 0.0,
+    "training.extension": 0.0,
+}
+VAULT |= {"deployment.budget": 150, "catastrophe.threshold": 700, "evaluation.episodes": 128, "evaluation.screen": 64}
 DEFENDED = {**BANDIT, "defences.shutdown_after": 3}
 
 
@@ -85,7 +92,7 @@ def test_nothing_is_run_beyond_the_first_event() -> None:
     runs = race.runs
     assert runs["catastrophe"].null_count() == len(runs)
     assert runs["relapsed"].null_count() == len(runs)
-    assert runs.select(pl.col("^position.*$").is_null().all()).row(0) == (True,) * 3
+    assert all(runs.select(pl.col("^position.*$").is_null().all()).row(0))
     lost = runs.filter(pl.col("first_event") == "catastrophe", pl.col("steps_to_correct").is_null())
     censored = lost["steps_to_correct_lower"]
     assert (censored >= lost["steps_to_catastrophe_in_race"]).all()
