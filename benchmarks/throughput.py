@@ -123,7 +123,7 @@ def draw(table: dict[str, Any], scenarios: Sequence[str], stem: Path) -> None:
     if "rejax, one core" in rates:
         ax.axvline(rates["rejax, one core"], color=COLOURS[3], linestyle="--", label="rejax PPO on FourRooms")
     ax.set(
-        xlim=(0, 1.6 * max(limits)), yticks=at, yticklabels=scenarios, xlabel="gradient steps per second on one core"
+        xlim=(0, 1.75 * max(limits)), yticks=at, yticklabels=scenarios, xlabel="gradient steps per second on one core"
     )
     ax.invert_yaxis()
     quiet_axes(ax)
