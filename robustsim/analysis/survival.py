@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import chdtrc, ndtri
 
-
 ROUNDING = 1e-12  # of a product of as many factors as there are runs: a half may come out as 0.5000000000000001
 
 
