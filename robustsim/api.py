@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from robustsim.arguments import whole
-from robustsim.errors import UserError
+from robustsim.errors import RunsFailed, UserError
+from robustsim.report import words
 from robustsim.results import Results, open_results
 from robustsim.sim.policy import with_policy
 from robustsim.spec import twins
@@ -137,7 +139,17 @@ class Sweep(Options):
         plan = self.plan()
         if out is None:
             manifest, tables = run_here(plan, execution, narrate)
-            return Results(runs=tables["runs"], traces=tables["traces"], manifest=manifest)
+            failed = tables["failed"]
+            return _whole(Results(**tables, manifest=manifest, complete=failed.is_empty()), failed)
         execution = replace(execution, overwrite=overwrite or execution.overwrite)
-        run_to(plan, out, execution, narrate)
-        return open_results(out)
+        failed = run_to(plan, out, execution, narrate)
+        return _whole(open_results(out), failed)
+
+
+def _whole(results: Results, failed: pl.DataFrame) -> Results:
+    """The results; raises RunsFailed, with all other runs, where some of those that were asked for failed."""
+    if failed.is_empty():
+        return results
+    error = RunsFailed(f"scenario {results.scenario!r}: {words.failures(results)}")
+    error.results = results
+    raise error

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class UserError(Exception):
@@ -13,7 +14,13 @@ class StorageError(UserError):
 
 
 class RunsFailed(Exception):
-    """Runs that failed although their input is valid. Exit status 3."""
+    """Runs that failed although their input is valid. Exit status 3.
+
+    Attributes:
+      results: a `Results` of all other runs; None where there are none to hold.
+    """
+
+    results: Any = None
 
 
 class Stopped(Exception):

@@ -21,7 +21,8 @@ class Results(Tables):
     Attributes:
       runs: one row per configuration and seed (columns: docs/columns.md).
       manifest: what was run, with which versions, by which command.
-      complete: whether every planned run is there (failed ones apart).
+      complete: whether every planned run is there.
+      failed: one row per run that failed: the values of the swept names, the seed, and why.
       guarded: the runs of the guarded twin, if there are any.
     """
 
@@ -103,10 +104,11 @@ def open_results(folder: str | Path) -> Results:
         runs = runs.with_columns(**{name: pl.lit(None) for name in manifest["what"]["swept"]})
     manifest["folder"] = str(folder)
     done = store.marks(folder, manifest)
-    complete = len(done) == manifest["plan"]["shards"]
+    failed = store.failures(manifest, done.values())
+    complete = len(done) == manifest["plan"]["shards"] and failed.is_empty()
     manifest["worker_seconds"] = round(sum(mark["seconds"] for mark in done.values()), 1)
     manifest["written"] = time.strftime("%Y-%m-%d", time.gmtime((folder / store.MANIFEST).stat().st_mtime))
-    return Results(runs, lambda: store.read(folder, manifest, "traces"), manifest, complete)
+    return Results(runs, lambda: store.read(folder, manifest, "traces"), manifest, complete, failed=failed)
 
 
 def to_json(value: Any) -> str:

@@ -16,7 +16,10 @@ import pytest
 from complaints import complains, says
 
 import robustsim as rs
+from robustsim.cli.main import main
 from robustsim.errors import RunsFailed, StorageError
+from robustsim.report import terminal
+from robustsim.report.words import answer as words_of
 from robustsim.sweep import compiled, executors, progress, run, store
 from robustsim.sweep.axes import Range
 from robustsim.sweep.locking import locked
@@ -371,11 +374,46 @@ def test_failed_runs_are_listed_and_the_others_kept(tmp_path: Path, small: dict)
     over = {"training.competence": [0.0, 1.0]}
     settings = {k: v for k, v in small.items() if k != "training.competence"}
     failing = rs.Sweep(scenario="camera_vault", over=over, seeds=2, settings=settings)
-    with complains("2 of 4", "training.competence=1.0", "seed 0", "seed 1", error=RunsFailed):
+    with complains("2 of 4", "competence 1", "seed 0", "seed 1", "training.steps", error=RunsFailed):
         failing.run(tmp_path / "out")
     results = rs.open(tmp_path / "out")
     assert results.runs["training.competence"].to_list() == [0.0, 0.0]
     assert len(progress.status(tmp_path / "out").failed) == 2
+    assert results.failed.select("training.competence", "seed").rows() == [(1.0, 0), (1.0, 1)]
+    assert not results.complete
+    with pytest.raises(RunsFailed) as caught:
+        failing.run()
+    assert caught.value.results.failed.equals(results.failed)
+    assert caught.value.results.runs.equals(results.runs)
+    assert results.where({"training.competence": 0.0}).failed.is_empty()
+
+
+def test_what_failed_is_said_first_everywhere(tmp_path: Path, small: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [f"--set={name}={value}" for name, value in small.items() if name != "training.competence"]
+    words += ["--over", "training.competence=0,1", "--seeds", "2", "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as status:
+        main(["sweep", "camera_vault", *words])
+    assert status.value.code == 3
+    told = capsys.readouterr()
+    assert "2 of 4 runs failed" in told.out
+    assert "P(catastrophe first)" in told.out  # and the table of the others
+    assert "2 of 4 runs failed" in told.err
+    results = rs.open(tmp_path / "out")
+    assert words_of(results)[0].startswith("2 of 4 runs failed: competence 1, seed 0; competence 1, seed 1: ")
+    results.report(tmp_path / "page.html", replays=0)
+    assert "2 of 4 runs failed" in (tmp_path / "page.html").read_text()
+    with pytest.raises(SystemExit):
+        main(["run", "camera_vault", *words[: len(small) - 1], "--set=training.competence=1", "--seeds", "2", "--json"])
+    assert "2 of 2 runs failed" in capsys.readouterr().err
+
+
+def test_a_summary_counts_what_failed(small_results: tuple[rs.Results, Path]) -> None:
+    results = small_results[0]
+    assert results.summary()["failed"] == {}
+    failed = pl.DataFrame({"seed": [7, 8], "why": ["too slow", "too slow"]})
+    some = rs.Results(results.runs, results.traces, results.manifest, failed=failed)
+    assert some.summary()["failed"] == {"too slow": 2}
+    assert "2 of 5 runs failed: seed 7; seed 8: too slow" in terminal.in_words(some).splitlines()[1]
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Finished results as tables, with the questions one asks of them. Needs no JAX."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -24,11 +25,13 @@ class Tables:
         manifest: dict[str, Any],
         complete: bool = True,
         guarded: pl.DataFrame | None = None,
+        failed: pl.DataFrame | None = None,
     ) -> None:
         self.runs = runs
         self.manifest = manifest
         self.complete = complete
         self.guarded = guarded
+        self.failed = pl.DataFrame(schema={"seed": pl.Int64, "why": pl.String}) if failed is None else failed
         self._traces = traces
 
     @property
@@ -77,7 +80,10 @@ class Tables:
         if point.get(GUARDED) is False:
             guarded = self.runs.filter(*[pl.col(n) == v for n, v in {**point, GUARDED: True}.items()])
             guarded = None if guarded.is_empty() else guarded
-        return type(self)(runs.drop(self.swept), traces, manifest, self.complete, guarded)
+        failed = self.failed
+        if not failed.is_empty():
+            failed = failed.filter(*[pl.col(name) == value for name, value in point.items()]).drop(self.swept)
+        return type(self)(runs.drop(self.swept), traces, manifest, self.complete, guarded, failed)
 
     def spectrum(self) -> pl.DataFrame:
         """One row per configuration: position with its interval, P(catastrophe first), clocks and counts."""
@@ -97,6 +103,7 @@ class Tables:
             "scenario": self.scenario,
             "config": self.settings,
             "seeds": len(runs),
+            "failed": dict(sorted(Counter(self.failed["why"].to_list()).items())),
             "competence": spectrum.middle(runs, "competence"),
             "misbehaviour": {
                 "watched": spectrum.middle(runs, "misbehaviour_watched"),

@@ -2,12 +2,14 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from robustsim.cli.console import progress
 from robustsim.cli.options import Json, Overrides, Spec, SweepWords
 from robustsim.cli.parsing import parse_axes, parse_overrides
-from robustsim.errors import UserError
+from robustsim.errors import RunsFailed, UserError
 from robustsim.sweep.execution import Execution
 from robustsim.sweep.options import Options, Seeds
 
@@ -35,13 +37,16 @@ def run(
 
     changes = (api.twin(spec, twin) if twin else {}) | parse_overrides(overrides)
     with progress(silent=as_json) as narrate:
-        results = api.run(spec, seeds=seeds, settings=changes, out=out or None, overwrite=overwrite, narrate=narrate)
-    if as_json:
+        options: dict[str, Any] = {"seeds": seeds, "settings": changes, "out": out or None, "overwrite": overwrite}
+        results, failure = _others(lambda: api.run(spec, **options, narrate=narrate))
+    if results is not None and as_json:
         print(to_json(results.summary()))
-        return
-    print(terminal.in_words(results))
-    if out:
-        print(f"\nresults: {out}  (robustsim plot {out} --figure traces)")
+    elif results is not None:
+        print(terminal.in_words(results))
+        if out:
+            print(f"\nresults: {out}  (robustsim plot {out} --figure traces)")
+    if failure is not None:
+        raise failure
 
 
 def sweep(
@@ -73,14 +78,27 @@ def sweep(
     if not out:
         raise UserError("out: is required: a directory for the results")
     with progress(silent=as_json) as narrate:
-        results = asked.run(out, execution=execution, narrate=narrate)
-    if as_json:
-        print(to_json({"results": out, "complete": results.complete, "spectrum": results.spectrum().to_dicts()}))
-        return
-    print(in_words(status(Path(out))))
-    if results.complete:
-        print(terminal.table(results))
-    print(f"results: {out}  (robustsim plot {out} --figure race-plane)")
+        results, failure = _others(lambda: asked.run(out, execution=execution, narrate=narrate))
+    if results is not None and as_json:
+        said = {"results": out, "complete": results.complete, "failed": results.failed.to_dicts()}
+        print(to_json({**said, "spectrum": results.spectrum().to_dicts()}))
+    elif results is not None:
+        state = status(Path(out))
+        print(in_words(state))
+        if state.complete:
+            print(terminal.table(results))
+        print(f"results: {out}  (robustsim plot {out} --figure race-plane)")
+    if failure is not None:
+        raise failure
+
+
+def _others(work: Callable[[], Any]) -> tuple[Any, RunsFailed | None]:
+    """(results, what failed): where runs failed, the results of all others, if there are any."""
+    try:
+        return work(), None
+    except RunsFailed as failure:
+        held = failure.results
+        return (None if held is None or held.runs.is_empty() else held), failure
 
 
 def demo(out: str = "results/demo", seeds: Seeds = 8) -> None:

@@ -29,7 +29,7 @@ def build(results: Tables, replays: Sequence[Recording] = (), note: str = "", fo
     data |= {"evaluations": counts, "folder": folder or "DIR", "note": note}
     data["replays"] = [page_traces.replay(recording) for recording in replays]
     answer = words.answer(results)
-    if not results.complete:
+    if not results.complete and results.failed.is_empty():
         answer.append("The sweep is not complete: these are the runs that have finished.")
     parts = {
         "title": escape(f"{results.scenario}: in time, or too late?"),

@@ -16,6 +16,7 @@ def in_words(results: Tables) -> str:
     n, misbehaviour = s["seeds"], s["misbehaviour"]
     lines = [
         f"{s['scenario']}, {n} seeds",
+        *([] if results.failed.is_empty() else [f"  FAILED         {words.failures(results)}"]),
         f"  at deployment  competence {words.rate(s['competence']['median'])}, "
         f"misbehaviour watched {words.rate(misbehaviour['watched']['median'])}, "
         f"unwatched {words.rate(misbehaviour['unwatched']['median'])}",
@@ -66,4 +67,5 @@ def table(results: Tables) -> str:
     ):
         text = str(pl.DataFrame(rows))
     more = len(spectrum) - len(rows)
-    return text + (f"\nand {more:,} more configurations" if more else "")
+    failed = "" if results.failed.is_empty() else f"{words.failures(results)}\n"
+    return failed + text + (f"\nand {more:,} more configurations" if more else "")

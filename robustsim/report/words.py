@@ -16,10 +16,26 @@ import polars as pl
 
 from robustsim.analysis.tables import Tables
 
+MOST_NAMED, MOST_REASONS = 4, 3  # failed runs that are named for a reason, and reasons that are given
+
 
 def answer(results: Tables) -> list[str]:
-    """Sentences for one configuration, or for a sweep."""
-    return _of_a_sweep(results) if results.swept else _of_one(results)
+    """Sentences for one configuration, or for a sweep; first of all, which runs failed."""
+    failed = [] if results.failed.is_empty() else [f"{failures(results)}. What follows is about the others."]
+    return failed + (_of_a_sweep(results) if results.swept else _of_one(results))
+
+
+def failures(results: Tables) -> str:
+    """How many runs failed, which, and why, the same reason once."""
+    failed = results.failed
+    reasons = []
+    for (why,), runs in failed.group_by("why", maintain_order=True):
+        named = [point(row) for row in runs.drop("why").head(MOST_NAMED).to_dicts()]
+        more = [f"{len(runs) - MOST_NAMED:,} more"] if len(runs) > MOST_NAMED else []
+        reasons.append(f"{'; '.join(named + more)}: {why}")
+    total = len(results.runs) + len(failed)
+    shown = reasons[:MOST_REASONS] + [f"{len(reasons) - MOST_REASONS} more reasons"] * (len(reasons) > MOST_REASONS)
+    return f"{len(failed):,} of {total:,} runs failed: {' | '.join(shown)}"
 
 
 def _of_one(results: Tables) -> list[str]:

@@ -101,6 +101,11 @@ class Plan:
 
         return resolved
 
+    def about(self, index: int) -> dict[str, Any]:
+        """What tells a run from the others: the values of the swept names, and its seed."""
+        point, position = divmod(index, len(self.seeds))
+        return {**{n: axes.plain(v) for n, v in self.points[point].items()}, "seed": self.seeds[position]}
+
     def run(self, index: int) -> Run:
         """One run by its index."""
         point, position = divmod(index, len(self.seeds))

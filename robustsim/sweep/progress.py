@@ -90,7 +90,7 @@ def summary(plan: Mapping[str, Any], marks: Sequence[Mapping[str, Any]], notes: 
         corrected=sum(mark["corrected"] for mark in marks),
         catastrophe_first=sum(mark["catastrophe_first"] for mark in marks),
         censored=sum(mark["censored"] for mark in marks),
-        failed=[(i, why) for mark in marks for i, why in mark["failed"]],
+        failed=[(i, why) for mark in marks for i, why, _ in mark["failed"]],
         shards=plan["shards"],
         shards_done=len(marks),
         steps=steps,

@@ -4,7 +4,6 @@ import shlex
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import jax
 import polars as pl
 
 from robustsim import files
-from robustsim.errors import RunsFailed, Stopped, StorageError, UserError
+from robustsim.errors import Stopped, StorageError, UserError
 from robustsim.sim.agents import Agents, code_hash
 from robustsim.spec.remembered import remember
 from robustsim.spec.twins import perfect_overseer
@@ -63,8 +62,7 @@ def run_here(
 ) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
     """Does a plan in this process, and keeps nothing but trained agents; returns (manifest, tables).
 
-    Raises:
-      RunsFailed: some runs failed; the message says which and why.
+    The tables are `runs`, `traces`, and `failed` (:func:`robustsim.sweep.store.failures`).
     """
     compiled.keep()
     remember(plan.factory)
@@ -82,9 +80,9 @@ def run_here(
         unit.train(plan, training, place)
     for shard in plan.shards:
         finished.append(unit.deploy(plan, shard, place))
-    _complain(plan, [(i, why) for part in finished for i, why in part["failed"]], "")
     manifest["worker_seconds"] = round(time.monotonic() - began, 1)
-    return manifest, {name: store.join([part["tables"][name] for part in finished]) for name in store.TABLES}
+    tables = {name: store.join([part["tables"][name] for part in finished]) for name in store.TABLES}
+    return manifest, {**tables, "failed": store.failures(manifest, finished)}
 
 
 # --- in a directory ---
@@ -100,12 +98,14 @@ class _Trouble:
     skip: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
 
 
-def run_to(plan: Plan, out: str | Path, how: Execution = Execution(), narrate: Narrate = quiet) -> dict[str, Any]:
-    """Brings the results of a plan into a directory, from wherever they are; returns the manifest.
+def run_to(plan: Plan, out: str | Path, how: Execution = Execution(), narrate: Narrate = quiet) -> pl.DataFrame:
+    """Brings the results of a plan into a directory, from wherever they are.
+
+    Returns those of the runs it was asked for that failed (:func:`robustsim.sweep.store.failures`).
 
     Raises:
       UserError: bad input, other results, or another process at work. StorageError: something cannot be written.
-      RunsFailed: some runs failed; all others are there. Stopped: it was interrupted; what was done is saved.
+      Stopped: it was interrupted; what was done is saved.
     """
     compiled.keep()
     folder = Path(out)
@@ -127,9 +127,7 @@ def run_to(plan: Plan, out: str | Path, how: Execution = Execution(), narrate: N
                 if alone:
                     layout.sweep_away(folder)
     done = store.marks(folder, manifest)
-    mine = [mark for index, mark in done.items() if _mine(index, how)]
-    _complain(plan, [(i, why) for mark in mine for i, why in mark["failed"]], str(folder))
-    return manifest
+    return store.failures(manifest, [mark for index, mark in done.items() if _mine(index, how)])
 
 
 def _mine(shard: int, how: Execution) -> bool:
@@ -228,27 +226,3 @@ def _again(task: Task, why: str, folder: Path, trouble: _Trouble) -> Task:
                 trouble.skip.setdefault(key, {})[suspect] = why
     unit.forget_active(folder, name)
     return {**task, "solo": trouble.deaths[key] >= DEATHS, "skip": trouble.skip.get(key, {})}
-
-
-def _complain(plan: Plan, failed: Sequence[tuple[int, str]], folder: str) -> None:
-    """Raises RunsFailed if runs failed: how many, which, and why, the same reason once."""
-    if not failed:
-        return
-    reasons: dict[str, list[int]] = {}
-    for index, why in failed:
-        reasons.setdefault(why, []).append(index)
-    shown = [f"{_named(plan, indices)}: {why}" for why, indices in list(reasons.items())[:3]]
-    more = f"; and {len(reasons) - 3} more reasons" if len(reasons) > 3 else ""
-    where = f" (robustsim status {folder} lists them)" if folder else ""
-    total = f"{len(failed)} of {len(plan)} runs failed"
-    raise RunsFailed(f"scenario {plan.factory.name!r}: {total}{where}: {'; '.join(shown)}{more}")
-
-
-def _named(plan: Plan, indices: list[int]) -> str:
-    """Runs by their seed and what was swept, at most four."""
-    words = []
-    for index in indices[:4]:
-        point, position = divmod(index, len(plan.seeds))
-        swept = [f"{name}={value}" for name, value in plan.points[point].items()]
-        words.append(" ".join([*swept, f"seed {plan.seeds[position]}"]))
-    return ", ".join(words) + (f" and {len(indices) - 4} more" if len(indices) > 4 else "")

@@ -5,7 +5,7 @@ Everything is written under another name, flushed and renamed, and nothing that 
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +216,14 @@ def read(folder: Path, manifest: dict[str, Any], name: str) -> pl.DataFrame:
     done = marks(folder, manifest, strict=True).values()
     parts = [shard_bytes(folder, mark, name) for mark in done if len(mark["failed"]) < mark["runs"]]
     return join([pl.read_parquet([io.BytesIO(part) for part in parts])] if parts else [])
+
+
+def failures(manifest: Mapping[str, Any], marks: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """The runs that failed, in the order of the plan: what was swept, the seed, and why."""
+    rows = sorted((row for mark in marks for row in mark["failed"]), key=lambda row: row[0])
+    names = [*manifest["what"]["swept"], "seed", "why"]
+    table = [{**about, "why": why} for _, why, about in rows]
+    return pl.DataFrame(table).select(names) if table else pl.DataFrame(schema=dict.fromkeys(names, pl.Null))
 
 
 def join(frames: list[pl.DataFrame]) -> pl.DataFrame:

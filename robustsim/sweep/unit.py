@@ -192,7 +192,7 @@ def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
     tables = {name: store.order(frames) for name, frames in flight.tables.items()}
     notes = {
         "runs": len(shard.runs),
-        "failed": [[i, why] for i, why in sorted(flight.failed)],
+        "failed": [[i, why, plan.about(i)] for i, why in sorted(flight.failed)],
         "steps": flight.steps,
         "seconds": round(flight.seconds, 1),
         **rows.counts(tables["runs"]),
