@@ -407,6 +407,16 @@ def test_what_failed_is_said_first_everywhere(tmp_path: Path, small: dict, capsy
     assert "2 of 2 runs failed" in capsys.readouterr().err
 
 
+def test_configurations_are_not_pooled(alone: tuple[rs.Results, Path]) -> None:
+    results = alone[0]
+    for question in (results.placement, results.summary):
+        with complains(question.__name__, results.spectrum().height, *results.swept):
+            question()
+    assert says(repr(results), f"{results.spectrum().height} configurations", *results.swept)
+    point = {name: results.runs[name][0] for name in results.swept}
+    assert results.where(point).placement()["label"] == results.where(point).summary()["placement"]["label"]
+
+
 def test_a_summary_counts_what_failed(small_results: tuple[rs.Results, Path]) -> None:
     results = small_results[0]
     assert results.summary()["failed"] == {}

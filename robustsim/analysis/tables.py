@@ -93,11 +93,20 @@ class Tables:
         """The placement of the only configuration: label, reason, and the counterfactuals it rests on.
 
         Tampering can be told from other failures only beside its guarded twin: in a sweep over `tampering.guarded`.
+
+        Raises:
+          UserError: there are several configurations.
         """
+        self._check_one("placement")
         return placement.place(self.runs, self.settings, self.guarded, self.manifest.get("perfect_overseer"))
 
     def summary(self) -> dict[str, Any]:
-        """The answer for one configuration, as `robustsim run --json` prints it. None: not identified."""
+        """The answer for one configuration, as `robustsim run --json` prints it. None: not identified.
+
+        Raises:
+          UserError: there are several configurations.
+        """
+        self._check_one("summary")
         runs = self.runs
         return {
             "scenario": self.scenario,
@@ -126,6 +135,15 @@ class Tables:
             **self._defended(),
         }
 
+    def _check_one(self, question: str) -> None:
+        count = self._configurations()
+        if count > 1:
+            names = ", ".join(self.swept)
+            raise UserError(f"{question}: {count} configurations have no common one; choose with where({{{names}: ...}})")
+
+    def _configurations(self) -> int:
+        return self.runs.select(self.swept).n_unique() if self.swept else 1
+
     def _defended(self) -> dict[str, Any]:
         runs = spectrum.behind_defences(self.runs)
         if runs is None:
@@ -140,10 +158,15 @@ class Tables:
         }
 
     def __repr__(self) -> str:
+        failed = f", {len(self.failed)} failed" if len(self.failed) else ""
+        about = f"{type(self).__name__}({self.scenario!r}, {len(self.runs)} runs{failed}"
+        count = self._configurations()
+        if count > 1:
+            return f"{about}, {count} configurations of {', '.join(self.swept)})"
         position = spectrum.position(self.runs)
         shown = "not identified" if position["median"] is None else f"{position['median']:+.2f}"
         label = self.placement()["label"]
-        return f"{type(self).__name__}({self.scenario!r}, {len(self.runs)} runs, position {shown}, placement {label!r})"
+        return f"{about}, position {shown}, placement {label!r})"
 
     def _repr_html_(self) -> str:
         return self.spectrum()._repr_html_()
