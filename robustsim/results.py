@@ -5,6 +5,7 @@ import math
 import os
 import time
 import warnings
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,14 @@ class Results(Tables):
       failed: one row per run that failed: the values of the swept names, the seed, and why.
       guarded: the runs of the guarded twin, if there are any.
     """
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the answer in words, or the table of a sweep."""
+        from robustsim.report import terminal
+
+        if self.runs.is_empty():
+            return f"<pre>{escape(repr(self))}</pre>"
+        return f"<pre>{escape(terminal.table(self) if self.swept else terminal.in_words(self))}</pre>"
 
     def plot(self, out: str | Path | None = None, figure: str = "race-plane") -> Any:
         """A matplotlib Figure; with `out`, also written there (the ending chooses the format)."""

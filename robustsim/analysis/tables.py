@@ -139,7 +139,9 @@ class Tables:
         count = self._configurations()
         if count > 1:
             names = ", ".join(self.swept)
-            raise UserError(f"{question}: {count} configurations have no common one; choose with where({{{names}: ...}})")
+            raise UserError(
+                f"{question}: {count} configurations have none in common; use where({{{names}: ...}})"
+            )
 
     def _configurations(self) -> int:
         return self.runs.select(self.swept).n_unique() if self.swept else 1
@@ -167,6 +169,3 @@ class Tables:
         shown = "not identified" if position["median"] is None else f"{position['median']:+.2f}"
         label = self.placement()["label"]
         return f"{about}, position {shown}, placement {label!r})"
-
-    def _repr_html_(self) -> str:
-        return self.spectrum()._repr_html_()

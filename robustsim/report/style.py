@@ -1,5 +1,6 @@
 """The style of every figure: colours that differ for colour-blind readers and in greyscale, and quiet axes."""
 
+from io import BytesIO
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -27,9 +28,18 @@ SETTINGS: Any = {
 }
 
 
+class Picture(Figure):
+    """A figure that a notebook shows, although no window knows of it."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of this size in inches, without global state."""
-    return Figure(figsize=(width, height), layout="constrained")
+    return Picture(figsize=(width, height), layout="constrained")
 
 
 def quiet_axes(ax: Axes) -> None:
