@@ -139,9 +139,7 @@ class Tables:
         count = self._configurations()
         if count > 1:
             names = ", ".join(self.swept)
-            raise UserError(
-                f"{question}: {count} configurations have none in common; use where({{{names}: ...}})"
-            )
+            raise UserError(f"{question}: {count} configurations have none in common; use where({{{names}: ...}})")
 
     def _configurations(self) -> int:
         return self.runs.select(self.swept).n_unique() if self.swept else 1
