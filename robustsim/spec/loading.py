@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from robustsim import catalogue
 from robustsim.errors import UserError, nearest
@@ -60,7 +61,8 @@ def _from_file(path: Path, name: str) -> ScenarioFactory:
 
 def _execute(path: Path) -> ModuleType:
     """Runs a scenario file as a module of a private name, with its folder open for sibling imports."""
-    digest = sources.digest(path)
+    texts = sources.parts(path)
+    digest = sources.digest(path, texts)
     package, root = sources.package_of(path) if sources.relative(path) else ("", path.resolve().parent)
     module_name = f"{package}." * bool(package) + f"{PRIVATE}{digest[:12]}"
     if module_name in sys.modules and sys.modules[module_name].__file__ == str(path):
@@ -77,7 +79,7 @@ def _execute(path: Path) -> ModuleType:
         sys.modules[module_name] = module
         with pinned():
             spec.loader.exec_module(module)
-        _sign(module, path, digest)
+        _sign(module, {"source": str(path), "source_hash": digest, "packages": sources.packages(path, texts)})
     except UserError as error:
         sys.modules.pop(module_name, None)
         raise UserError(f"{path}: {error}") from None
@@ -90,13 +92,12 @@ def _execute(path: Path) -> ModuleType:
     finally:
         for folder in folders:
             sys.path.remove(folder)
-        _forget(sources.parts(path), known)
+        _forget(texts, known)
     return module
 
 
-def _sign(module: ModuleType, path: Path, digest: str) -> None:
+def _sign(module: ModuleType, about: dict[str, Any]) -> None:
     """Notes in the scenarios that a file defines where they come from."""
-    about = {"source": str(path), "source_hash": digest, "packages": sources.packages(path)}
     for name, value in list(vars(module).items()):
         if isinstance(value, ScenarioFactory) and value.build.__module__ == module.__name__:
             setattr(module, name, dataclasses.replace(value, **about))

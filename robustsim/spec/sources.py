@@ -6,7 +6,7 @@ Found by reading, never by running: whether a scenario is the one that results w
 import ast
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robustsim.errors import UserError
@@ -30,18 +30,22 @@ def parts(path: Path) -> dict[Path, bytes]:
     return texts | {file: _data(path, file) for file in _named(path)}
 
 
-def digest(path: Path) -> str:
-    """sha256 of a scenario file; where it is made of several files, of all of them together."""
-    texts = parts(path)
+def digest(path: Path, texts: Mapping[Path, bytes] | None = None) -> str:
+    """sha256 of a scenario file; where it is made of several files, of all of them together.
+
+    Args:
+      texts: its :func:`parts`, where they have been read already; also below.
+    """
+    texts = parts(path) if texts is None else texts
     if len(texts) == 1:
         return hashlib.sha256(texts[path]).hexdigest()
     table = sorted((file.name, hashlib.sha256(text).hexdigest()) for file, text in texts.items())
     return hashlib.sha256(repr(table).encode()).hexdigest()
 
 
-def packages(path: Path) -> tuple[str, ...]:
+def packages(path: Path, texts: Mapping[Path, bytes] | None = None) -> tuple[str, ...]:
     """The top-level names of what is imported from elsewhere, the standard library aside."""
-    files = [file for file in parts(path) if file.suffix == ".py"]
+    files = [file for file in (parts(path) if texts is None else texts) if file.suffix == ".py"]
     names = {name.partition(".")[0] for file in files for _, name in _names(_tree(file)) if name}
     beside = {file.stem for file in files} | {file.parent.name for file in files}
     return tuple(sorted(names - set(sys.stdlib_module_names) - beside - {"robustsim"}))
