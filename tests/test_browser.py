@@ -13,7 +13,7 @@ from complaints import says
 
 import robustsim as rs
 from robustsim import replays
-from robustsim.report import page
+from robustsim.report import page, words
 
 CHROMIUM = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
 DRIVER = shutil.which("chromedriver")
@@ -332,3 +332,14 @@ def test_a_drawn_design_is_points_over_any_two_axes(shared_browser: Any, tmp_pat
     drag(shared_browser, "#strip svg", (0.02, 0.3), (0.6, 0.4))  # chooses configurations
     assert 0 < len(seeds(shared_browser)) < 16
     assert shared_browser.get_log("browser") == []
+
+
+def test_numbers_are_rounded_as_everywhere_else(browser: Any) -> None:
+    """0.194977 was +0.19 in the text and +0.20 on the page; 1/8 was 0.12 here and 0.13 there."""
+    numbers = [0.194977, 0.125, 0.375, 0.625, 0.875, 0.145, 1.005, 0.285, 8.345, -0.125, -0.004, 0.0, 12.5, 0.9949]
+    helpers = (Path(page.__file__).parent / "template" / "base.js").read_text(encoding="utf-8")
+    positive = [x for x in numbers if x >= 0]
+    both = f"{helpers}\nreturn [arguments[0].map(signed), arguments[1].map(share)]"
+    signed, share = browser.execute_script(both, numbers, positive)
+    assert [x.replace("\u2212", "-") for x in signed] == [words.decades(x) for x in numbers]
+    assert share == [words.rate(x) for x in positive]

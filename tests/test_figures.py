@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from complaints import complains
 from matplotlib.figure import Figure
 
 import robustsim as rs
+from robustsim.analysis.carried import quartiles
 from robustsim.report import figures
 
 
@@ -99,3 +101,20 @@ def test_published_rows_do_not_lie_on_each_other() -> None:
     ours = [(f"scenario_number_{i}", float(10 ** (i / 5)), 3000) for i in range(20)] + [("never", None, 3000)]
     assert overlaps(script("published").draw(ours)) == []
     assert overlaps(script("published").draw(ours[:1])) == []
+
+
+def test_a_median_over_runs_does_not_rise_because_runs_are_over() -> None:
+    """Two runs that are corrected at once, and one that never is: without the two, half of the runs misbehave."""
+    rows = [("a", 0, 1.0), ("a", 10, 0.0), ("b", 0, 1.0), ("b", 10, 0.0)]
+    rows += [("c", step, 1.0 - step / 1000) for step in (0, 10, 20, 50, 100)]
+    traces = pl.DataFrame(rows, schema=["run_id", "step", "rate"], orient="row")
+    found = quartiles(traces, "rate")
+    assert found.step.tolist() == [0, 10, 20, 50, 100]
+    assert found.median.tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert found.high.tolist() == [1.0, *((1.0 - step / 1000) / 2 for step in (10, 20, 50, 100))]
+
+
+def test_a_run_that_was_not_evaluated_at_a_step_keeps_its_value() -> None:
+    rows = [("a", 0, 1.0), ("a", 20, 0.5), ("b", 0, 0.8), ("b", 10, float("nan")), ("b", 30, 0.1)]
+    found = quartiles(pl.DataFrame(rows, schema=["run_id", "step", "rate"], orient="row"), "rate")
+    assert np.allclose(found.median, [0.9, 0.9, 0.65, 0.3])

@@ -250,3 +250,16 @@ def test_an_exact_run_goes_through_patience_and_relapse() -> None:
     expected = (theory.policy_clock(theory.log_odds(0.1)) - theory.policy_clock(theory.log_odds(0.05))) / 0.1
     assert expected <= delays[0] <= 2 * expected
     assert delays[1] > 5 * delays[0]  # deeper correction costs what it buys
+
+
+def test_a_run_that_would_outgrow_its_counters_is_refused() -> None:
+    """After 2^31 environment steps a counter would be negative, and a budget of labels would bind no longer."""
+    factory, long = rs.load("camera_vault"), 2_000_000
+    with complains("deployment.budget", long, "2,147,483,647"):
+        resolve(factory, {"deployment.budget": long})
+    alone = {"deployment.patience": 0.0, "deployment.relapse_steps": 0}
+    agent = resolve(factory, alone).agent
+    most = (2**31 - 1) // (agent.num_envs * agent.rollout_steps)
+    assert resolve(factory, {"deployment.budget": most} | alone).deployment.budget == most
+    with complains("deployment.budget", most + 1, most):
+        resolve(factory, {"deployment.budget": most + 1} | alone)

@@ -1,5 +1,6 @@
 """Misbehaviour watched and unwatched over gradient steps: did the goal change, or was it only hidden?"""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from robustsim.analysis import spectrum, swept
+from robustsim.analysis.carried import quartiles
 from robustsim.analysis.tables import Tables
 from robustsim.report import words
 from robustsim.report.figure_race_plane import groups
@@ -36,20 +38,16 @@ def draw(results: Tables) -> Figure:
         figure.suptitle(f"the first {len(shown)} of {len(there)} configurations", fontsize=9, color=QUIET)
     axes[0, 0].set_ylabel("misbehaviour rate")
     axes[1, 0].set_ylabel("competence")
-    outer_legend(axes[0, -1], "misbehaviour, median\nand quartiles")
+    outer_legend(axes[0, -1], "misbehaviour, median and\nquartiles (a run that is\nover keeps its last rate)")
     return figure
 
 
 def _band(ax: Axes, traces: pl.DataFrame, column: str, colour: str, alpha: float, **line: Any) -> float:
-    """Median and quartiles over the runs, at steps where at least half are evaluated; returns the first median."""
-    value = pl.col(column)
-    table = traces.group_by("step").agg(
-        mid=value.median(), low=value.quantile(0.25), high=value.quantile(0.75), n=pl.len()
-    )
-    table = table.filter(pl.col("n") >= pl.col("n").max() / 2).sort("step")
-    ax.fill_between(table["step"] + 1, table["low"], table["high"], color=colour, alpha=alpha, linewidth=0)
-    ax.plot(table["step"] + 1, table["mid"], color=colour, **line)
-    return table["mid"][0]
+    """Median and quartiles over all runs; returns the first median."""
+    found = quartiles(traces, column)
+    ax.fill_between(found.step + 1, found.low, found.high, color=colour, alpha=alpha, linewidth=0)
+    ax.plot(found.step + 1, found.median, color=colour, **line)
+    return float(found.median[0]) if len(found.median) else math.nan
 
 
 def rates(ax: Axes, traces: pl.DataFrame, thresholds: Sequence[float]) -> None:

@@ -150,8 +150,7 @@ def _plain(values: Iterable[Any]) -> list[Any]:
 
 
 def _number(x: Any) -> Any:
-    """A number with four digits, more than a chart shows; None if there is none."""
+    """A number with all its digits, because it is rounded where it is shown, and only there; None if there is none."""
     if x is None or not math.isfinite(x):
         return None
-    rounded = float(f"{x:.4g}") if abs(x) < 1e4 else round(x)
-    return int(rounded) if rounded == int(rounded) else rounded
+    return int(x) if x == int(x) else x

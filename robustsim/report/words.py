@@ -95,8 +95,8 @@ def rate(x: Any) -> str:
 
 
 def decades(x: float) -> str:
-    """A position or a concealment: two decimals with the sign."""
-    return f"{x:+.2f}"
+    """A position or a concealment: two decimals with the sign; what rounds to 0 is +0.00."""
+    return f"{x:+z.2f}"
 
 
 def steps(x: float) -> str:

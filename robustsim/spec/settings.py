@@ -53,6 +53,7 @@ SECTIONS = (
 )
 
 
+MOST_COUNTED = 2**31 - 1  # of a counter
 KINDS = tuple(f"{section.name}.kind" for section in SECTIONS if section.part)
 
 
@@ -297,6 +298,26 @@ def check_together(factory: ScenarioFactory, settings: Settings) -> None:
     if overseer.feedback == "comparison" and agent.num_envs < 2:
         raise UserError("overseer.feedback: 'comparison' is not allowed with agent.num_envs=1; it compares two of them")
     _check_online(settings.online, agent)
+    _check_counters(settings)
+
+
+def _check_counters(settings: Settings) -> None:
+    """Raises UserError where a run can be so long that its counters, of 32 bits, would begin again below zero.
+
+    A counter rises by at most one in each environment step. After removal at T a run goes on for patience * T steps,
+    and then for max(T, relapse_steps).
+    """
+    deployment, agent = settings.deployment, settings.agent
+    batch = 1 if agent.expected else agent.num_envs * agent.rollout_steps
+    budget, after, on = deployment.budget, deployment.relapse_steps, 1 + deployment.patience
+    most = MOST_COUNTED // batch
+    if budget * on + (max(budget, after) if after else 0) > most:
+        allowed = min((most - after) / on, most / (on + 1)) if after else most / on
+        raise UserError(
+            f"deployment.budget: {budget} is not allowed with deployment.patience={deployment.patience:g}, "
+            f"deployment.relapse_steps={after} and {batch} environment steps per gradient step: a run must not take more "
+            f"than {MOST_COUNTED:,} environment steps in all; use a budget of at most {max(int(allowed), 0):,}"
+        )
 
 
 def _check_online(online: Online, agent: Any) -> None:

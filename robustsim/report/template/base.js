@@ -19,8 +19,19 @@ const svg = (name, attributes, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
 const whole = (x) => x.toLocaleString("en-US", { maximumFractionDigits: 0 });
-const signed = (x) => (Math.abs(x) < 0.005 ? "" : x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(2);
-const share = (x) => (x === null ? "not identified" : x.toFixed(2));
+// Rounded as everywhere else: half to even, where the number is exactly between two (as only multiples of a power of a
+// half can be; toFixed rounds those up).
+function fixed(x, digits) {
+  const halves = Math.abs(x) * 2 ** (digits + 1), unit = 10 ** digits;
+  if (!Number.isInteger(halves) || halves % 2 === 0) return x.toFixed(digits);
+  const below = Math.floor(Math.abs(x) * unit);
+  return ((Math.sign(x) * (below + (below % 2))) / unit).toFixed(digits);
+}
+function signed(x) {
+  const text = fixed(Math.abs(x), 2);
+  return (x < 0 && +text ? "\u2212" : "+") + text;
+}
+const share = (x) => (x === null ? "not identified" : fixed(x, 2));
 // A time that is censored is never a number.
 const time = (x, lower) => (x === null ? `censored (beyond ${whole(lower)})` : whole(x));
 function place(i) {

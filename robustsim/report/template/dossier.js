@@ -122,8 +122,8 @@ function drawTraces(i) {
   const head = ["gradient step", "unwatched [95% limits]", "watched [95% limits]", "competence", "overseer"];
   const table = el("table", {}, el("thead", {}, el("tr", {}, ...head.map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}));
   for (const r of rows) {
-    const cells = RATES.map(({ name }) => `${r[name].rate.toFixed(3)} [${r[name].low.toFixed(2)}, ${r[name].high.toFixed(2)}]`);
-    table.tBodies[0].append(el("tr", {}, el("th", { scope: "row" }, whole(r.step)), ...[...cells, r.competence.toFixed(2), r.overseen ? "there" : "gone"].map((x) => el("td", {}, x))));
+    const cells = RATES.map(({ name }) => `${fixed(r[name].rate, 3)} [${fixed(r[name].low, 2)}, ${fixed(r[name].high, 2)}]`);
+    table.tBodies[0].append(el("tr", {}, el("th", { scope: "row" }, whole(r.step)), ...[...cells, fixed(r.competence, 2), r.overseen ? "there" : "gone"].map((x) => el("td", {}, x))));
   }
   $("traces-table").replaceChildren(table);
 }

@@ -4,10 +4,11 @@ const TONES = {
   p: { stops: [[0, 34, 78], [124, 123, 120], [254, 232, 56]], reach: [0, 1], text: (c) => share(c.p.estimate) },
 };
 // The colours reach as far as the positions do, within sense.
-const FARTHEST = Math.max(...D.configs.map((c) => Math.abs(c.x.median ?? c.x.low ?? c.x.high ?? 0)));
+const FARTHEST = Math.max(...D.configs.map((c) => Math.abs(c.x.median ?? 0)));
 TONES.x.reach = FARTHEST > 1 ? [-2, 2] : FARTHEST > 0.5 ? [-1, 1] : [-0.5, 0.5];
-const heatOf = (c, what) => (what === "x" ? (c.x.median ?? c.x.low ?? c.x.high) : c.p.estimate);
-const known = (c, what) => what === "p" || c.x.median !== null;
+// A bound says nothing of the race, so it gets no colour: where the median is not identified, there is none.
+const heatOf = (c, what) => (what === "x" ? c.x.median : c.p.estimate);
+const known = (c, what) => heatOf(c, what) !== null;
 
 function tone(value, { stops, reach }) {
   const s = Math.max(0, Math.min(1, (value - reach[0]) / (reach[1] - reach[0]))) * (stops.length - 1);
@@ -39,8 +40,8 @@ function drawHeat() {
   const [xs, ys] = [axisValues(0, configs), axisValues(1, configs)];
   const cells = GRID && xs.length <= 60 && ys.length <= 60;
   const [a, b] = GRID ? [0, 1] : [+$("heat-across").value, +$("heat-up").value];
-  const unknown = cells ? "hatched" : "dashed and pale at its bound";
-  $("heat-caption").textContent = `${D.swept[b]} (up) against ${D.swept[a]} (across); ${unknown} where the median is not identified`;
+  const unknown = `; ${cells ? "grey and hatched" : "empty and dashed"} where the median is not identified`;
+  $("heat-caption").textContent = `${D.swept[b]} (up) against ${D.swept[a]} (across)${$("heat-what").value === "x" ? unknown : ""}`;
   return cells ? drawCells(configs, xs, ys) : drawPoints(configs, a, b);
 }
 
@@ -94,7 +95,7 @@ function drawPoints(configs, a, b) {
   picture.append(svg("path", { class: "axis", d: `M${left},6V${H - bottom}H${W - 6}` }));
   for (const c of configs) {
     const value = heatOf(c, what);
-    const dot = svg("circle", { cx: x.f(c.values[a]), cy: y.f(c.values[b]), r: 6, "fill-opacity": known(c, what) ? 1 : 0.5, fill: value === null ? "none" : paint(tone(value, TONES[what])), stroke: "var(--ink)", "stroke-width": known(c, what) ? 0.6 : 1.4, "stroke-dasharray": known(c, what) ? null : "2 2" });
+    const dot = svg("circle", { cx: x.f(c.values[a]), cy: y.f(c.values[b]), r: 6, fill: value === null ? "none" : paint(tone(value, TONES[what])), stroke: "var(--ink)", "stroke-width": known(c, what) ? 0.6 : 1.4, "stroke-dasharray": known(c, what) ? null : "2 2" });
     dot.append(svg("title", {}, inWords(c)));
     picture.append(dot);
   }
@@ -113,7 +114,7 @@ function finish(picture, W, H, left, a, b) {
     const end = what === "x" && s === 0 ? "\u2264 " : what === "x" && s === 1 ? "\u2265 " : "";
     return key(svg("rect", { width: 24, height: 12, x: 1, y: 1, fill: paint(tone(v, tones)) }), end + (what === "x" ? signed(v) : v));
   });
-  if (what === "x") rows.unshift(el("span", {}, "blue: in time, orange: too late"));
+  if (what === "x") rows.unshift(el("span", {}, "blue: T_c below T_k, orange: above"));
   $("heat-key").replaceChildren(...rows);
 }
 
