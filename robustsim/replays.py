@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from robustsim import catalogue, files
+from robustsim.analysis import selection
 from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError, nearest
 from robustsim.events import CONDITIONS
@@ -92,15 +93,7 @@ def picked(results: Tables, seed: int | None, point: dict[str, str]) -> Row:
     runs = results.runs
     if runs.is_empty():
         raise UserError("replay: no run of these results has finished yet")
-    for name, word in point.items():
-        if name not in results.swept:
-            raise UserError(f"--set {name}: is not an axis of these results; {nearest(name, results.swept)}")
-        values = runs[name].unique(maintain_order=True).to_list()
-        same = [value for value in values if words.value(value).lower() == word.lower() or _is_number(value, word)]
-        if not same:
-            there = ", ".join(map(words.value, values[:20]))
-            raise UserError(f"--set {name}: {word!r} is not in these results; they have {there}")
-        runs = runs.filter(pl.col(name) == same[0])
+    runs = selection.rows(runs, selection.values_of(runs, results.swept, point, "--set"))
     if seed is not None:
         seeds = runs["seed"].unique().sort().to_list()
         if seed not in seeds:
@@ -109,13 +102,6 @@ def picked(results: Tables, seed: int | None, point: dict[str, str]) -> Row:
     if runs.is_empty():
         raise UserError("replay: no run with these values and this seed has finished")
     return typical(runs)
-
-
-def _is_number(value: Any, word: str) -> bool:
-    try:
-        return not isinstance(value, str | bool) and abs(float(word) - value) <= 1e-6 * abs(value)
-    except ValueError:
-        return False
 
 
 def stages(row: Row, traces: pl.DataFrame) -> list[tuple[str, Row]]:

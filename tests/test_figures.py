@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from complaints import complains
+from complaints import complains, complaint, says
 from matplotlib.figure import Figure
 
 import robustsim as rs
 from robustsim.analysis.carried import quartiles
-from robustsim.report import figures
+from robustsim.cli.main import main
+from robustsim.report import figures, words
 
 
 def variants(results: rs.Results) -> dict[str, rs.Results]:
@@ -44,6 +45,10 @@ def test_every_figure_of_every_kind_of_result(
     small_results: tuple[rs.Results, Path], tmp_path: Path, name: str, variant: str
 ) -> None:
     results = variants(small_results[0])[variant]
+    if name == "map" and not results.swept:
+        with complains("map", "none"):
+            results.plot(None, name)
+        return
     first, second = tmp_path / "a.svg", tmp_path / "b.svg"
     assert isinstance(results.plot(first, name), Figure)
     results.plot(second, name)
@@ -118,3 +123,78 @@ def test_a_run_that_was_not_evaluated_at_a_step_keeps_its_value() -> None:
     rows = [("a", 0, 1.0), ("a", 20, 0.5), ("b", 0, 0.8), ("b", 10, float("nan")), ("b", 30, 0.1)]
     found = quartiles(pl.DataFrame(rows, schema=["run_id", "step", "rate"], orient="row"), "rate")
     assert np.allclose(found.median, [0.9, 0.9, 0.65, 0.3])
+
+
+def grid(small_results: tuple[rs.Results, Path]) -> rs.Results:
+    """Fifteen configurations of two settings, with made-up ends of the race."""
+    runs, axes = (
+        small_results[0].runs,
+        {"overseer.coverage": [0.05, 0.10573712634405642, 1.0], "env.a": [1, 2, 3, 4, 5]},
+    )
+    parts = [
+        runs.with_columns(
+            pl.lit(x).alias("overseer.coverage"),
+            pl.lit(y).alias("env.a"),
+            run_id=pl.lit(f"{i}{j}") + pl.col("run_id"),
+            first_event=pl.lit("catastrophe" if x < 0.1 or y > 3 else "removed"),
+            steps_to_correct=pl.lit(10 * y, pl.Int64),
+        )
+        for i, x in enumerate(axes["overseer.coverage"])
+        for j, y in enumerate(axes["env.a"])
+    ]
+    manifest = {**small_results[0].manifest, "what": {**small_results[0].manifest["what"], "swept": axes}}
+    return rs.Results(pl.concat(parts), small_results[0].traces, manifest)
+
+
+def test_the_map_has_the_share_of_each_configuration(small_results: tuple[rs.Results, Path]) -> None:
+    results = grid(small_results)
+    figure = results.plot(None, "map")
+    ax = figure.axes[0]
+    told = {(t.get_position()[0] - 0.5, t.get_position()[1] - 0.5): t.get_text() for t in ax.texts}
+    assert len(told) == 15
+    assert told[0, 0] == "1.00"
+    assert told[1, 0] == "0.00"
+    assert told[2, 4] == "1.00"
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0.05", "0.106", "1"]
+    assert overlaps(figure) == []
+    one = results.where({"env.a": 1}).plot(None, "map")
+    assert [t.get_text() for t in one.axes[0].get_xticklabels()] == ["0.05", "0.106", "1"]
+
+
+def test_fifteen_configurations_have_a_key_that_tells_them_apart(small_results: tuple[rs.Results, Path]) -> None:
+    for name in ("race-plane", "survival", "incidence"):
+        figure = grid(small_results).plot(None, name)
+        (key,) = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
+        named = [
+            (line.get_color(), line.get_marker(), line.get_linestyle())
+            for line, text in zip(key.legend_handles, key.get_texts(), strict=True)
+            if text.get_text().startswith("coverage")
+        ]
+        assert len(named) == len(set(named)) == 15
+        figure.draw_without_rendering()
+        assert key.get_window_extent().y0 > 0
+
+
+def test_labels_have_three_digits_or_as_many_as_tell_values_apart() -> None:
+    close = pl.DataFrame({"a.b": [0.10573712634405642, 0.5], "c.d": [0.12341, 0.12342], "e.f": [None, 12345.678]})
+    needed = words.digits(close, close.columns)
+    assert words.point(close.row(0, named=True), needed) == "b 0.106, d 0.12341, f not set"
+    assert words.point(close.row(1, named=True), needed) == "b 0.5, d 0.12342, f 12346"
+
+
+def test_a_figure_of_some_configurations_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"deployment.budget": 40, "catastrophe.threshold": 5}
+    over = {"overseer.coverage": [0.3333333, 1.0]}
+    results = rs.Sweep("bandit", over=over, seeds=2, settings=settings).run(tmp_path / "runs")
+    out, command = tmp_path / "some.svg", ["plot", str(tmp_path / "runs"), "--figure", "survival"]
+    main([*command, "--where", "overseer.coverage=0.333", "--out", str(out)])
+    capsys.readouterr()
+    results.where({"overseer.coverage": 0.3333333}).plot(tmp_path / "same.svg", "survival")
+    assert out.read_bytes() == (tmp_path / "same.svg").read_bytes()
+    assert len(results.where({"overseer.coverage": 0.333}).runs) == 2
+    said = complaint(capsys, *command, "--where", "overseer.coverage=0.4", "--out", str(out))
+    assert says(said, "overseer.coverage", "0.4", "1.0")
+    said = complaint(capsys, *command, "--where", "overseer.penalty=1", "--out", str(out))
+    assert says(said, "overseer.penalty", "overseer.coverage")

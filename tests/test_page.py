@@ -17,6 +17,7 @@ from complaints import complains, complaint, one_line, says
 import robustsim as rs
 from robustsim import binomial, replays
 from robustsim.analysis import spectrum
+from robustsim.analysis.race import race
 from robustsim.cli.main import main
 from robustsim.recording import Recording
 from robustsim.report import page, page_data, page_tables, page_traces, words
@@ -284,7 +285,7 @@ def test_more_runs_than_a_page_holds_are_chosen_evenly(
 def test_the_race_curves_end_where_the_counts_do(small_results: tuple[rs.Results, Path]) -> None:
     results = synthetic(small_results[0], 400, evaluations=5)
     curve = page_data.curves(results, page_data.held(results))[0]
-    times, causes = page_data.race(results.runs)
+    times, causes = race(results.runs)
     assert len(times) == len(causes) == 400
     share = spectrum.catastrophe_first(results.runs)["estimate"]
     assert (causes == 2).mean() == share

@@ -16,7 +16,7 @@ class OverTime(NamedTuple):
 
 
 def quartiles(traces: pl.DataFrame, column: str) -> OverTime:
-    """Quartiles of a column over all runs at every step. A run that is over, or was not evaluated, keeps its last value.
+    """Quartiles of a column over all runs at every step. A run that is over, or not evaluated, keeps its last value.
 
     Runs end where the misbehaviour is removed. Without them, the median would be that of the runs that are slow to
     correct, and rise although no run rises.

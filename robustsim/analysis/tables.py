@@ -1,12 +1,12 @@
 """Finished results as tables, with the questions one asks of them. Needs no JAX."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import polars as pl
 
-from robustsim.analysis import placement, spectrum
+from robustsim.analysis import placement, selection, spectrum
 from robustsim.errors import UserError
 
 GUARDED = "tampering.guarded"
@@ -56,34 +56,34 @@ class Tables:
         """The dotted names that were swept."""
         return tuple(self.manifest["what"]["swept"])
 
-    def where(self, point: dict[str, Any]) -> Self:
-        """The results of one configuration of a sweep.
+    def where(self, point: Mapping[str, Any]) -> Self:
+        """The results of those configurations of a sweep that have these values; what is given is no longer swept.
 
         Args:
-          point: a value for each swept name.
+          point: a value (or a word, as on the command line) for each of some swept names.
 
         Raises:
-          UserError: a name that was not swept, one that is missing, or a point that is not there.
+          UserError: a name that was not swept, a value that is not there, or a combination that is not.
         """
-        if set(point) != set(self.swept):
-            raise UserError(f"where: {sorted(point)} is not allowed; give a value for each of {sorted(self.swept)}")
-        runs = self.runs.filter(*[pl.col(name) == value for name, value in point.items()])
+        found = selection.values_of(self.runs, self.swept, point, "where")
+        runs = selection.rows(self.runs, found)
         if runs.is_empty():
-            raise UserError(f"where: {point} is not in the sweep; it has {self.manifest['what']['swept']}")
-        what = {**self.manifest["what"], "settings": {**self.settings, **point}, "swept": {}}
+            raise UserError(f"where: {found} is not in the sweep; it has {self.manifest['what']['swept']}")
+        left = {name: values for name, values in self.manifest["what"]["swept"].items() if name not in found}
+        what = {**self.manifest["what"], "settings": {**self.settings, **found}, "swept": left}
 
         def traces() -> pl.DataFrame:
             return self.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
 
+        guarded = self.guarded
+        if found.get(GUARDED) is False:
+            guarded = selection.rows(self.runs, {**found, GUARDED: True})
+        elif guarded is not None:
+            guarded = selection.rows(guarded, found)
+        guarded = None if guarded is None or guarded.is_empty() else guarded.drop(found)
+        failed = self.failed if self.failed.is_empty() else selection.rows(self.failed, found)
         manifest = {**self.manifest, "what": what}
-        guarded = None
-        if point.get(GUARDED) is False:
-            guarded = self.runs.filter(*[pl.col(n) == v for n, v in {**point, GUARDED: True}.items()])
-            guarded = None if guarded.is_empty() else guarded
-        failed = self.failed
-        if not failed.is_empty():
-            failed = failed.filter(*[pl.col(name) == value for name, value in point.items()]).drop(self.swept)
-        return type(self)(runs.drop(self.swept), traces, manifest, self.complete, guarded, failed)
+        return type(self)(runs.drop(found), traces, manifest, self.complete, guarded, failed.drop(found, strict=False))
 
     def spectrum(self) -> pl.DataFrame:
         """One row per configuration: position with its interval, P(catastrophe first), clocks and counts."""

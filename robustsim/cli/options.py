@@ -17,6 +17,9 @@ Spec = Annotated[
 ]
 Folder = Annotated[Positional[str], arg(metavar="DIR", help="a results directory")]
 Overrides = Annotated[Words, arg(name="set", metavar="NAME=VALUE", help="the value of a setting, by its dotted name")]
+Where = Annotated[
+    Words, arg(name="where", metavar="NAME=VALUE", help="only the configurations with this value of a swept setting")
+]
 Over = Annotated[
     Words, arg(metavar="NAME=VALUES", help="LOW:HIGH:COUNT[:log], or V1,V2,..., or LOW:HIGH[:log] to draw from")
 ]

@@ -18,6 +18,15 @@ def parse_overrides(overrides: tuple[str, ...]) -> dict[str, str]:
     return _pairs("--set", overrides, "a dotted name and a value, as in --set overseer.coverage=0.5")
 
 
+def parse_where(words: tuple[str, ...]) -> dict[str, str]:
+    """`a.b=v` pairs that choose configurations.
+
+    Raises:
+      UserError: a word without '=', or a name given twice.
+    """
+    return _pairs("--where", words, "a swept name and a value, as in --where overseer.coverage=0.5")
+
+
 def _pairs(option: str, words: tuple[str, ...], form: str) -> dict[str, str]:
     table: dict[str, str] = {}
     for word in words:

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from tyro.conf import Positional, arg
 
 from robustsim.cli.console import progress
-from robustsim.cli.options import Folder, Json, Overrides
-from robustsim.cli.parsing import parse_overrides, parse_whole
+from robustsim.cli.options import Folder, Json, Overrides, Where
+from robustsim.cli.parsing import parse_overrides, parse_where, parse_whole
 from robustsim.errors import UserError
 
 
@@ -23,7 +23,7 @@ def status(results: Folder, as_json: Json = False) -> None:
     print(to_json(dataclasses.asdict(state)) if as_json else progress.in_words(state))
 
 
-def plot(results: Folder, figure: str = "race-plane", out: str = "") -> None:
+def plot(results: Folder, figure: str = "race-plane", out: str = "", where: Where = ()) -> None:
     """Draws a figure of finished results.
 
     Args:
@@ -37,7 +37,7 @@ def plot(results: Folder, figure: str = "race-plane", out: str = "") -> None:
         print("\n".join(figures.names()))
         return
     target = out or str(Path(results) / f"{figure}.svg")
-    figures.draw(open_results(results), figure, target)
+    figures.draw(open_results(results).where(parse_where(where)), figure, target)
     print(target)
 
 

@@ -7,6 +7,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from robustsim.analysis import spectrum
 from robustsim.analysis.tables import Tables
@@ -14,7 +15,8 @@ from robustsim.report import words
 from robustsim.report.style import COLOURS, IN_TIME, INK, MARKERS, QUIET, TOO_LATE, new_figure, outer_legend, quiet_axes
 
 MOST = 20  # configurations that are distinguished
-KEYED = 5  # configurations that the key has room for; the strip names all of them
+SMALL = {"fontsize": 7, "labelspacing": 0.25}
+KEYED = 8  # configurations that are named in the key at its usual size
 
 
 def groups(results: Tables) -> list[tuple[str, pl.DataFrame]]:
@@ -46,17 +48,12 @@ def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results
         line(budget, color=QUIET, linewidth=0.8, linestyle=":")
     noise = np.random.default_rng(0)
     for i, (_, runs) in enumerate(shown):
-        _points(ax, runs, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], budget * 1.9, noise)
+        _points(ax, runs, COLOURS[i % len(COLOURS)], marker_of(i), budget * 1.9, noise)
     ax.set_xlabel("gradient steps to correct, T_c")
     ax.set_ylabel("gradient steps to catastrophe, unopposed, T_k")
     ax.set_title(f"{results.scenario}: the race of two clocks")
-    for height, text, colour in (
-        (0.42, "above the line:\ncorrection is faster\nthan catastrophe", "#2f6f53"),
-        (0.2, "below the line:\ncatastrophe is\nfaster", "#a14a1c"),
-    ):
-        ax.text(1.02, height, text, transform=ax.transAxes, fontsize=8, color=colour)
     ax.text(budget * 0.93, 0.78, f"budget {budget:,}", rotation=90, fontsize=7.5, color=QUIET, ha="right", va="bottom")
-    outer_legend(ax, "in the race", handles=_key(shown))
+    outer_legend(ax, "in the race", handles=_key(shown), **({} if len(shown) <= KEYED else SMALL))
 
 
 def _points(ax: Axes, runs: pl.DataFrame, colour: str, marker: str, edge: float, noise: np.random.Generator) -> None:
@@ -83,16 +80,26 @@ def _points(ax: Axes, runs: pl.DataFrame, colour: str, marker: str, edge: float,
 
 
 def _key(shown: list[tuple[str, pl.DataFrame]]) -> list[Line2D]:
-    """What the markers mean; configurations are named as long as there is room."""
+    """What the markers and the two sides mean, and the configurations."""
     meanings = (("o", "removed first"), ("o", "catastrophe first"), (">", "T_c censored"), ("^", "T_k censored"))
     handles = [Line2D([], [], marker=marker, color=QUIET, linestyle="", label=label) for marker, label in meanings]
     handles[1].set_markerfacecolor("none")
-    if 1 < len(shown) <= KEYED:
+    sides = {
+        "above the line: correction\nis faster than catastrophe": IN_TIME,
+        "below: catastrophe is faster": TOO_LATE,
+    }
+    handles += [Patch(facecolor=colour, edgecolor=QUIET, linewidth=0.4, label=said) for said, colour in sides.items()]
+    if len(shown) > 1:
         handles += [
-            Line2D([], [], marker=MARKERS[i % len(MARKERS)], color=COLOURS[i], linestyle="", label=label)
+            Line2D([], [], marker=marker_of(i), color=COLOURS[i % len(COLOURS)], linestyle="", label=label)
             for i, (label, _) in enumerate(shown)
         ]
     return handles
+
+
+def marker_of(i: int) -> str:
+    """The marker of the i-th configuration: another one when its colour comes again."""
+    return MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]
 
 
 def _clock(runs: pl.DataFrame, column: str, edge: float) -> tuple[np.ndarray, np.ndarray]:

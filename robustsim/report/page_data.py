@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from robustsim.analysis import survival
+from robustsim.analysis.race import race
 from robustsim.analysis.spectrum import part
 from robustsim.analysis.swept import THRESHOLD
 from robustsim.analysis.tables import Tables
@@ -88,13 +89,13 @@ def _part(row: dict[str, Any], name: str, *wanted: str) -> dict[str, Any]:
 def configs(results: Tables) -> list[dict[str, Any]]:
     """The spectrum, one entry per configuration in the order of the table."""
     everywhere = results.settings.get("evaluation.threshold", THRESHOLD)
-    found = []
+    found, digits = [], words.digits(results.runs, results.swept)
     for row in results.spectrum().iter_rows(named=True):
         values = {name: row[name] for name in results.swept}
         parts = {key: _part(row, name, "median", "low", "high", "censored") for key, name in QUANTITIES.items()}
         found.append(
             {
-                "label": words.point(values) or results.scenario,
+                "label": words.point(values, digits) or results.scenario,
                 "threshold": float(row.get("evaluation.threshold", everywhere)),
                 "values": _plain(values.values()),
                 "runs": row["runs"],
@@ -133,16 +134,6 @@ def _knots(times: np.ndarray, at: np.ndarray, **heights: np.ndarray) -> dict[str
     chosen = np.unique(np.linspace(0, len(at) - 1, min(len(at), MOST_KNOTS)).round().astype(int))
     steps = {"t": at[chosen].astype(int).tolist(), **{k: _plain(h[chosen].tolist()) for k, h in heights.items()}}
     return steps | {"end": int(times.max()) if len(times) else 0}
-
-
-def race(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """(times, causes) of what came first in the corrected arm: 1 removal, 2 catastrophe, 0 neither."""
-    first = runs["first_event"].to_numpy()
-    causes = np.where(first == "removed", 1, np.where(first == "catastrophe", 2, 0))
-    removed = runs["steps_to_correct"].fill_null(0).to_numpy()
-    catastrophe = runs["steps_to_catastrophe_in_race"].fill_null(0).to_numpy()
-    open_ = runs["steps_to_correct_lower"].to_numpy()
-    return np.select([causes == 1, causes == 2], [removed, catastrophe], open_), causes
 
 
 def _plain(values: Iterable[Any]) -> list[Any]:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito (2008); the order alternates dark and light, so that neighbours differ in greyscale too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#6B6B6B", "#B8A800")
+DASHES = ("-", "--", ":")  # after all colours were used once
 MARKERS = ("o", "s", "D", "v", "P", "X", "h", "*")
 INK, QUIET, GRID = "#222222", "#6b7280", "#e5e7eb"
 IN_TIME, TOO_LATE = "#e8f3ee", "#fbeee6"
@@ -51,8 +52,8 @@ def quiet_axes(ax: Axes) -> None:
 
 def outer_legend(ax: Axes, title: str, **kwargs: Any) -> None:
     """A legend to the right of the axes."""
-    box = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False}
-    ax.legend(**box, fontsize=8, title=title, alignment="left", **kwargs)
+    box = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False, "fontsize": 8}
+    ax.legend(**box | kwargs, title=title, alignment="left")
 
 
 def note(ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **kwargs: Any) -> None:

@@ -49,9 +49,10 @@ def in_words(results: Tables) -> str:
 def table(results: Tables) -> str:
     """The position of each configuration as a table; all columns are in `results.spectrum()`."""
     spectrum, rows = results.spectrum(), []
+    digits = words.digits(results.runs, results.swept)
     for row in spectrum.head(MOST_ROWS).to_dicts():
         rows.append(
-            {words.short(name): words.value(row[name]) for name in results.swept}
+            {words.short(name): words.value(row[name], digits[name]) for name in results.swept}
             | {"runs": str(row["runs"])}
             | {label: words.clock(part(row, name), row["runs"], "") for name, label in list(CLOCKS.items())[1:]}
             | {"position": words.interval(part(row, "position"), "-")}

@@ -4,18 +4,19 @@
 |---|---|
 | rate, share, concealment, position | two decimals; position and concealment with their sign |
 | time | whole gradient steps, thousands separated |
-| setting | four significant digits |
+| setting | four significant digits; in labels three, or as many as tell the values apart |
 
 A median that is not identified is reported as such, and an end of an interval that is not identified is "open".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import polars as pl
 
 from robustsim.analysis.tables import Tables
 
+FEW, DIGITS = 3, 4  # significant digits of a setting in a label, and elsewhere
 MOST_NAMED, MOST_REASONS = 4, 3  # failed runs that are named for a reason, and reasons that are given
 
 
@@ -128,9 +129,18 @@ def _bounded(part: dict[str, Any], form: Callable[[float], str], unknown: str, u
     return f"{middle} [{low}, {high}]"
 
 
-def point(values: dict[str, Any]) -> str:
-    """The label of a configuration: the values of the swept names."""
-    return ", ".join(f"{short(name)} {value(x)}" for name, x in values.items())
+def point(values: dict[str, Any], digits: Mapping[str, int] = {}) -> str:
+    """The label of a configuration: the values of the swept names, with `digits` as :func:`digits` returns them."""
+    return ", ".join(f"{short(name)} {value(x, digits.get(name, DIGITS))}" for name, x in values.items())
+
+
+def digits(table: pl.DataFrame, names: Iterable[str]) -> dict[str, int]:
+    """How many significant digits each of some columns needs: three, or as many as tell its values apart."""
+    found = {}
+    for name in names:
+        there = table[name].unique().to_list()
+        found[name] = next((n for n in range(FEW, 17) if len({value(x, n) for x in there}) == len(there)), 17)
+    return found
 
 
 def configurations(results: Tables) -> list[tuple[str, pl.DataFrame]]:
@@ -138,8 +148,8 @@ def configurations(results: Tables) -> list[tuple[str, pl.DataFrame]]:
     scenario."""
     if not results.swept:
         return [(results.scenario, results.runs)]
-    groups = results.runs.group_by(results.swept, maintain_order=True)
-    return [(point(dict(zip(results.swept, values, strict=True))), runs) for values, runs in groups]
+    groups, needed = results.runs.group_by(results.swept, maintain_order=True), digits(results.runs, results.swept)
+    return [(point(dict(zip(results.swept, values, strict=True)), needed), runs) for values, runs in groups]
 
 
 def short(name: str) -> str:
@@ -147,8 +157,10 @@ def short(name: str) -> str:
     return name.split(".")[-1]
 
 
-def value(x: Any) -> str:
-    """A setting's value."""
+def value(x: Any, digits: int = DIGITS) -> str:
+    """A setting's value, a number with so many significant digits, or all those before its point."""
     if x is None:
         return "not set"
-    return f"{x:.4g}" if isinstance(x, float) else str(x).lower() if isinstance(x, bool) else str(x)
+    if isinstance(x, float):
+        return f"{x:.{max(digits, len(str(int(abs(x))))) if abs(x) < 1e5 else digits}g}"
+    return str(x).lower() if isinstance(x, bool) else str(x)

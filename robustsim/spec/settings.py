@@ -315,8 +315,8 @@ def _check_counters(settings: Settings) -> None:
         allowed = min((most - after) / on, most / (on + 1)) if after else most / on
         raise UserError(
             f"deployment.budget: {budget} is not allowed with deployment.patience={deployment.patience:g}, "
-            f"deployment.relapse_steps={after} and {batch} environment steps per gradient step: a run must not take more "
-            f"than {MOST_COUNTED:,} environment steps in all; use a budget of at most {max(int(allowed), 0):,}"
+            f"deployment.relapse_steps={after} and {batch} environment steps per gradient step: a run must not take "
+            f"more than {MOST_COUNTED:,} environment steps in all; use a budget of at most {max(int(allowed), 0):,}"
         )
 
 
