@@ -1,8 +1,8 @@
 """The Python interface."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,19 @@ import polars as pl
 from robustsim.arguments import whole
 from robustsim.errors import RunsFailed, UserError
 from robustsim.report import words
+from robustsim.report.console import for_people
 from robustsim.results import Results, open_results
 from robustsim.sim.policy import with_policy
 from robustsim.spec import twins
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.sweep.axes import MOST, Axes, Design
-from robustsim.sweep.execution import Execution, Narrate, quiet
+from robustsim.sweep.execution import Execution, Narrate
 from robustsim.sweep.options import Options, Seeds
 from robustsim.sweep.plan import Plan, make_plan
-from robustsim.sweep.run import run_here, run_to
+from robustsim.sweep.run import Finished, run_here, run_to, unheard
+
+OnFinished = Callable[[Results], None]
 
 
 def geomspace(low: float, high: float, count: int) -> list[float]:
@@ -56,9 +59,9 @@ def run(
     seeds: Seeds = 32,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
-    overwrite: bool = False,
     execution: Execution = Execution(),
-    narrate: Narrate = quiet,
+    narrate: Narrate | None = None,
+    on_finished: OnFinished | None = None,
     policy: Any = None,
 ) -> Results:
     """Trains agents, deploys each in both arms, and measures both clocks.
@@ -68,9 +71,11 @@ def run(
       seeds: number of independently trained agents, or which seeds.
       settings: dotted names with values that differ from the scenario's defaults.
       out: directory for the results. Finished runs in it are kept, so the same call resumes after an interruption.
-      overwrite: remove other results in the directory.
-      execution: where and how the work is done; it changes no result.
-      narrate: receives the state of the work, a `Status`, about once a second.
+      execution: where and how the work is done, and whether other results in `out` are removed.
+      narrate: receives the state of the work, a `Status`, about once a second; by default it is shown in notebooks and
+        terminals.
+      on_finished: called, here and in the order in which they finish, with the `Results` of some runs that have just
+        finished; not with those that were in `out` before.
       policy: deployed in place of trained agents: a `Policy` (see `Results.agent`) or its parameters, from where the
         scenario's own agent learns on; or a function `policy(obs float[D]) -> logits float[A]` that never learns.
 
@@ -80,7 +85,7 @@ def run(
     if policy is not None:
         scenario = with_policy(load(scenario), policy)
     sweep = Sweep(scenario=scenario, over={}, seeds=seeds, settings={} if settings is None else settings)
-    return sweep.run(out, overwrite=overwrite, execution=execution, narrate=narrate)
+    return sweep.run(out, execution=execution, narrate=narrate, on_finished=on_finished)
 
 
 def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
@@ -131,19 +136,28 @@ class Sweep(Options):
         self,
         out: str | Path | None = None,
         *,
-        overwrite: bool = False,
         execution: Execution = Execution(),
-        narrate: Narrate = quiet,
+        narrate: Narrate | None = None,
+        on_finished: OnFinished | None = None,
     ) -> Results:
         """Runs it. Arguments and errors are those of :func:`run`."""
         plan = self.plan()
-        if out is None:
-            manifest, tables = run_here(plan, execution, narrate)
-            failed = tables["failed"]
-            return _whole(Results(**tables, manifest=manifest, complete=failed.is_empty()), failed)
-        execution = replace(execution, overwrite=overwrite or execution.overwrite)
-        failed = run_to(plan, out, execution, narrate)
-        return _whole(open_results(out), failed)
+        finished = unheard if on_finished is None else _told(on_finished, plan.factory)
+        with for_people(narrate) as told:
+            if out is None:
+                manifest, tables = run_here(plan, execution, told, finished)
+                failed = tables["failed"]
+                results = Results(**tables, manifest=manifest, complete=failed.is_empty(), factory=plan.factory)
+                return _whole(results, failed)
+            failed = run_to(plan, out, execution, told, finished)
+        results = open_results(out)
+        results.factory = plan.factory
+        return _whole(results, failed)
+
+
+def _told(on_finished: OnFinished, factory: ScenarioFactory) -> Finished:
+    """Tells the user of finished runs."""
+    return lambda manifest, tables: on_finished(Results(**tables, manifest=manifest, complete=False, factory=factory))
 
 
 def _whole(results: Results, failed: pl.DataFrame) -> Results:

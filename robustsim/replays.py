@@ -30,15 +30,18 @@ def factory_of(results: Tables, scenario: str | ScenarioFactory = "", drawn: boo
     """The scenario that made some results.
 
     Args:
-      scenario: what `load` takes; "" uses the file that ran on this machine, if it has not changed, or the installed
-        scenario of that name. Nothing that the results name is executed.
+      scenario: what `load` takes; "" uses the scenario that was run by this process, the file that ran on this machine,
+        if it has not changed, or the installed scenario of that name. Nothing that the results name is executed.
       drawn: whether it has to be drawable.
 
     Raises:
       UserError: it cannot be found, is not the one that was run, or cannot be drawn.
     """
     what = results.manifest["what"]
-    factory = load(scenario) if scenario else _known(results.scenario, what["source_sha256"])
+    if not scenario and results.factory is not None:
+        factory = results.factory
+    else:
+        factory = load(scenario) if scenario else _known(results.scenario, what["source_sha256"])
     if (factory.name, factory.source_hash) != (what["scenario"], what["source_sha256"]):
         raise UserError(
             f"scenario {factory.name!r}: is not the scenario of these results, or has changed since; run it again"

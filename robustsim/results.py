@@ -25,6 +25,7 @@ class Results(Tables):
       complete: whether every planned run is there.
       failed: one row per run that failed: the values of the swept names, the seed, and why.
       guarded: the runs of the guarded twin, if there are any.
+      factory: the scenario, where these results were made by this process; None where they were read.
     """
 
     def _repr_html_(self) -> str:
@@ -41,15 +42,40 @@ class Results(Tables):
 
         return figures.draw(self, figure, out)
 
+    def export(self, out: str | Path, table: str = "runs") -> Path:
+        """Writes one of the tables for another program; returns its path.
+
+        Args:
+          out: the file; its ending chooses the format: .csv, .parquet, .json, or .tex (of the spectrum only, as a
+            `tabular` that needs the LaTeX package booktabs).
+          table: runs, traces, spectrum or failed.
+
+        Raises:
+          UserError: an unknown table or ending, or a file that cannot be written.
+        """
+        from robustsim.report import export
+
+        return export.write(self, out, table)
+
+    def to_pandas(self, table: str = "runs") -> Any:
+        """One of the tables (runs, traces, spectrum, failed) as a pandas DataFrame; what is not known is missing there.
+
+        Raises:
+          UserError: there is no such table, or pandas is not installed.
+        """
+        from robustsim.report import export
+
+        return export.to_pandas(export.table_of(self, table))
+
     def report(
-        self, out: str | Path, *, replays: int = 4, folder: str | Path | None = None, scenario: str = ""
+        self, out: str | Path, *, replays: int = 4, folder: str | Path | None = None, scenario: Any = ""
     ) -> Path:
         """Writes a self-contained HTML page about these results; returns its path.
 
         Args:
           replays: number of typical runs to reproduce and record; 0 needs no JAX.
           folder: the results directory, which the commands on the page name and which may hold trained agents.
-          scenario: file of the scenario, if it is not installed.
+          scenario: the scenario or its file, if it is not installed and was not run by this process.
 
         Raises:
           UserError: the file cannot be written, no run has finished yet, or `replays` is below 0.

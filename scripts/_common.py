@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 import robustsim as rs
-from robustsim.cli.console import progress
+from robustsim.report.console import progress
 from robustsim.report.provenance import publish
 
 FIGURES = Path("figures")

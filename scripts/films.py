@@ -5,8 +5,8 @@ from pathlib import Path
 
 import robustsim as rs
 from robustsim import replays
-from robustsim.cli.console import progress
 from robustsim.report import replay
+from robustsim.report.console import progress
 from robustsim.report.provenance import note
 
 NAMES = {True: "camera-vault-replay", False: "camera-vault-hidden-replay"}

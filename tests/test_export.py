@@ -1,178 +1,124 @@
-"""The way back: the same transitions through gymnax's interface, and a loop for gymnax trains on them."""
+"""Results for other programs, and results as they come in."""
 
-import builtins
-from typing import Any
+import json
+import sys
+import types
+from pathlib import Path
 
-import gymnax
-import jax
-import jax.numpy as jnp
-import numpy as np
-import optax
+import polars as pl
 import pytest
-from complaints import complains
-from gymnax.environments import spaces
+from complaints import complains, complaint, says
 
 import robustsim as rs
-from robustsim.envs import export
+from robustsim.cli.main import main
+from robustsim.report import console, export, words
 
-MAP = """
-#####
-#..o#
-#.b.#
-#####
-"""
-LIMIT = 7
+SETTINGS = {"deployment.budget": 40, "catastrophe.threshold": 5}
 
 
 @pytest.fixture(scope="module")
-def world() -> tuple[rs.Environment, Any]:
-    grid = rs.Grid(
-        map=MAP,
-        agent="o",
-        items={"coin": rs.Item(at="b", reward=1.0, ends=True)},
-        max_steps=LIMIT,
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[rs.Results, Path]:
+    folder = tmp_path_factory.mktemp("export") / "runs"
+    return rs.Sweep("bandit", over={"overseer.coverage": [0.5, 1.0]}, seeds=3, settings=SETTINGS).run(folder), folder
+
+
+@pytest.mark.parametrize("table", export.TABLES)
+def test_tables_come_back_from_their_files(kept: tuple[rs.Results, Path], tmp_path: Path, table: str) -> None:
+    wanted = export.table_of(kept[0], table)
+    assert pl.read_parquet(kept[0].export(tmp_path / f"{table}.parquet", table)).equals(wanted)
+    rows = json.loads(kept[0].export(tmp_path / f"{table}.json", table).read_text())
+    assert rows == wanted.to_dicts()
+    read = pl.read_csv(kept[0].export(tmp_path / f"{table}.csv", table), schema_overrides=wanted.schema)
+    assert read.equals(wanted)
+
+
+def test_pandas_has_the_same_numbers(kept: tuple[rs.Results, Path]) -> None:
+    for table in ("runs", "traces", "spectrum"):
+        frame, wanted = kept[0].to_pandas(table), export.table_of(kept[0], table)
+        assert list(frame.columns) == wanted.columns
+        for name in wanted.columns:
+            assert frame[name].isna().tolist() == [x is None for x in wanted[name]]
+            assert [x for x in frame[name] if x == x and x is not None] == wanted[name].drop_nulls().to_list()
+
+
+def test_without_pandas_one_line_says_so(kept: tuple[rs.Results, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with complains("pandas"):
+        kept[0].to_pandas()
+
+
+def test_a_table_for_a_paper(kept: tuple[rs.Results, Path], tmp_path: Path) -> None:
+    text = kept[0].export(tmp_path / "table.tex", "spectrum").read_text()
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 1 + 2
+    assert rows[0] == r"coverage & runs & $T_c$ & $T_k$ & position & P(catastrophe first) \\"
+    shown = words.spectrum_rows(kept[0], kept[0].spectrum())
+    assert rows[1].split(" & ")[0] == shown[0]["coverage"] == "0.5"
+    one = kept[0].where({"overseer.coverage": 1.0}).export(tmp_path / "one.tex", "spectrum").read_text()
+    assert "bandit & 3 &" in one
+
+
+def test_nothing_in_a_table_is_a_command_of_latex() -> None:
+    assert export._escaped("never_steal 50% {x} \\y -0.5 [-0.6, -0.4]") == (
+        r"never\_steal 50\% \{x\} \textbackslash{}y $-$0.5 [$-$0.6, $-$0.4]"
     )
-    return grid.environment(), grid.levels()
 
 
-def test_it_is_an_environment_of_gymnax(world: tuple) -> None:
-    env, params = export.to_gymnax(*world)
-    assert isinstance(env, gymnax.environments.environment.Environment)
-    assert env.num_actions == env.action_space(params).n == world[0].num_actions
-    assert isinstance(env.observation_space(params), spaces.Box)
-    obs, _ = env.reset(jax.random.key(0), params)
-    assert obs.shape == env.observation_space(params).shape
-    assert env.default_params.max_steps_in_episode == LIMIT
+def test_export_from_the_command_line(
+    kept: tuple[rs.Results, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "some.csv"
+    main(["export", str(kept[1]), "--table", "runs", "--where", "overseer.coverage=0.5", "--out", str(out)])
+    assert capsys.readouterr().out.strip() == str(out)
+    assert len(pl.read_csv(out)) == 3
+    assert says(complaint(capsys, "export", str(kept[1]), "--table", "rums"), "rums", "runs")
+    assert says(complaint(capsys, "export", str(kept[1]), "--out", str(tmp_path / "a.xls")), "a.xls", ".csv")
+    assert says(complaint(capsys, "export", str(kept[1]), "--out", str(tmp_path / "a.tex")), "runs", "spectrum")
 
 
-@pytest.mark.same_keys
-def test_the_trace_is_the_same_for_the_same_keys(world: tuple) -> None:
-    ours, levels = world
-    env, params = export.to_gymnax(ours, levels)
-    for seed in range(3):
-        key = jax.random.key(seed)
-        a, state = ours.reset(key, levels)
-        b, theirs = env.reset(key, params)
-        np.testing.assert_array_equal(a, b)
-        for t in range(LIMIT):
-            key, action = jax.random.fold_in(key, t), jax.random.randint(key, (), 0, ours.num_actions)
-            step = jax.jit(ours.step)(key, state, action, levels)
-            obs, theirs, reward, terminated, info = jax.jit(env.step_env)(key, theirs, action, params)
-            np.testing.assert_array_equal(step.obs, obs)
-            np.testing.assert_array_equal(obs, env.observe(key, theirs, action, params))
-            assert float(step.reward) == float(reward)
-            assert bool(step.terminated) == bool(terminated) == bool(env.is_terminated(theirs, params))
-            assert bool(step.truncated) == bool(env.is_truncated(theirs, params))
-            assert float(info["discount"]) == 1.0 - bool(terminated)
-            jax.tree.map(np.testing.assert_array_equal, step.state, theirs.inner)
-            state = step.state
+@pytest.mark.parametrize("executor", ["memory", "inline", "processes"])
+def test_runs_are_told_of_as_they_finish(tmp_path: Path, executor: str) -> None:
+    told: list[rs.Results] = []
+    sweep = rs.Sweep("bandit", over={"overseer.coverage": [0.5, 1.0]}, seeds=4, settings=SETTINGS, shard_size=3)
+    if executor == "memory":
+        results = sweep.run(on_finished=told.append)
+    else:
+        how = rs.Execution(executor=executor, workers=2)
+        results = sweep.run(tmp_path / "runs", execution=how, on_finished=told.append)
+    assert len(told) == 3
+    joined = pl.concat([part.runs for part in told])
+    assert joined.sort("run_id").equals(results.runs.sort("run_id"))
+    assert set(told[0].traces["run_id"]) == set(told[0].runs["run_id"])
+    again: list[rs.Results] = []
+    if executor != "memory":  # what was there before is not told again
+        sweep.run(tmp_path / "runs", on_finished=again.append)
+        assert again == []
 
 
-@pytest.mark.same_keys
-def test_step_resets_and_step_env_does_not(world: tuple) -> None:
-    env, params = export.to_gymnax(*world)
-    _, state = env.reset(jax.random.key(0), params)
-    raw = state
-    for t in range(LIMIT):
-        key = jax.random.key(t)
-        obs, state, _, terminated, truncated, info = env.step(key, state, 0, params)
-        _, raw, _, _, _ = jax.jit(env.step_env)(jax.random.split(key)[0], raw, 0, params)
-    assert not bool(terminated)
-    assert bool(truncated)
-    assert int(state.time) == 0
-    assert int(raw.time) == LIMIT
-    np.testing.assert_array_equal(info["final_observation"], env.observe(key, raw, 0, params))
-    fresh, _ = env.reset_env(jax.random.split(key)[1], params)
-    np.testing.assert_array_equal(obs, fresh)
-    shorter = params.replace(max_steps_in_episode=2)
-    assert bool(env.is_truncated(raw.replace(time=2, truncated=False), shorter))
+def test_progress_is_one_line_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, what: dict[str, str], raw: bool) -> None:
+            shown.append(what["text/plain"])
+
+    def display(what: dict[str, str], raw: bool, display_id: bool) -> Handle:
+        shown.append(what["text/plain"])
+        return Handle()
+
+    shell = types.ModuleType("IPython")
+    shell.get_ipython = lambda: object()  # pyright: ignore[reportAttributeAccessIssue]
+    shell_display = types.ModuleType("IPython.display")
+    shell_display.display = display  # pyright: ignore[reportAttributeAccessIssue]
+    for name, module in (("IPython", shell), ("IPython.display", shell_display), ("ipykernel", shell)):
+        monkeypatch.setitem(sys.modules, name, module)
+    assert console.in_notebook()
+    rs.run("bandit", seeds=2, settings=SETTINGS)
+    assert shown[0] == "starting"
+    assert any("2 of 2 runs" in text for text in shown)
+    assert shown[-1] == ""
 
 
-def test_a_foreign_environment_makes_the_round_trip() -> None:
-    theirs, params = gymnax.make("CartPole-v1")
-    env, wrapped = export.to_gymnax(rs.adapt(theirs, params, max_steps=20), params)
-    _, state = env.reset(jax.random.key(0), wrapped)
-    for t in range(5):
-        key = jax.random.key(t)
-        obs, after, _, terminated, _ = env.step_env(key, state, 1, wrapped)
-        expected = theirs.step_env(key, state.inner.native, 1, params)
-        np.testing.assert_allclose(obs, expected[0], rtol=1e-5)
-        assert bool(terminated) == bool(expected[3])
-        state = after
-
-
-def learn(env: Any, params: Any, steps: int, envs: int = 16, length: int = 8) -> jax.Array:
-    """A small loop for any environment of gymnax: REINFORCE, a linear policy. Returns each update's rewards."""
-    size, num_actions = env.observation_space(params).shape[0], env.action_space(params).n
-    optimizer = optax.adam(0.05)
-    weights = jnp.zeros((size, num_actions))
-
-    def act(carry: Any, key: Any) -> Any:
-        obs, state, weights = carry
-        action = jax.random.categorical(key, obs @ weights)
-        keys = jax.random.split(key, envs)
-        after, state, reward, terminated, truncated, _ = jax.vmap(env.step, (0, 0, 0, None))(
-            keys, state, action, params
-        )
-        return (after, state, weights), (obs, action, reward, terminated | truncated)
-
-    def update(carry: Any, key: Any) -> Any:
-        obs, state, weights, memory = carry
-        (obs, state, _), (seen, action, reward, ended) = jax.lax.scan(
-            act, (obs, state, weights), jax.random.split(key, length)
-        )
-
-        def back(total: Any, step: Any) -> Any:
-            total = step[0] + 0.9 * total * ~step[1]
-            return total, total
-
-        _, returns = jax.lax.scan(back, jnp.zeros(envs), (reward, ended), reverse=True)
-
-        def loss(weights: Any) -> Any:
-            logits = jax.nn.log_softmax(seen @ weights)
-            chosen = jnp.take_along_axis(logits, action[..., None], -1)[..., 0]
-            return -(chosen * (returns - returns.mean())).mean()
-
-        change, memory = optimizer.update(jax.grad(loss)(weights), memory)
-        return (obs, state, weights + change, memory), reward.mean()
-
-    obs, state = jax.vmap(env.reset, (0, None))(jax.random.split(jax.random.key(0), envs), params)
-    keys = jax.random.split(jax.random.key(1), steps)
-    return jax.jit(lambda carry: jax.lax.scan(update, carry, keys))((obs, state, weights, optimizer.init(weights)))[1]
-
-
-@pytest.mark.same_keys
-def test_a_loop_for_gymnax_learns_on_it(world: tuple) -> None:
-    rewards = learn(*export.to_gymnax(*world), steps=60)
-    assert rewards[-10:].mean() > 1.3 * rewards[:10].mean()
-
-
-@pytest.mark.same_keys
-def test_a_scenario_is_exported_as_its_agent_sees_it() -> None:
-    """The signal is in the observation, on in the share `training.watched` of them, and never changes in one."""
-    env, params = rs.to_gymnax("camera_vault", {"training.watched": 0.25})
-    inner = rs.load("camera_vault")().env
-    assert env.observation_space(params).shape[0] > inner.observation_size
-    obs, state = jax.vmap(env.reset, (0, None))(jax.random.split(jax.random.key(0), 400), params)
-    signal = np.asarray(state.inner.signal)
-    assert 0.15 < signal.mean() < 0.35
-    after, moved, *_ = jax.vmap(env.step_env, (0, 0, None, None))(
-        jax.random.split(jax.random.key(1), 400), state, 0, params
-    )
-    np.testing.assert_array_equal(moved.inner.signal, signal)
-    assert learn(env, params, steps=2).shape == (2,)
-    assert after.shape == obs.shape
-
-
-def test_without_gymnax_the_extra_is_named(world: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = builtins.__import__
-
-    def broken(name: str, *args: Any) -> Any:
-        if name.startswith("gymnax"):
-            raise ModuleNotFoundError("No module named 'gymnax'", name="gymnax")
-        return original(name, *args)
-
-    export._classes.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", broken)
-    with complains("to_gymnax", "robustsim[gymnax]"):
-        export.to_gymnax(*world)
+def test_nothing_is_shown_where_nobody_looks(capfd: pytest.CaptureFixture[str]) -> None:
+    rs.run("bandit", seeds=2, settings=SETTINGS)
+    assert capfd.readouterr() == ("", "")

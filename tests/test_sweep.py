@@ -135,7 +135,7 @@ def test_another_configuration_is_refused_with_the_difference(alone: tuple[rs.Re
 def test_overwriting_is_explicit(tmp_path: Path) -> None:
     sweep().run(tmp_path / "out")
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    assert len(sweep(seeds=1).run(tmp_path / "out", overwrite=True).runs) == 4
+    assert len(sweep(seeds=1).run(tmp_path / "out", execution=rs.Execution(overwrite=True)).runs) == 4
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
 
 
@@ -146,17 +146,17 @@ def test_what_is_not_ours_in_a_directory_stays(tmp_path: Path) -> None:
         (tmp_path / "full" / name).write_text(text)
     for overwrite in (False, True):
         with complains(tmp_path / "full", "data"):
-            sweep().run(tmp_path / "full", overwrite=overwrite)
+            sweep().run(tmp_path / "full", execution=rs.Execution(overwrite=overwrite))
     assert all((tmp_path / "full" / name).read_text() == text for name, text in notes.items())
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "manifest.json").write_text('{"name": "an app"}')
     with complains(tmp_path / "web", "manifest.json"):
-        sweep().run(tmp_path / "web", overwrite=True)
+        sweep().run(tmp_path / "web", execution=rs.Execution(overwrite=True))
     sweep().run(tmp_path / "ours")
     for part in ("agents", "shards"):
         (tmp_path / "ours" / part).mkdir(exist_ok=True)
         (tmp_path / "ours" / part / "mine.py").write_text("mine")
-    sweep(seeds=1).run(tmp_path / "ours", overwrite=True)
+    sweep(seeds=1).run(tmp_path / "ours", execution=rs.Execution(overwrite=True))
     assert [(tmp_path / "ours" / part / "mine.py").read_text() for part in ("agents", "shards")] == ["mine", "mine"]
 
 
@@ -176,7 +176,7 @@ def test_a_directory_in_which_nothing_was_made_takes_other_settings(tmp_path: Pa
 
 def test_an_array_of_jobs_does_not_overwrite(tmp_path: Path) -> None:
     with complains("overwrite"):
-        sweep().run(tmp_path / "out", overwrite=True, execution=rs.Execution(shard=(0, 2)))
+        sweep().run(tmp_path / "out", execution=rs.Execution(overwrite=True, shard=(0, 2)))
     assert not (tmp_path / "out").exists()
 
 

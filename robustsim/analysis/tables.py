@@ -26,12 +26,14 @@ class Tables:
         complete: bool = True,
         guarded: pl.DataFrame | None = None,
         failed: pl.DataFrame | None = None,
+        factory: Any = None,
     ) -> None:
         self.runs = runs
         self.manifest = manifest
         self.complete = complete
         self.guarded = guarded
         self.failed = pl.DataFrame(schema={"seed": pl.Int64, "why": pl.String}) if failed is None else failed
+        self.factory = factory
         self._traces = traces
 
     @property
@@ -83,7 +85,8 @@ class Tables:
         guarded = None if guarded is None or guarded.is_empty() else guarded.drop(found)
         failed = self.failed if self.failed.is_empty() else selection.rows(self.failed, found)
         manifest = {**self.manifest, "what": what}
-        return type(self)(runs.drop(found), traces, manifest, self.complete, guarded, failed.drop(found, strict=False))
+        left_out = failed.drop(found, strict=False)
+        return type(self)(runs.drop(found), traces, manifest, self.complete, guarded, left_out, self.factory)
 
     def spectrum(self) -> pl.DataFrame:
         """One row per configuration: position with its interval, P(catastrophe first), clocks and counts."""

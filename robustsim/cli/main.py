@@ -19,6 +19,7 @@ COMMANDS = {
     "sweep": work.sweep,
     "status": showing.status,
     "plot": showing.plot,
+    "export": showing.export,
     "report": showing.report,
     "replay": showing.replay,
     "new": template.write,

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from robustsim.cli.console import progress
 from robustsim.cli.options import Folder, Json, Overrides, Where
 from robustsim.cli.parsing import parse_overrides, parse_where, parse_whole
 from robustsim.errors import UserError
+from robustsim.report.console import progress
 
 
 def status(results: Folder, as_json: Json = False) -> None:
@@ -39,6 +39,18 @@ def plot(results: Folder, figure: str = "race-plane", out: str = "", where: Wher
     target = out or str(Path(results) / f"{figure}.svg")
     figures.draw(open_results(results).where(parse_where(where)), figure, target)
     print(target)
+
+
+def export(results: Folder, table: str = "runs", out: str = "", where: Where = ()) -> None:
+    """Writes a table of finished results for another program.
+
+    Args:
+        table: runs, traces, spectrum or failed.
+        out: file to write (.csv, .parquet, .json; the spectrum also as .tex); by default TABLE.csv in the directory.
+    """
+    from robustsim.results import open_results
+
+    print(open_results(results).where(parse_where(where)).export(out or Path(results) / f"{table}.csv", table))
 
 
 def report(results: Folder, out: str = "", replays: int = 4, scenario: str = "") -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from robustsim.cli.console import progress
 from robustsim.cli.options import Json, Overrides, Spec, SweepWords
 from robustsim.cli.parsing import parse_axes, parse_overrides
 from robustsim.errors import RunsFailed, UserError
+from robustsim.report.console import progress
 from robustsim.sweep.execution import Execution
 from robustsim.sweep.options import Options, Seeds
 
@@ -37,7 +37,8 @@ def run(
 
     changes = (api.twin(spec, twin) if twin else {}) | parse_overrides(overrides)
     with progress(silent=as_json) as narrate:
-        options: dict[str, Any] = {"seeds": seeds, "settings": changes, "out": out or None, "overwrite": overwrite}
+        how = Execution(overwrite=overwrite)
+        options: dict[str, Any] = {"seeds": seeds, "settings": changes, "out": out or None, "execution": how}
         results, failure = _others(lambda: api.run(spec, **options, narrate=narrate))
     if results is not None and as_json:
         print(to_json(results.summary()))

@@ -1,5 +1,7 @@
 """The race: cumulative incidence of what comes first in the corrected arm (Aalen and Johansen 1978)."""
 
+from functools import partial
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -16,8 +18,8 @@ def draw(results: Tables) -> Figure:
     return panels(
         results,
         {
-            "removed first": lambda *curve: _curve(*curve, 0),
-            "catastrophe first": lambda *curve: _curve(*curve, 1),
+            "removed first": partial(_curve, cause=0),
+            "catastrophe first": partial(_curve, cause=1),
         },
     )
 

@@ -84,7 +84,9 @@ def _along(ax: Axes, name: str, table: pl.DataFrame) -> None:
             for end in ("estimate", "low", "high")
         ),
     )
-    ax.errorbar(at, p, (p - low, high - p), fmt="o", color=COLOURS[0], ecolor=QUIET, elinewidth=1.4, markersize=5)
+    ax.errorbar(
+        at, p, np.stack([p - low, high - p]), fmt="o", color=COLOURS[0], ecolor=QUIET, elinewidth=1.4, markersize=5
+    )
     digits, every = words.digits(table, [name])[name], -(-len(values) // 12)
     ax.set_xticks(at[::every], [words.value(x, digits) for x in values[::every]])
     ax.set(ylim=(-0.03, 1.03), xlabel=name, ylabel=f"{LABEL}, 95% interval")

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import polars as pl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -79,11 +80,18 @@ def _points(ax: Axes, runs: pl.DataFrame, colour: str, marker: str, edge: float,
             )
 
 
-def _key(shown: list[tuple[str, pl.DataFrame]]) -> list[Line2D]:
+def _key(shown: list[tuple[str, pl.DataFrame]]) -> list[Artist]:
     """What the markers and the two sides mean, and the configurations."""
-    meanings = (("o", "removed first"), ("o", "catastrophe first"), (">", "T_c censored"), ("^", "T_k censored"))
-    handles = [Line2D([], [], marker=marker, color=QUIET, linestyle="", label=label) for marker, label in meanings]
-    handles[1].set_markerfacecolor("none")
+    meanings = (
+        ("o", "removed first", QUIET),
+        ("o", "catastrophe first", "none"),
+        (">", "T_c censored", QUIET),
+        ("^", "T_k censored", QUIET),
+    )
+    handles: list[Artist] = [
+        Line2D([], [], marker=marker, color=QUIET, linestyle="", label=label, markerfacecolor=fill)
+        for marker, label, fill in meanings
+    ]
     sides = {
         "above the line: correction\nis faster than catastrophe": IN_TIME,
         "below: catastrophe is faster": TOO_LATE,

@@ -1,6 +1,7 @@
 """Survival of both clocks: the share of runs in which an event has not happened yet (Kaplan and Meier 1958)."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -22,8 +23,8 @@ def draw(results: Tables) -> Figure:
     return panels(
         results,
         {
-            "not yet corrected (T_c)": lambda *curve: _curve(*curve, "steps_to_correct"),
-            "no catastrophe yet, unopposed (T_k)": lambda *curve: _curve(*curve, "steps_to_catastrophe"),
+            "not yet corrected (T_c)": partial(_curve, column="steps_to_correct"),
+            "no catastrophe yet, unopposed (T_k)": partial(_curve, column="steps_to_catastrophe"),
         },
     )
 

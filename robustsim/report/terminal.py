@@ -2,11 +2,9 @@
 
 import polars as pl
 
-from robustsim.analysis.spectrum import part
 from robustsim.analysis.tables import Tables
 from robustsim.report import words
 
-CLOCKS = {"steps_to_suppress": "T_suppress", "steps_to_correct": "T_c", "steps_to_catastrophe": "T_k"}
 MOST_ROWS = 40
 
 
@@ -20,7 +18,7 @@ def in_words(results: Tables) -> str:
         f"  at deployment  competence {words.rate(s['competence']['median'])}, "
         f"misbehaviour watched {words.rate(misbehaviour['watched']['median'])}, "
         f"unwatched {words.rate(misbehaviour['unwatched']['median'])}",
-        *(f"  {label:<14} {words.clock(s[name], n)}" for name, label in CLOCKS.items()),
+        *(f"  {label:<14} {words.clock(s[name], n)}" for name, label in words.CLOCKS.items()),
         f"  position       {words.interval(s['position'])}  (log10 T_c / T_k; below 0: correction is faster)",
         f"  P(catastrophe first) {words.share(s['p_catastrophe_first'])}",
         f"  concealment    {words.interval(s['concealment'])}  (0: changed everywhere, 1: changed only while watched)",
@@ -48,16 +46,8 @@ def in_words(results: Tables) -> str:
 
 def table(results: Tables) -> str:
     """The position of each configuration as a table; all columns are in `results.spectrum()`."""
-    spectrum, rows = results.spectrum(), []
-    digits = words.digits(results.runs, results.swept)
-    for row in spectrum.head(MOST_ROWS).to_dicts():
-        rows.append(
-            {words.short(name): words.value(row[name], digits[name]) for name in results.swept}
-            | {"runs": str(row["runs"])}
-            | {label: words.clock(part(row, name), row["runs"], "") for name, label in list(CLOCKS.items())[1:]}
-            | {"position": words.interval(part(row, "position"), "-")}
-            | {"P(catastrophe first)": words.share(part(row, "p_catastrophe_first"))}
-        )
+    spectrum = results.spectrum()
+    rows = words.spectrum_rows(results, spectrum.head(MOST_ROWS))
     with pl.Config(
         tbl_cols=-1,
         tbl_rows=-1,

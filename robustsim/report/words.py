@@ -14,8 +14,10 @@ from typing import Any
 
 import polars as pl
 
+from robustsim.analysis.spectrum import part
 from robustsim.analysis.tables import Tables
 
+CLOCKS = {"steps_to_suppress": "T_suppress", "steps_to_correct": "T_c", "steps_to_catastrophe": "T_k"}
 FEW, DIGITS = 3, 4  # significant digits of a setting in a label, and elsewhere
 MOST_NAMED, MOST_REASONS = 4, 3  # failed runs that are named for a reason, and reasons that are given
 
@@ -84,6 +86,19 @@ def _of_a_sweep(results: Tables) -> list[str]:
         f"By configuration, P(catastrophe first) ranges from {rate(estimates.min())} to {rate(estimates.max())}. Its "
         f"95% interval lies at or below one half in {safe:,} configurations, above it in {lost:,}, and "
         f"on both sides of it in {n - safe - lost:,}.",
+    ]
+
+
+def spectrum_rows(results: Tables, spectrum: pl.DataFrame) -> list[dict[str, str]]:
+    """Rows of the spectrum as words, by heading: what was swept, runs, clocks, position, P(catastrophe first)."""
+    needed = digits(results.runs, results.swept)
+    return [
+        {short(name): value(row[name], needed[name]) for name in results.swept}
+        | {"runs": str(row["runs"])}
+        | {label: clock(part(row, name), row["runs"], "") for name, label in list(CLOCKS.items())[1:]}
+        | {"position": interval(part(row, "position"), "-")}
+        | {"P(catastrophe first)": share(part(row, "p_catastrophe_first"))}
+        for row in spectrum.to_dicts()
     ]
 
 

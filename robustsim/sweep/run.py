@@ -4,6 +4,7 @@ import shlex
 import sys
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from robustsim.sweep.execution import Execution, Narrate, default_workers, quiet
 from robustsim.sweep.executors import Dask, Inline, Processes, make_executor
 from robustsim.sweep.layout import STOP
 from robustsim.sweep.locking import locked
-from robustsim.sweep.plan import Plan
+from robustsim.sweep.plan import DEPLOY, Plan
 from robustsim.sweep.worker import Task
 from robustsim.version import VERSION
 
@@ -31,6 +32,14 @@ DEATHS = 2  # a unit whose worker died so often goes on run by run
 STRIKES = 3  # a run that then kills so often is given up
 HOPELESS = 6  # a unit whose worker dies so often before it comes to any run is given up
 MANY = 32  # runs from which on processes are worth their start
+
+
+Finished = Callable[[dict[str, Any], dict[str, pl.DataFrame]], None]
+"""`finished(manifest, tables)` gets the tables of a shard that is done: runs, traces, failed."""
+
+
+def unheard(manifest: dict[str, Any], tables: dict[str, pl.DataFrame]) -> None:
+    """Where nobody waits for shards."""
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -58,7 +67,7 @@ def _command() -> str:
 
 
 def run_here(
-    plan: Plan, how: Execution = Execution(), narrate: Narrate = quiet
+    plan: Plan, how: Execution = Execution(), narrate: Narrate = quiet, finish: Finished = unheard
 ) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
     """Does a plan in this process, and keeps nothing but trained agents; returns (manifest, tables).
 
@@ -80,9 +89,15 @@ def run_here(
         unit.train(plan, training, place)
     for shard in plan.shards:
         finished.append(unit.deploy(plan, shard, place))
+        finish(manifest, _tables(manifest, finished[-1:]))
     manifest["worker_seconds"] = round(time.monotonic() - began, 1)
-    tables = {name: store.join([part["tables"][name] for part in finished]) for name in store.TABLES}
-    return manifest, {**tables, "failed": store.failures(manifest, finished)}
+    return manifest, _tables(manifest, finished)
+
+
+def _tables(manifest: dict[str, Any], done: list[dict[str, Any]]) -> dict[str, pl.DataFrame]:
+    """The tables of shards that were done here: runs, traces, failed."""
+    tables = {name: store.join([part["tables"][name] for part in done]) for name in store.TABLES}
+    return {**tables, "failed": store.failures(manifest, done)}
 
 
 # --- in a directory ---
@@ -98,7 +113,9 @@ class _Trouble:
     skip: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
 
 
-def run_to(plan: Plan, out: str | Path, how: Execution = Execution(), narrate: Narrate = quiet) -> pl.DataFrame:
+def run_to(
+    plan: Plan, out: str | Path, how: Execution = Execution(), narrate: Narrate = quiet, finish: Finished = unheard
+) -> pl.DataFrame:
     """Brings the results of a plan into a directory, from wherever they are.
 
     Returns those of the runs it was asked for that failed (:func:`robustsim.sweep.store.failures`).
@@ -122,7 +139,7 @@ def run_to(plan: Plan, out: str | Path, how: Execution = Execution(), narrate: N
             if alone:
                 layout.sweep_away(folder)
             try:
-                _do_all(plan, folder, wanted, how, handle, narrate)
+                _do_all(plan, folder, wanted, how, handle, narrate, finish)
             finally:
                 if alone:
                     layout.sweep_away(folder)
@@ -141,7 +158,9 @@ def _unfinished(plan: Plan, folder: Path, manifest: dict[str, Any], how: Executi
     return [shard.index for shard in plan.shards if shard.index not in finished and _mine(shard.index, how)]
 
 
-def _do_all(plan: Plan, folder: Path, wanted: list[int], how: Execution, handle: int, narrate: Narrate) -> None:
+def _do_all(
+    plan: Plan, folder: Path, wanted: list[int], how: Execution, handle: int, narrate: Narrate, finish: Finished
+) -> None:
     """First the agents that the wanted shards start from, then the shards."""
     place = unit.place_in(folder.resolve(), how.width, how.checkpoint)
     needed = {plan.agent_name(i) for index in wanted for i in plan.shards[index].runs}
@@ -157,7 +176,7 @@ def _do_all(plan: Plan, folder: Path, wanted: list[int], how: Execution, handle:
     try:
         for stage, units in (("train", trainings), ("deploy", wanted)):
             tasks = [{"kind": stage, "unit": i, "worker": worker, "solo": False, "skip": {}} for i in units]
-            _drive(executor, tasks, folder, narrate)
+            _drive(executor, tasks, folder, narrate, finish)
     except KeyboardInterrupt:
         (folder / STOP).touch()
         executor.close()
@@ -184,7 +203,9 @@ def _executor_kind(plan: Plan, how: Execution, units: int) -> str:
     return "inline" if alone or len(plan) < MANY or units < 2 or default_workers() < 2 else "processes"
 
 
-def _drive(executor: Inline | Processes | Dask, tasks: list[Task], folder: Path, narrate: Narrate) -> None:
+def _drive(
+    executor: Inline | Processes | Dask, tasks: list[Task], folder: Path, narrate: Narrate, finish: Finished
+) -> None:
     """Has all tasks done, and gives those that fail another chance."""
     waiting, out, trouble, told = deque(tasks), 0, _Trouble(), 0.0
     while waiting or out:
@@ -199,6 +220,8 @@ def _drive(executor: Inline | Processes | Dask, tasks: list[Task], folder: Path,
                 raise StorageError(outcome["message"])
             if outcome["status"] != "done":
                 waiting.append(_again(task, outcome["message"], folder, trouble))
+            elif task["kind"] == DEPLOY and finish is not unheard:
+                finish(*store.read_shard(folder, task["unit"]))
         if time.monotonic() - told >= progress.EVERY:
             told = time.monotonic()
             narrate(progress.status(folder))

@@ -215,7 +215,27 @@ def read(folder: Path, manifest: dict[str, Any], name: str) -> pl.DataFrame:
     """
     done = marks(folder, manifest, strict=True).values()
     parts = [shard_bytes(folder, mark, name) for mark in done if len(mark["failed"]) < mark["runs"]]
-    return join([pl.read_parquet([io.BytesIO(part) for part in parts])] if parts else [])
+    return join([read_parquet(parts)] if parts else [])
+
+
+def read_shard(folder: Path, shard: int) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
+    """(manifest, tables of one shard that is done: runs, traces, failed).
+
+    Raises:
+      StorageError: a file is missing or damaged.
+    """
+    manifest = read_manifest(folder)
+    mark = read_sealed(shard_path(folder, shard, "json"), identity(manifest))
+    if mark is None:
+        raise StorageError(f"{shard_path(folder, shard, 'json')}: cannot be read")
+    empty = len(mark["failed"]) == mark["runs"]
+    tables = {n: join([] if empty else [read_parquet([shard_bytes(folder, mark, n)])]) for n in TABLES}
+    return manifest, {**tables, "failed": failures(manifest, [mark])}
+
+
+def read_parquet(parts: list[bytes]) -> pl.DataFrame:
+    """Parquet files, as bytes, as one table."""
+    return pl.read_parquet([io.BytesIO(part) for part in parts])
 
 
 def failures(manifest: Mapping[str, Any], marks: Iterable[Mapping[str, Any]]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar in a terminal, plain lines elsewhere."""
+"""Progress: a bar in a terminal, a line in a notebook, plain lines on stderr elsewhere."""
 
 import sys
 import time
@@ -19,6 +19,9 @@ def progress(silent: bool = False) -> Iterator[Narrate]:
     """A function that reports progress while some work lasts."""
     if silent:
         yield quiet
+    elif in_notebook():
+        with _in_cell() as narrate:
+            yield narrate
     elif sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -31,6 +34,35 @@ def progress(silent: bool = False) -> Iterator[Narrate]:
             )
     else:
         yield _plain()
+
+
+@contextmanager
+def for_people(narrate: Narrate | None) -> Iterator[Narrate]:
+    """What the user chose to hear; None: progress where somebody is there to see it, in a notebook or a terminal."""
+    if narrate is not None:
+        yield narrate
+    else:
+        with progress(silent=not (in_notebook() or sys.stderr.isatty())) as shown:
+            yield shown
+
+
+def in_notebook() -> bool:
+    """Whether this runs in a cell of a notebook."""
+    shell = sys.modules.get("IPython")
+    return shell is not None and "ipykernel" in sys.modules and shell.get_ipython() is not None
+
+
+@contextmanager
+def _in_cell() -> Iterator[Narrate]:
+    """One line of the cell's output, which changes, and is gone at the end."""
+    from IPython.display import display  # pyright: ignore[reportMissingImports]
+
+    def shown(text: str) -> dict[str, str]:
+        return {"text/plain": text}
+
+    line = display(shown("starting"), raw=True, display_id=True)
+    yield lambda state: line.update(shown(_line(state)), raw=True)
+    line.update(shown(""), raw=True)
 
 
 def _plain() -> Narrate:
