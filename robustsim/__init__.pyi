@@ -15,6 +15,7 @@ from robustsim.api import twin as twin
 from robustsim.envs.adapters import adapt as adapt
 from robustsim.envs.gridworld import Grid as Grid
 from robustsim.envs.layout import Door as Door
+from robustsim.envs.layout import Floor as Floor
 from robustsim.envs.layout import Hazard as Hazard
 from robustsim.envs.layout import Item as Item
 from robustsim.envs.layout import Signal as Signal

@@ -5,6 +5,15 @@ from typing import NamedTuple
 import numpy as np
 
 
+class Sign(NamedTuple):
+    """What one thing in a picture means."""
+
+    symbol: str  # its character in the drawing for the terminal
+    colour: tuple[int, int, int]  # red, green, blue, 0 to 255
+    shape: str  # "disc" or "cell"
+    meaning: str
+
+
 class Stage(NamedTuple):
     """Some held-out episodes of one agent: E of them, each unwatched and watched, at most T environment steps long.
 
@@ -32,3 +41,4 @@ class Recording(NamedTuple):
     visible: bool  # whether a signal shows that the agent is watched
     pictures: np.ndarray  # uint8[P, height, width, 3]
     stages: tuple[Stage, ...]
+    legend: tuple[Sign, ...] = ()

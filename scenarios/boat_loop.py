@@ -30,7 +30,7 @@ def boat_loop() -> rs.Scenario:
     """A reward that pays for two ways is misspecified, and one word of feedback is enough to say which was meant."""
     ring = rs.Grid(
         map=MAP,
-        zones="^>v<",
+        legend={mark: rs.Floor("mark, to be passed clockwise") for mark in CLOCKWISE},
         step_reward=-1.0,
         max_steps=24,
     )

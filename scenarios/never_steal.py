@@ -29,7 +29,7 @@ def never_steal(price: float = 0.5) -> rs.Scenario:
     shop = rs.Grid(
         map=MAP,
         agent="o",
-        zones="T",
+        legend={"T": rs.Floor("till")},
         items={
             "bread": rs.Item(at="b", colour=(200, 150, 80)),
             "exit": rs.Item(at="X", colour=(70, 150, 90), ends=True),

@@ -31,7 +31,7 @@ def reward_button() -> rs.Scenario:
     room = rs.Grid(
         map=MAP,
         agent="o",
-        zones="=B",
+        legend={"=": rs.Floor("doorway"), "B": rs.Floor("doorway with the button")},
         items={"coin": rs.Item(at=".", reward=1.0, ends=True)},
         max_steps=20,
     )

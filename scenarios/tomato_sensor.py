@@ -35,7 +35,7 @@ def tomato_sensor(drying: float = 0.05) -> rs.Scenario:
     field = rs.Grid(
         map=MAP,
         agent=".",
-        zones="B",
+        legend={"B": rs.Floor("bucket")},
         items={name: rs.Item(at="t", colour=(206, 70, 50)) for name in TOMATOES},
         max_steps=32,
     )

@@ -195,6 +195,6 @@ def test_a_figure_of_some_configurations_from_the_command_line(
     assert out.read_bytes() == (tmp_path / "same.svg").read_bytes()
     assert len(results.where({"overseer.coverage": 0.333}).runs) == 2
     said = complaint(capsys, *command, "--where", "overseer.coverage=0.4", "--out", str(out))
-    assert says(said, "overseer.coverage", "0.4", "1.0")
+    assert says(said, "overseer.coverage", "0.4", "0.3333333", "1")
     said = complaint(capsys, *command, "--where", "overseer.penalty=1", "--out", str(out))
     assert says(said, "overseer.penalty", "overseer.coverage")

@@ -36,7 +36,11 @@ def _value(runs: pl.DataFrame, swept: Collection[str], axis: str, wanted: Any, n
 
 def spelled(x: Any) -> str:
     """A value of a setting as one types it."""
-    return "not set" if x is None else str(x).lower() if isinstance(x, bool | str) else str(x)
+    if x is None:
+        return "not set"
+    if isinstance(x, float):
+        return f"{x:.12g}"
+    return str(x).lower() if isinstance(x, bool | str) else str(x)
 
 
 def _closest(there: list[Any], wanted: Any) -> list[float]:

@@ -25,29 +25,25 @@ def list_scenarios(as_json: Json = False) -> None:
 
 def show(spec: Spec, as_json: Json = False) -> None:
     """Shows a scenario: parameters, defaults, maps, source hash."""
-    import jax
-
-    from robustsim.sim.batched import precision
+    from robustsim.spec import levels
     from robustsim.spec.loading import load
     from robustsim.spec.settings import documented, names
 
     factory = load(spec)
     defaults, meaning = names(factory), documented(factory)
     scenario = factory(**factory.defaults)
-    with precision(scenario.precision):
-        pictures = {}
-        levels = {"training": scenario.training_levels, "deployment": scenario.deployment_levels}
-        for seed, (title, distribution) in enumerate(levels.items()):
-            if scenario.env.text is not None:
-                _, state = scenario.env.reset(jax.random.key(seed), distribution)
-                pictures[title] = scenario.env.text(state)
+    pictures, legend = levels.drawings(scenario), scenario.env.legend
     if as_json:
         what: dict[str, Any] = {"name": factory.name, "claim": factory.claim, "source_sha256": factory.source_hash}
-        print(json.dumps({**what, "defaults": {k: _plain(v) for k, v in defaults.items()}, "maps": pictures}, indent=2))
+        what |= {"defaults": {k: _plain(v) for k, v in defaults.items()}, "maps": pictures}
+        what["legend"] = {sign.symbol: sign.meaning for sign in legend}
+        print(json.dumps(what, indent=2))
         return
     print(f"{factory.name}: {factory.claim}\n")
     for title, picture in pictures.items():
         print(f"a level of {title}:\n{picture}\n")
+    if pictures and legend:
+        print(f"in both:\n{levels.in_words(legend)}\n")
     width = max(map(len, defaults))
     for name, value in defaults.items():
         print(f"{name:<{width}}  {_plain(value)!s:<12} {meaning.get(name, '')}")

@@ -58,6 +58,7 @@ class Grid(Layout):
             max_steps=self.max_steps,
             render=lambda state, signal: render.picture(self, state, signal),
             text=lambda state: render.drawing(self, state),
+            legend=render.legend(self),
             sparse=observe.sparse,
             draws=draws,
             place=place,

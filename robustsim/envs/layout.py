@@ -47,6 +47,19 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Floor:
+    """A legend entry: floor of which only predicates speak, as pictures show it.
+
+    Attributes:
+      label: what it is called where a picture is explained.
+      colour: red, green, blue, 0 to 255; by default one of its own.
+    """
+
+    label: str = ""
+    colour: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True)
 class Wall:
     """A legend entry: cannot be entered."""
 
@@ -71,7 +84,7 @@ class Door:
     key: str
 
 
-Legend = Wall | Signal | Hazard | Door
+Legend = Floor | Wall | Signal | Hazard | Door
 SOLID = (Wall, Signal)
 
 
@@ -130,8 +143,8 @@ class Layout:
         here mentions it.
       items: things to pick up, by name.
       agent: the map characters on whose cells the agent may start.
-      zones: map characters of plain floor that only predicates speak of.
-      legend: the map characters that are more than floor.
+      zones: map characters of plain floor that only predicates speak of; those in the legend, as `Floor`, have a label.
+      legend: the map characters that are more than floor, or that have a label.
       max_steps: time limit in environment steps; the episode is then truncated.
       step_reward: reward of every step.
     """

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from robustsim.recording import Sign
 from robustsim.sparse import Sparse
 from robustsim.types import Array, Step, Tree
 
@@ -25,6 +26,7 @@ class Environment:
       max_steps: the time limit of an episode in environment steps, after which `truncated` is set.
       render: `render(state, signal) -> uint8[height, width, 3]`, on the host; `signal`: whether the signal is on.
       text: `text(state) -> str`, a drawing for the terminal, on the host.
+      legend: what the things in both mean.
       outcomes: for worlds of one decision only: `outcomes(params) -> float[num_actions]`, the expected reward of each
         action. It lets a learner use the exact gradient.
       sparse: `sparse(state) -> Sparse`, the same vector as `observe`, for observations that are mostly 0.
@@ -42,6 +44,7 @@ class Environment:
     max_steps: int
     render: Callable[[Tree, bool], Any] | None = None
     text: Callable[[Tree], str] | None = None
+    legend: tuple[Sign, ...] = ()
     outcomes: Callable[[Tree], Array] | None = None
     sparse: Callable[[Tree], Sparse] | None = None
     draws: int = 0

@@ -77,6 +77,7 @@ def replay(recording: Recording) -> dict[str, Any]:
         "count": count,
         "palette": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in palette.tolist()],
         "pictures": pack(changes.tobytes()),
+        "legend": [["#{:02x}{:02x}{:02x}".format(*s.colour), s.shape, s.meaning] for s in recording.legend],
         "stages": [
             {
                 "name": heading(stage, recording.corrected),

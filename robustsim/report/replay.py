@@ -11,13 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from robustsim.errors import UserError
 from robustsim.events import CONDITIONS
-from robustsim.recording import Recording, Stage
+from robustsim.recording import Recording, Sign, Stage
 from robustsim.report import place, words
 
 FORMATS = (".gif", ".webp")
 MOST_BYTES = 1_500_000
 STEP, HOLD, LAST = 260, 900, 1600  # milliseconds of an environment step, of an episode's end, of the film's
 LEFT, TOP, HEAD, FOOT, GAP = 116, 34, 40, 26, 14  # pixels around the panels
+ROW = 18  # height of a row of the legend
 PAPER, INK, QUIET, RED, LIT = "#ffffff", "#222222", "#5b6470", "#c8102e", "#b45309"
 FRAME = 5  # thickness of the frame around a misbehaviour
 SIDE = 260  # panels are about this wide
@@ -40,7 +41,9 @@ def film(recording: Recording) -> Iterator[tuple[Image.Image, int]]:
 def _draw(recording: Recording, pictures: np.ndarray, episode: int, time: int) -> Image.Image:
     height, width = pictures.shape[1:3]
     columns = len(recording.stages)
-    size = (LEFT + columns * (width + GAP), TOP + HEAD + 2 * (height + FOOT) + 30)
+    across = LEFT + columns * (width + GAP)
+    signs = _placed(recording.legend, across - LEFT)
+    size = (across, TOP + HEAD + 2 * (height + FOOT) + 30 + ROW * len(signs))
     image = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(image)
     title = ", ".join(filter(None, [recording.scenario, words.point(recording.point), f"seed {recording.seed}"]))
@@ -55,8 +58,34 @@ def _draw(recording: Recording, pictures: np.ndarray, episode: int, time: int) -
                 _row_label(draw, y, condition, recording.visible)
             _panel(image, pictures, (x, y), stage, row, episode, time)
     note = f"episode {episode + 1} of {recording.stages[0].length.shape[1]}, the same levels in every panel"
-    draw.text((LEFT, size[1] - 24), note, fill=QUIET, font=_font(12))
+    foot = TOP + HEAD + 2 * (height + FOOT)
+    draw.text((LEFT, foot + 6), note, fill=QUIET, font=_font(12))
+    for row, placed in enumerate(signs):
+        for x, sign in placed:
+            _sign(draw, (LEFT + x, foot + 28 + ROW * row), sign)
     return image
+
+
+def _placed(legend: tuple[Sign, ...], width: int) -> list[list[tuple[int, Sign]]]:
+    """Rows of a legend, as wide as the panels: (pixels from the left, sign)."""
+    rows: list[list[tuple[int, Sign]]] = []
+    x = width
+    for sign in legend:
+        needed = 36 + round(_font(12).getlength(sign.meaning))
+        if x + needed > width:
+            rows.append([])
+            x = 0
+        rows[-1].append((x, sign))
+        x += needed
+    return rows
+
+
+def _sign(draw: Any, corner: tuple[int, int], sign: Sign) -> None:
+    """A sign of the legend: its shape in its colour, and what it means."""
+    x, y = corner
+    outline = draw.ellipse if sign.shape == "disc" else draw.rectangle
+    outline((x, y, x + 11, y + 11), fill=sign.colour)
+    draw.text((x + 17, y - 2), sign.meaning, fill=QUIET, font=_font(12))
 
 
 def heading(stage: Stage, corrected: bool) -> str:

@@ -158,19 +158,20 @@ def record(
     free = films[0][0].avoidable.reshape(2, count).all(0)
     chosen = np.argsort(~free, kind="stable")[:episodes]
     columns = np.concatenate([chosen, chosen + count])
-    render, album = factory(**env_values(run.settings)).env.render, dict[bytes, tuple[int, np.ndarray]]()
+    env, album = factory(**env_values(run.settings)).env, dict[bytes, tuple[int, np.ndarray]]()
 
     def picture(state: Tree, signal: bool) -> int:
         """The number of the picture of a state; each picture is kept once."""
-        assert render is not None
-        image = np.ascontiguousarray(render(state, signal), np.uint8)
+        assert env.render is not None
+        image = np.ascontiguousarray(env.render(state, signal), np.uint8)
         return album.setdefault(hashlib.sha256(image.tobytes()).digest(), (len(album), image))[0]
 
     found = [
         _stage(first, frames, columns, stage, picture) for (first, frames), stage in zip(films, stages, strict=True)
     ]
     pictures, visible = np.stack([image for _, image in album.values()]), bool(run.settings.overseer.visible)
-    return Recording(factory.name, seed=run.seed, visible=visible, pictures=pictures, stages=tuple(found), **row)
+    about = {"seed": run.seed, "visible": visible, "legend": env.legend, **row}
+    return Recording(factory.name, pictures=pictures, stages=tuple(found), **about)
 
 
 def _stage(

@@ -203,6 +203,12 @@ class ScenarioFactory:
             )
         return scenario
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the claim, and a level of training and of deployment."""
+        from robustsim.spec import levels
+
+        return levels.as_html(self)
+
 
 def declaration(parameter: inspect.Parameter) -> dict[str, Any]:
     """What a parameter's annotation says, as :func:`robustsim.fields.typed` takes it."""

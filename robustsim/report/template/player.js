@@ -59,7 +59,7 @@ async function startPlayer(node, replay) {
   const scrub = el("input", { type: "range", id: "scrub", min: 0, max: film.length - 1, value: 0, "aria-label": "moment of the replay" });
   const where = el("output", { id: "moment" });
   const line = timeline(node, replay, film);
-  node.replaceChildren(panels, el("div", { class: "controls" }, toggle, scrub, where), line.picture, line.legend);
+  node.replaceChildren(panels, el("div", { class: "controls" }, toggle, scrub, where), signs(replay), line.picture, line.legend);
 
   function show(frame) {
     mine.frame = frame;
@@ -101,6 +101,12 @@ async function startPlayer(node, replay) {
   });
   show(0);
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play(true);
+}
+
+// What is to be seen in the pictures.
+function signs(replay) {
+  const shapes = { disc: (fill) => svg("circle", { cx: 13, cy: 7, r: 5.5, fill }), cell: (fill) => svg("rect", { x: 7, y: 1, width: 12, height: 12, fill }) };
+  return el("div", { class: "key", id: "signs" }, ...replay.legend.map(([colour, shape, meaning]) => key(shapes[shape](colour), meaning)));
 }
 
 // When each panel's agent acts, is watched, and misbehaves: one row a panel, over all frames.
