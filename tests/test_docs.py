@@ -1,17 +1,24 @@
-"""What README and docs show works: scenario files are sound, names and commands exist."""
+"""What README and docs show works: scenario files are sound, names and commands exist, tables are current."""
 
+import dataclasses
+import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import robustsim as rs
-from robustsim import catalogue
+from robustsim import catalogue, events
+from robustsim.analysis import glossary, placement
 from robustsim.cli.main import main
 from robustsim.report import figures
 from robustsim.sim import check
+from robustsim.sim.track import ARMS
+from robustsim.spec import twins
 from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve
+from robustsim.sweep.progress import Status
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -68,6 +75,68 @@ def test_every_column_is_explained(small_results: tuple[rs.Results, Path]) -> No
     for column in small_results[0].runs.columns:
         stem = re.sub(r"_lower$", "", column)
         assert stem in text, column
+
+
+# --- pages that are made from the code ---
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, str]:
+    """The pages as `python docs/generate.py` would write them."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.pages()
+
+
+@pytest.mark.parametrize("page", ["columns.md", "glossary.md", "api.md"])
+def test_a_page_that_is_made_from_the_code_is_current(made: dict[str, str], page: str) -> None:
+    """Otherwise `python docs/generate.py` makes it so."""
+    assert (ROOT / "docs" / page).read_text() == made[page]
+
+
+def test_the_glossary_has_a_place_for_each_of_its_tables(made: dict[str, str]) -> None:
+    for table in glossary.tables().values():
+        assert f"-->\n{table}\n<!--" in made["glossary.md"]
+
+
+def test_every_public_name_is_explained_without_building_anything(made: dict[str, str]) -> None:
+    for name in rs.__all__:
+        assert name == "__version__" or f"\n### rs.{name}\n" in made["api.md"], name
+
+
+def test_the_glossary_has_exactly_the_columns_of_a_spectrum(small_results: tuple[rs.Results, Path]) -> None:
+    assert small_results[0].spectrum().columns == [entry.name for entry in glossary.SPECTRUM]
+
+
+@pytest.mark.same_keys
+def test_the_glossary_has_exactly_the_keys_of_a_summary(small: dict) -> None:
+    """Of one with defences, which has all of them."""
+
+    def compare(found: dict[str, Any], said: Any) -> None:
+        assert list(found) == list(said)
+        for key, value in found.items():
+            parts = said[key][1] if said is glossary.SUMMARY else said[key]
+            if parts and isinstance(value, dict):
+                compare(value, parts)
+
+    compare(rs.run("camera_vault", seeds=2, settings={**small, "defences.block_rate": 0.5}).summary(), glossary.SUMMARY)
+
+
+def test_the_glossary_has_exactly_the_labels_of_the_code() -> None:
+    code = Path(placement.__file__).read_text()
+    assert set(re.findall(r'return "([a-z-]+)", ', code)) == set(glossary.PLACEMENTS)
+    assert set(re.findall(r'flags\["([a-z-]+)"\] =', code)) == set(glossary.FLAGS)
+    assert {event.name.lower() for event in events.Event} == set(glossary.FIRST_EVENTS)
+    assert set(ARMS) == set(glossary.ARMS)
+    assert set(events.CONDITIONS) == set(glossary.CONDITIONS)
+    assert [field.name for field in dataclasses.fields(Status)] == list(glossary.STATUS)
+    assert {name for spec in ("coin_run", "reward_button") for name in twins.twins(load(spec))} == set(glossary.TWINS)
+
+
+# --- commands ---
 
 
 CONSOLE = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ robustsim ")]
