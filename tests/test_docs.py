@@ -2,7 +2,9 @@
 
 import dataclasses
 import importlib.util
+import itertools
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,13 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+BLOCK = re.compile(r"(?:<!-- (not run|file): (.*?) -->\n)?^ *```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+
+
 def blocks(language: str) -> list[str]:
-    return [b for page in PAGES for b in re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)]
+    """The blocks in a language, but for those under a mark that says why they are not run (`<!-- not run: ... -->`)."""
+    found = [block for page in PAGES for block in BLOCK.findall(page.read_text())]
+    return [text for mark, _, kind, text in found if kind == language and mark != "not run"]
 
 
 @pytest.mark.parametrize("block", [b for b in blocks("python") if "@rs.scenario" in b])
@@ -60,7 +67,7 @@ def test_the_python_of_the_page_on_sweeps_runs(tmp_path: Path, monkeypatch: pyte
 
 def test_every_link_and_picture_is_there() -> None:
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        for target in re.findall(r"\]\(([^)#]+)\)", re.sub(r"`[^`\n]*`", "", page.read_text())):
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
 
 
@@ -138,8 +145,9 @@ def test_the_glossary_has_exactly_the_labels_of_the_code() -> None:
 
 # --- commands ---
 
+CATALOGUE = catalogue.installed()
 
-CONSOLE = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ robustsim ")]
+CONSOLE = [line.strip()[2:] for block in blocks("console") for line in block.splitlines() if "$ robustsim " in line]
 
 
 @pytest.mark.parametrize("line", CONSOLE)
@@ -152,6 +160,17 @@ def test_commands_that_are_shown_exist(line: str, capsys: pytest.CaptureFixture[
     assert ended.value.code == 0
     for word in words:
         assert not word.startswith("--") or word in told, word
+
+
+@pytest.mark.parametrize("line", [line for line in CONSOLE if line.split()[2:3] and line.split()[2] in CATALOGUE])
+def test_settings_that_are_shown_exist(line: str) -> None:
+    """Those of `--set` and `--over`, with values that the scenario takes."""
+    words, given = line.split(), {}
+    for option, word in itertools.pairwise(words):
+        if option in ("--set", "--over"):
+            name, _, values = word.partition("=")
+            given[name] = re.split("[,:]", values)[0]
+    resolve(load(words[2]), given)
 
 
 def status(words: list[str]) -> int:
@@ -182,6 +201,30 @@ def test_the_tutorial_works_from_its_scenario_to_its_page(
         assert "no replays" not in capsys.readouterr().err
     exec(compile(after, "tutorial.md", "exec"), {})
     assert {"cat.html", "cat.gif", "spectrum.svg"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.same_keys
+def test_the_recipes_work_one_after_the_other(small: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks under `<!-- file: NAME -->` are saved, those under `<!-- not run: ... -->` left out, all others run."""
+    run, names = rs.run, {}
+    quick = {**small, "deployment.budget": 11}
+
+    def quickly(scenario: Any, **given: Any) -> rs.Results:
+        return run(scenario, **({**given, "settings": quick} if scenario == "measured.py" else given))
+
+    monkeypatch.setattr(rs, "run", quickly, raising=False)
+    monkeypatch.chdir(tmp_path)
+    for mark, about, kind, block in BLOCK.findall((ROOT / "docs" / "recipes.md").read_text()):
+        if mark == "file":
+            Path(about).write_text(block)
+        elif mark != "not run" and kind == "python":
+            exec(compile(block, "recipes.md", "exec"), names)
+        elif mark != "not run":
+            for line in re.findall(r"^\$ robustsim (.*)$", block, re.MULTILINE):
+                assert status(shlex.split(line)) == 0, line
+    assert len(names["both"].runs) == 16
+    assert len(rs.open("results/array").runs) == 40
+    assert {"penalties.svg", "runs.csv", "traces.pdf", "curve.pdf"} <= {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.slow
