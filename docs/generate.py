@@ -64,7 +64,10 @@ INTRODUCTION = """# From Python
 
 `import robustsim as rs`. Names are imported on first use. Settings have the same dotted names in Python, on the
 command line and as columns; `robustsim show SPEC` lists them with their meaning and their values in a scenario. A type
-in front of a shape is an array: `float[B, D]`. Made from the code by `python docs/generate.py`.
+in front of a shape is an array: `float[B, D]`. What is not called `rs.NAME` here is imported from its module:
+`robustsim.envs.layout`, `robustsim.envs.generators`, `robustsim.sweep.options`, `robustsim.errors`.
+
+Made from the code by `python docs/generate.py`.
 """
 
 
@@ -88,7 +91,7 @@ def prose(text: str) -> str:
 
 def _items(body: str) -> list[str]:
     """`name: text` with its continuation lines, as entries of a list."""
-    items = re.split(r"\n(?=\S)", body)
+    items = re.split(r"\n(?=\S)|(?<=\.) (?=[A-Z]\w+: )", body)  # `Raises` names several errors in a line
     return [re.sub(r"^([\w, ]+):", r"- `\1`:", " ".join(item.split()), count=1) for item in items]
 
 
@@ -187,7 +190,7 @@ def members(cls: type) -> Iterator[tuple[str, Any]]:
 def entry(shown: str, thing: Any) -> str:
     """One name of the page."""
     parts = [f"### {shown}"]
-    call = shown.removeprefix("rs.").rsplit(".", 1)[-1]
+    call = shown.rsplit(".", 1)[-1]
     if not isinstance(thing, type):
         return "\n\n".join([*parts, of_function(call, thing), prose(inspect.getdoc(thing) or "")])
     parts += [of_class(call, thing) if not settings_of(thing) else "", prose(inspect.getdoc(thing) or "")]
@@ -211,7 +214,8 @@ def _named() -> Iterator[tuple[str, str, Any]]:
         yield f"{module}.{original}", f"rs.{name}", getattr(robustsim, name)
     for dotted in ALSO:
         module, name = dotted.rsplit(".", 1)
-        yield dotted, dotted, getattr(importlib.import_module(module), name)
+        shown = ".".join(dotted.split(".")[-2:])
+        yield dotted, shown, getattr(importlib.import_module(module), name)
 
 
 def _place(home: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ import importlib.util
 import itertools
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,14 @@ def test_every_column_is_explained(small_results: tuple[rs.Results, Path]) -> No
     for column in small_results[0].runs.columns:
         stem = re.sub(r"_lower$", "", column)
         assert stem in text, column
+
+
+def test_the_citation_is_of_this_version() -> None:
+    """And says what the package says."""
+    text, project = (ROOT / "CITATION.cff").read_text(), tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"\nversion: {rs.__version__}\n" in text
+    assert f"\nlicense: {project['license']}\n" in text
+    assert re.findall(r"^  - ([a-z ]+)$", text.partition("keywords:")[2], re.MULTILINE) == project["keywords"]
 
 
 # --- pages that are made from the code ---
