@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: setup demo test lint types layers house check validate figures docs bench reliability wheel clean
+.PHONY: setup demo test lint types layers house check validate figures pages docs bench reliability wheel clean
 
 setup: $(READY)
 
@@ -42,12 +42,15 @@ validate: setup  ## the slow statistical tests and every analytic ground truth
 figures: setup  ## every figure again, in a small version
 	for script in scripts/[a-z]*.py; do $(BIN)/python $$script --quick || exit 1; done
 
+pages: setup  ## the pages of docs/ that are made from the code
+	$(BIN)/python docs/generate.py
+
 docs: $(VENV)-docs/.ready  ## the documentation site, in build/site
 	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict --quiet
 
-$(VENV)-docs/.ready: pyproject.toml constraints.txt  # reads sources and needs none of the package's own dependencies
+$(VENV)-docs/.ready: pyproject.toml constraints.txt  # reads pages and needs none of the package's own dependencies
 	$(PYTHON) -m venv $(VENV)-docs
-	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt mkdocs-material 'mkdocstrings[python]'
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt mkdocs-material
 	touch $@
 
 bench: setup .venv-rejax/.ready  ## speed, against a peer and as shares of the machine's own limit
