@@ -18,7 +18,7 @@ from robustsim.errors import Stopped, StorageError, UserError
 from robustsim.sim.agents import Agents, code_hash
 from robustsim.spec.remembered import remember
 from robustsim.spec.twins import perfect_overseer
-from robustsim.sweep import compiled, layout, progress, store, unit
+from robustsim.sweep import compiled, growth, layout, progress, store, unit
 from robustsim.sweep.axes import plain
 from robustsim.sweep.execution import Execution, Narrate, default_workers, quiet
 from robustsim.sweep.executors import Dask, Inline, Processes, make_executor
@@ -129,7 +129,10 @@ def run_to(
     layout.check_place(folder)
     part = "" if how.shard is None else f"{how.shard[0]}-of-{how.shard[1]}"
     with locked(folder, part) as handle:
-        manifest = store.prepare(folder, describe(plan), how.overwrite, alone=how.shard is None)
+        manifest = describe(plan)
+        if how.shard is None and not how.overwrite:
+            growth.grow(folder, plan, manifest)
+        manifest = store.prepare(folder, manifest, how.overwrite, alone=how.shard is None)
         remember(plan.factory)
         if plan.size != manifest["plan"]["shard_size"]:
             plan = replace(plan, shard_size=manifest["plan"]["shard_size"])
