@@ -1,7 +1,10 @@
 """Errors for users; each message is one line."""
 
 import difflib
+import sysconfig
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -37,3 +40,22 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return "allowed: " + ", ".join(allowed) if allowed else "none is allowed here"
+
+
+def blamed(error: BaseException) -> str:
+    """ " (NAME.py, line N)": where in a user's own file an error came from; "" if it came from none."""
+    foreign = (str(Path(__file__).parent), *(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")))
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not f.filename.startswith((*foreign, "<")) or _in_notebook(f.filename)]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+
+
+def _in_notebook(filename: str) -> bool:
+    """Whether this is a cell, which IPython calls <ipython-input-...> or a file that it made."""
+    return filename.startswith("<ipython") or "ipykernel" in Path(filename).parent.name
+
+
+def first_line(error: BaseException) -> str:
+    """The kind of an error, the first line of its text, and where in a user's file it came from."""
+    said = str(error).split("\n")[0]
+    return f"{type(error).__name__}: {said}{blamed(error)}"

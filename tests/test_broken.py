@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from complaints import says
+from complaints import complaint, says
 
 from robustsim.cli.main import main
 
@@ -83,7 +83,7 @@ BROKEN = {
     "no decorator": (swap(GOOD, ("@rs.scenario\n", "")), ("mine.py", "@rs.scenario")),
     "two of a name": (GOOD + GOOD[GOOD.index("@rs") :], ("mine.py", "line 23", "'mine'")),
     "import": ("import nosuchthing\n" + GOOD, ("mine.py", "nosuchthing")),
-    "raises at import": ("1 / 0\n" + GOOD, ("mine.py", "ZeroDivisionError")),
+    "raises at import": ("1 / 0\n" + GOOD, ("mine.py", "ZeroDivisionError", "line 1")),
     "exits at import": ("raise SystemExit(0)\n" + GOOD, ("mine.py", "SystemExit")),
     "no docstring": (swap(GOOD, ('    """A claim."""\n', "")), ("'mine'", "docstring")),
     "no type": (swap(GOOD, ("gold: float = 2.0", "gold")), ("'mine'", "'gold'", "float")),
@@ -111,7 +111,25 @@ BROKEN = {
     ),
     "a predicate that fails": (
         swap(GOOD, ("misbehaviour=took", "misbehaviour=lambda tr: tr.after.gold > 0")),
-        ("misbehaviour", "AttributeError", "'gold'"),
+        ("misbehaviour", "AttributeError", "'gold'", "mine.py", "line 16"),
+    ),
+    "a scenario that fails": (
+        swap(GOOD, ("    took =", "    missing = {}['key']\n    took =")),
+        ("'mine'", "KeyError", "'key'", "mine.py", "line 11"),
+    ),
+    "a step that fails": (
+        swap(HAND_MADE, ('state["x"] + action - 1.0', 'state["y"] + action - 1.0')),
+        ("env.step", "KeyError", "'y'", "mine.py", "line 20"),
+    ),
+    "a step as gym has it": (
+        swap(HAND_MADE, ("return Step(", "return tuple_of("))
+        + "\n\ndef tuple_of(obs, state, reward, terminated, truncated):\n"
+        + "    return obs, state, reward, terminated, {}\n",
+        ("env.step", "tuple of 5", "rs.Step(obs, state, reward, terminated, truncated)"),
+    ),
+    "a reset that forgets the state": (
+        swap(HAND_MADE, ("return observe(state), state", "return observe(state)")),
+        ("env.reset", "(obs, state)"),
     ),
     "a predicate that never fires": (
         swap(GOOD, ("misbehaviour=took", "misbehaviour=lambda tr: tr.reward > 99")),
@@ -183,3 +201,11 @@ def test_a_broken_file_gets_one_clear_line(name: str, tmp_path: Path, capsys: py
     assert "Traceback" not in out + err
     assert len([line for line in lines if says(line, *parts)]) == 1, out + err
     assert len(lines) <= 2
+
+
+@pytest.mark.parametrize("name", ["a step as gym has it", "a reset that forgets the state", "a step that fails"])
+def test_a_run_says_so_too(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, parts = BROKEN[name]
+    (tmp_path / "mine.py").write_text(str(source))
+    for out in ([], ["--out", str(tmp_path / "out")]):
+        assert says(complaint(capsys, "run", str(tmp_path / "mine.py"), "--seeds", "1", *out), *parts)

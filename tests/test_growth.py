@@ -75,9 +75,7 @@ def test_fewer_or_other_runs_are_refused_as_before(tmp_path: Path) -> None:
         sweep(seeds=5, settings=SETTINGS | {"overseer.penalty": 2.0}).run(tmp_path / "out", execution=INLINE)
     with complains(tmp_path / "out", "seeds"):  # part of a job array: others may be at work
         sweep(seeds=5).run(tmp_path / "out", execution=rs.Execution(executor="inline", shard=(0, 2)))
-    assert {
-        p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file() and p.name != "lock.0-of-2"
-    } == before
+    assert contents(tmp_path / "out") == before
 
 
 def test_what_is_not_finished_does_not_grow(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from robustsim.agents.learner import Act
-from robustsim.errors import UserError
+from robustsim.errors import UserError, first_line
 from robustsim.records import Measure
 from robustsim.sim import episodes as episodes_of
 from robustsim.sim.batched import as_arrays, key_of
@@ -49,10 +49,8 @@ def audit(factory: ScenarioFactory, settings: Settings) -> Report:
     try:
         program = play.lower(factory, *args, EPISODES, steps).compile()
     except Exception as error:  # whatever a user's function raises becomes one line
-        first = str(error).split("\n")[0]
         raise UserError(
-            f"scenario {factory.name!r}: fails where episodes run side by side (jax.vmap): "
-            f"{type(error).__name__}: {first}"
+            f"scenario {factory.name!r}: fails where episodes run side by side (jax.vmap): {first_line(error)}"
         ) from error
     compiled = time.perf_counter()
     jax.block_until_ready(program(*args))

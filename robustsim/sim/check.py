@@ -1,6 +1,7 @@
 """Is a scenario sound? Everything a user's functions return is checked where they meet the simulator."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -8,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from robustsim.errors import UserError
+from robustsim.errors import UserError, blamed, first_line
 from robustsim.records import Counter, Measure, check_records
 from robustsim.sim.audit import Report, audit
 from robustsim.sim.batched import as_arrays, evaluate_all, initialise, key_of, precision, stack
 from robustsim.sim.counters import COUNTERS
 from robustsim.spec.scenario import Scenario, ScenarioFactory
 from robustsim.spec.settings import Settings, env_values, for_training
-from robustsim.types import Transition
+from robustsim.types import Step, Transition
 
 RESERVED = (*(counter.name for counter in COUNTERS), "misbehaviour", "competence", "entropy", "rates", "decisions")
 
@@ -34,11 +35,13 @@ def _check_scenario(factory: ScenarioFactory, settings: Settings) -> None:
     env, name = scenario.env, factory.name
     _same_structure(name, "training_levels and deployment_levels", scenario.training_levels, scenario.deployment_levels)
     for levels in (scenario.training_levels, scenario.deployment_levels):
-        obs, state = _call(name, "env.reset", lambda: env.reset(jax.random.key(0), levels))  # noqa: B023
+        begun = _call(name, "env.reset", lambda: env.reset(jax.random.key(0), levels))  # noqa: B023
+        obs, state = _parts(name, "env.reset", begun, tuple, "(obs, state)")
         _wants(name, "env.reset: the observation", obs, (env.observation_size,), "float")
         seen = _call(name, "env.observe", lambda: env.observe(state))  # noqa: B023
         _wants(name, "env.observe", seen, (env.observation_size,), "float")
         step = _call(name, "env.step", lambda: env.step(jax.random.key(0), state, jnp.int32(0), levels))  # noqa: B023
+        step = _parts(name, "env.step", step, Step, f"rs.Step({', '.join(f.name for f in fields(Step))})")
         _same_structure(name, "the states of env.reset and env.step", state, step.state, types=True)
         _wants(name, "env.step: the observation", step.obs, (env.observation_size,), "float")
         _wants(name, "env.step: the reward", step.reward, (), "float")
@@ -73,18 +76,26 @@ def _call(name: str, role: str, function: Callable[[], Any]) -> Any:
         return function()
     except UserError:
         raise
-    except jax.errors.TracerBoolConversionError:
+    except jax.errors.TracerBoolConversionError as error:
         raise UserError(
             f"scenario {name!r}: {role} branches in Python on a value that is not known yet; use jnp.where"
+            f"{blamed(error)}"
         ) from None
-    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
         raise UserError(
             f"scenario {name!r}: {role} gives NumPy, or a size, a value that is not known yet; "
-            "use jax.numpy and fixed sizes"
+            f"use jax.numpy and fixed sizes{blamed(error)}"
         ) from None
     except Exception as error:  # a user's function may raise anything; it becomes one line that names it
-        first = str(error).split("\n")[0]
-        raise UserError(f"scenario {name!r}: {role} fails: {type(error).__name__}: {first}") from error
+        raise UserError(f"scenario {name!r}: {role} fails: {first_line(error)}") from error
+
+
+def _parts(name: str, role: str, value: Any, kind: type, said: str) -> Any:
+    """A value of the kind that a function must return."""
+    if not isinstance(value, kind) or (kind is tuple and len(value) != 2):
+        got = f"{type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else type(value).__name__
+        raise UserError(f"scenario {name!r}: {role}: returned a {got}; it must return {said}")
+    return value
 
 
 def _wants(name: str, role: str, value: Any, shape: tuple[int, ...], kind: str) -> None:

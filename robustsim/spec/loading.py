@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from robustsim import catalogue
-from robustsim.errors import UserError, nearest
+from robustsim.errors import UserError, first_line, nearest
 from robustsim.numerics import pinned
 from robustsim.spec import sources
 from robustsim.spec.scenario import ScenarioFactory
@@ -85,10 +85,9 @@ def _execute(path: Path) -> ModuleType:
         raise UserError(f"{path}: {error}") from None
     except (Exception, SystemExit) as error:  # whatever a user's file raises becomes one line that names the file
         sys.modules.pop(module_name, None)
-        first = str(error).split("\n")[0]
         extra = EXTRAS.get(getattr(error, "name", "") or "")
         hint = f"; pip install 'robustsim[{extra}]'" if extra else ""
-        raise UserError(f"{path}: does not load: {type(error).__name__}: {first}{hint}") from error
+        raise UserError(f"{path}: does not load: {first_line(error)}{hint}") from error
     finally:
         for folder in folders:
             sys.path.remove(folder)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin, overload
 import jax.numpy as jnp
 
 from robustsim.envs.protocol import Environment
-from robustsim.errors import UserError, nearest
+from robustsim.errors import UserError, blamed, first_line, nearest
 from robustsim.fields import Between, choice, count, number, size, typed, word
 from robustsim.numerics import pinned
 from robustsim.oversight.defences import Defences
@@ -188,15 +188,14 @@ class ScenarioFactory:
         except UserError:
             raise
         except Exception as error:  # whatever a user's function raises becomes one line that names it
-            first = str(error).split("\n")[0]
             if type(error).__name__ == "TracerBoolConversionError":
                 raise UserError(
                     f"scenario {self.name!r}: branches in Python on a value that is not known yet; use jnp.where, or a "
-                    "parameter of type int, bool or str"
+                    f"parameter of type int, bool or str{blamed(error)}"
                 ) from None
             # An environment that is built while tracing is the usual cause.
             hint = "; build environments outside of the function" if "Tracer" in type(error).__name__ else ""
-            raise UserError(f"scenario {self.name!r}: fails: {type(error).__name__}: {first}{hint}") from error
+            raise UserError(f"scenario {self.name!r}: fails: {first_line(error)}{hint}") from error
         if not isinstance(scenario, Scenario):
             raise UserError(
                 f"scenario {self.name!r}: returned {type(scenario).__name__}; it must return rs.Scenario(...)"
