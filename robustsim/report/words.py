@@ -29,10 +29,11 @@ def answer(results: Tables) -> list[str]:
 
 
 def failures(results: Tables) -> str:
-    """How many runs failed, which, and why, the same reason once."""
+    """How many runs failed, which, and why: the same reason once, with the numbers (in brackets) of its first run."""
     failed = results.failed
-    reasons = []
-    for (why,), runs in failed.group_by("why", maintain_order=True):
+    kind, reasons = pl.col("why").cast(pl.String).str.replace_all(r" \([^()]*\)", ""), []
+    for _, runs in failed.group_by(kind, maintain_order=True):
+        why = runs["why"][0]
         named = [point(row) for row in runs.drop("why").head(MOST_NAMED).to_dicts()]
         more = [f"{len(runs) - MOST_NAMED:,} more"] if len(runs) > MOST_NAMED else []
         reasons.append(f"{'; '.join(named + more)}: {why}")

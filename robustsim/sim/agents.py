@@ -27,12 +27,23 @@ from robustsim.spec.settings import Run, Settings, env_values, for_training, tra
 from robustsim.types import Tree
 
 
+class Course(NamedTuple):
+    """What training looked like: when it was first evaluated (`before`), and when the agent was handed out."""
+
+    steps_before: int
+    competence_before: float
+    reward_before: float  # mean reward of an environment step in the last rollout
+    reward: float
+    misbehaviour: float  # the larger rate of both conditions, in training levels
+
+
 class Trained(NamedTuple):
     """An agent before deployment, on the host."""
 
     agent: Tree
     competence: float  # share of training episodes that succeeded
     steps: int  # gradient steps it was trained for
+    course: Course
 
     @property
     def diverged(self) -> bool:
@@ -93,8 +104,32 @@ def complaint(trained: Trained, settings: Settings) -> str:
         return "the weights are not finite; lower agent.learning_rate"
     if trained.competence >= wanted:
         return ""
+    course = trained.course
     below = f"its agent stayed below training.competence={wanted:g} after {trained.steps} gradient steps"
-    return f"{below}; raise training.steps"
+    since = "" if course.steps_before == trained.steps else f" from {course.competence_before:.2f}"
+    reached = f"it reached {trained.competence:.2f}{since}"
+    paid = f"with {course.reward:.3g} of reward a step and misbehaviour in {course.misbehaviour:.2f} of the episodes"
+    return f"{below} ({reached}, {paid}); {_hint(trained)}"
+
+
+RISING, PAID = 0.02, 0.5  # in competence between the two evaluations; misbehaviour that pays for the lack of it
+
+
+def _hint(trained: Trained) -> str:
+    """What to try with an agent that is not competent, as far as its training tells."""
+    course = trained.course
+    if course.steps_before == trained.steps:
+        return "raise training.steps, or allow an extension (training.extension) and see whether it rises"
+    if trained.competence - course.competence_before > RISING:
+        return "it is still rising: raise training.steps"
+    if course.misbehaviour > max(PAID, trained.competence):
+        return "it earns its reward by the misbehaviour: look at the rewards, and at what counts as success"
+    if course.reward > course.reward_before:
+        return "its reward rises and its success does not: look at the rewards, and at what counts as success"
+    return (
+        "it no longer rises: try another agent.learning_rate, more exploration (agent.entropy), an easier task, or a lower "
+        "training.competence"
+    )
 
 
 def training_track(index: int, run: Run, demands: tuple[Demand, ...]) -> Track:
@@ -105,8 +140,10 @@ def training_track(index: int, run: Run, demands: tuple[Demand, ...]) -> Track:
 def handed_out(track: Track, demand: Demand) -> Trained:
     """The agent that a training which has ended hands out to those who want it."""
     reading = supplied(track.readings, demand)[1] or track.readings[-1]  # the last one, where the weights diverged
-    finite = reading.measures["finite"]
-    return Trained(track.agents[reading.step], reading.competence if finite else float("nan"), reading.step)
+    finite, first = reading.measures["finite"], track.readings[0]
+    rewards = (float(r.counters["reward_used"]) for r in (first, reading))
+    course = Course(first.step, first.competence, *rewards, max(reading.rates))
+    return Trained(track.agents[reading.step], reading.competence if finite else float("nan"), reading.step, course)
 
 
 # --- agents that are kept ---
@@ -143,6 +180,7 @@ class Agents:
             **(about or {}),
             "competence": trained.competence,
             "gradient_steps": trained.steps,
+            "course": list(trained.course),
             "sha256": _checksum(leaves),
         }
         buffer = io.BytesIO()
@@ -192,7 +230,9 @@ def _load(path: Path, name: str, blank: Tree) -> Trained | None:
     if not sound or description["name"] != name or set(leaves) != set(_named(blank)):
         return None  # damaged, or sound but another agent's
     agent = jax.tree.unflatten(jax.tree.structure(blank), [leaves[key] for key in _named(blank)])
-    return Trained(agent, float(description["competence"]), int(description["gradient_steps"]))
+    return Trained(
+        agent, float(description["competence"]), int(description["gradient_steps"]), Course(*description["course"])
+    )
 
 
 def _named(tree: Tree) -> dict[str, Any]:
