@@ -4,11 +4,13 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 from robustsim.errors import StorageError
 
+LARGEST = 2**33  # bytes of a file that is read at once
 NO_FLUSH = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF, errno.EISDIR}
 
 
@@ -31,6 +33,22 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def read(path: Path, most: int = LARGEST) -> bytes:
+    """The bytes of a file, which must be one: a pipe would never end, and a device need not.
+
+    Raises:
+      OSError: it cannot be read, is no plain file, or has more than `most` bytes.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "is not a plain file", str(path))
+        if about.st_size > most:
+            raise OSError(errno.EFBIG, f"has {about.st_size:,} bytes, more than {most:,}", str(path))
+        return file.read()
 
 
 def sync_folder(folder: Path) -> None:

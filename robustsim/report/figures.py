@@ -1,6 +1,7 @@
 """Drawing a figure by its name: a figure is a file `figure_NAME.py` beside this one with a function `draw(results)`."""
 
 import importlib
+import io
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,8 @@ from matplotlib.figure import Figure
 from robustsim import report
 from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError, nearest
-from robustsim.report.style import SETTINGS
+from robustsim.report import place
+from robustsim.report.style import SETTINGS, literal
 
 PREFIX = "figure_"
 FORMATS = ("svg", "png", "pdf")
@@ -40,6 +42,7 @@ def draw(results: Tables, name: str, out: str | Path | None = None) -> Figure:
     function: Callable[[Tables], Figure] = module.draw
     with mpl.rc_context(SETTINGS):
         figure = function(results)
+        literal(figure)
         if out is not None:
             save(figure, Path(out))
     return figure
@@ -51,9 +54,7 @@ def save(figure: Figure, out: Path) -> None:
     Raises:
       UserError: the file cannot be written.
     """
-    metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(out.suffix[1:], {})
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(out, metadata=metadata, dpi=160)
-    except OSError as error:
-        raise UserError(f"out: {str(out)!r} cannot be written: {error.strerror or error}") from None
+    kind, buffer = out.suffix[1:], io.BytesIO()
+    metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
+    figure.savefig(buffer, format=kind, metadata=metadata, dpi=160)
+    place.write(out, buffer.getvalue())

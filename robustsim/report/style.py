@@ -5,6 +5,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter
 
 # Okabe and Ito (2008); the order alternates dark and light, so that neighbours differ in greyscale too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#6B6B6B", "#B8A800")
@@ -59,3 +61,18 @@ def outer_legend(ax: Axes, title: str, **kwargs: Any) -> None:
 def note(ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **kwargs: Any) -> None:
     """A quiet remark, moved by `offset` in points from where it belongs."""
     ax.annotate(text, at, xytext=offset, textcoords="offset points", fontsize=7.5, color=QUIET, **kwargs)
+
+
+def literal(figure: Figure) -> None:
+    """Shows the texts of a figure as they are: a dollar in a name is a dollar. Numbers along axes stay formulas."""
+    for ax in figure.axes:
+        fixed = [axis for axis in (ax.xaxis, ax.yaxis) if isinstance(axis.get_major_formatter(), FixedFormatter)]
+        ticks = [text for axis in fixed for text in axis.get_ticklabels()]
+        legend = ax.get_legend()
+        keyed = [] if legend is None else [legend.get_title(), *legend.get_texts()]
+        titles = [ax.title, *(child for child in ax.get_children() if isinstance(child, Text))]
+        for text in [*titles, ax.xaxis.label, ax.yaxis.label, *ax.texts, *keyed, *ticks]:
+            text.set_parse_math(False)
+    for text in figure.findobj(Text, include_self=False):
+        if text.figure is figure and text.axes is None:
+            text.set_parse_math(False)

@@ -9,7 +9,6 @@ import io
 import json
 import os
 import sys
-import zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from robustsim import files
+from robustsim import files, npz
 from robustsim.errors import StorageError
 from robustsim.sim import batched
 from robustsim.sim.outcome import Demand, demand_of, supplied
@@ -127,8 +126,8 @@ def _hint(trained: Trained) -> str:
     if course.reward > course.reward_before:
         return "its reward rises and its success does not: look at the rewards, and at what counts as success"
     return (
-        "it no longer rises: try another agent.learning_rate, more exploration (agent.entropy), an easier task, or a lower "
-        "training.competence"
+        "it no longer rises: try another agent.learning_rate, more exploration (agent.entropy), an easier task, or a "
+        "lower training.competence"
     )
 
 
@@ -221,10 +220,9 @@ class Agents:
 
 def _load(path: Path, name: str, blank: Tree) -> Trained | None:
     try:
-        with path.open("rb") as file, np.load(file) as data:  # which closes it even where it is no archive
-            leaves = {key: data[key] for key in data.files if key != "description"}
-            description = json.loads(str(data["description"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
+        leaves = npz.arrays(files.read(path))
+        description = json.loads(str(leaves.pop("description")))
+    except (OSError, ValueError, KeyError, RecursionError):
         return None
     sound = isinstance(description, dict) and description.get("sha256") == _checksum(leaves)
     if not sound or description["name"] != name or set(leaves) != set(_named(blank)):

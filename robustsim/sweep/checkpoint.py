@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import polars as pl
 
-from robustsim import files
+from robustsim import files, npz
 from robustsim.events import Ending
 from robustsim.sim.outcome import Reading
 from robustsim.sim.track import Track
@@ -79,23 +79,24 @@ def unpack(data: bytes, tracks_of: TracksOf, blank: Tree, identity: str, unit: s
       blank: the structure of an agent in training.
     """
     payload = files.unseal(data)
-    if payload is None:
-        return None
-    with np.load(io.BytesIO(payload)) as arrays:
+    try:
+        arrays = {} if payload is None else npz.arrays(payload)
         head = json.loads(arrays["head"].tobytes())
-        if head["identity"] != identity or head["unit"] != unit:
-            return None
-        flying = []
-        for i, entry in enumerate(head["flying"]):
-            track = _track(entry, tracks_of)
-            if track is None:
-                continue
-            track.agents = {step: _agent(arrays, f"agent{i}_{step}", blank) for step in entry["agents"]}
-            flying.append((track, _leaves(arrays, f"state{i}")))
-        tables: dict[str, list[pl.DataFrame]] = {name: [] for name in store.TABLES}
-        for name in tables:
-            if f"table_{name}" in arrays.files:
-                tables[name].append(pl.read_parquet(io.BytesIO(arrays[f"table_{name}"].tobytes())))
+    except (ValueError, KeyError, RecursionError):
+        return None
+    if head["identity"] != identity or head["unit"] != unit:
+        return None
+    flying = []
+    for i, entry in enumerate(head["flying"]):
+        track = _track(entry, tracks_of)
+        if track is None:
+            continue
+        track.agents = {step: _agent(arrays, f"agent{i}_{step}", blank) for step in entry["agents"]}
+        flying.append((track, _leaves(arrays, f"state{i}")))
+    tables: dict[str, list[pl.DataFrame]] = {name: [] for name in store.TABLES}
+    for name in tables:
+        if f"table_{name}" in arrays:
+            tables[name].append(pl.read_parquet(io.BytesIO(arrays[f"table_{name}"].tobytes())))
     halves = [track for entry in head["halves"] if (track := _track(entry, tracks_of)) is not None]
     return InFlight(
         flying=flying,
@@ -134,7 +135,7 @@ def _reading(values: list[Any]) -> Reading:
 
 
 def _leaves(arrays: Any, prefix: str) -> list[np.ndarray]:
-    names = [name for name in arrays.files if name.startswith(f"{prefix}_")]
+    names = [name for name in arrays if name.startswith(f"{prefix}_")]
     return [arrays[f"{prefix}_{j}"] for j in range(len(names))]
 
 

@@ -15,6 +15,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from robustsim import files
 from robustsim.errors import StorageError, UserError
 
 MANIFEST = "manifest.json"
@@ -43,6 +44,9 @@ def check_place(folder: Path) -> None:
         return  # below a file: writing there raises the error
     except OSError as error:
         raise StorageError(f"out: {str(folder)!r} cannot be read: {error.strerror or error}") from None
+    links = [name for name in names if name in (*LAYOUT, STOP) and (folder / name).is_symlink()]
+    if links:
+        raise UserError(f"out: {str(folder / links[0])!r} is a link, and what it points to would be changed; remove it")
     if MANIFEST in names and _is_ours(folder):
         return
     foreign = [n for n in names if n not in LAYOUT and n != STOP and not re.fullmatch(r"lock(\..*)?|\..*\.tmp", n)]
@@ -54,8 +58,8 @@ def check_place(folder: Path) -> None:
 def _is_ours(folder: Path) -> bool:
     """Whether a manifest is of results; an unreadable one is if there are shards beside it."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        manifest = json.loads(files.read(folder / MANIFEST))
+    except (OSError, ValueError, RecursionError):
         return (folder / "shards").is_dir()
     return isinstance(manifest, dict) and {"schema", "what"} <= set(manifest)
 

@@ -31,7 +31,8 @@ def locked(folder: Path, part: str = "") -> Iterator[int]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = ["lock", f"lock.{part}"] if part else ["lock"]
-        handles = [os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644) for name in names]
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)  # what a link points to is not ours to write
+        handles = [os.open(folder / name, flags, 0o644) for name in names]
     except OSError as error:
         raise StorageError(f"out: {str(folder)!r} cannot be written to: {error.strerror or error}") from None
     try:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robustsim import files
 from robustsim.sweep import store
 
 EVERY = 1.0  # seconds between two notes of a worker
+MOST_NOTE = 2**20  # bytes
 FRESH = 30.0  # seconds after which a note says nothing about the present
 
 
@@ -129,10 +131,10 @@ def _notes(folder: Path) -> list[dict[str, Any]]:
     found = []
     for path in sorted((folder / "progress").glob("*.json")):
         try:
-            note = json.loads(path.read_text())
+            note = json.loads(files.read(path, MOST_NOTE))
             numbers = {k: float(note[k]) for k in ("at", "rate", "compile_seconds", "steps")}
             found.append({**numbers, "unit": str(note["unit"]), "done": int(note["done"])})
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
             continue
     return found
 

@@ -57,10 +57,10 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 def _command() -> str:
     """What was called, without the folders of this machine: `robustsim ...`, `python NAME.py ...` or `python`."""
-    name = Path(sys.argv[0]).name
+    name, words = Path(sys.argv[0]).name, ["".join(c if c.isprintable() else "?" for c in x) for x in sys.argv[1:]]
     if "robustsim" in name:
-        return shlex.join(["robustsim", *sys.argv[1:]])
-    return shlex.join(["python", name, *sys.argv[1:]]) if name.endswith(".py") else "python"
+        return shlex.join(["robustsim", *words])
+    return shlex.join(["python", name, *words]) if name.endswith(".py") else "python"
 
 
 # --- in memory ---

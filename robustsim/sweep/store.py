@@ -14,12 +14,14 @@ import polars as pl
 from robustsim import files
 from robustsim.errors import StorageError, UserError
 from robustsim.records import Column
-from robustsim.sweep.columns import INDEX, RUNS
+from robustsim.sweep import received
+from robustsim.sweep.columns import INDEX, RUNS, TRACES
 from robustsim.sweep.layout import MANIFEST, clear, own
 
 SCHEMA = 4
 VERSIONS = {1: "before 0.1", 2: "before 0.1", 3: "0.1"}  # that wrote a schema
 TABLES = ("runs", "traces")
+MOST_MANIFEST = 2**28  # bytes of a manifest, or of the mark of a shard
 KINDS = {int: pl.Int64, float: pl.Float64, bool: pl.Boolean, str: pl.String}
 
 
@@ -40,7 +42,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.read(path, MOST_MANIFEST).decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{str(folder)!r} is not a results directory: it has no {MANIFEST}") from None
     except OSError as error:
@@ -61,6 +63,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     if _checksum(manifest) != checksum:
         raise StorageError(f"{path}: is damaged: checksum mismatch")
+    if wrong := received.manifest_complaint(manifest):
+        raise StorageError(f"{path}: is damaged: {wrong}")
     return manifest
 
 
@@ -164,7 +168,7 @@ def marks(folder: Path, manifest: dict[str, Any], strict: bool = False) -> dict[
     for path in own(folder, "shards"):
         if path.suffix != ".json" or int(path.stem) >= manifest["plan"]["shards"]:
             continue  # left by results of another cut
-        mark = read_sealed(path, wanted)
+        mark = read_mark(path, wanted)
         if mark is not None and path.name == f"{mark['shard']:05d}.json":
             table[mark["shard"]] = mark
         elif strict:
@@ -172,14 +176,14 @@ def marks(folder: Path, manifest: dict[str, Any], strict: bool = False) -> dict[
     return table
 
 
-def read_sealed(path: Path, wanted: str) -> dict[str, Any] | None:
-    """The JSON object in a sealed file that belongs to these results; None if it is damaged, foreign or not there."""
+def read_mark(path: Path, wanted: str) -> dict[str, Any] | None:
+    """The mark in a file, if it is of these results; None if it is damaged, foreign or not there."""
     try:
-        payload = files.unseal(path.read_bytes())
-        table = None if payload is None else json.loads(payload)
-    except (OSError, ValueError):
+        payload = files.unseal(files.read(path, MOST_MANIFEST))
+        mark = None if payload is None else json.loads(payload)
+    except (OSError, ValueError, RecursionError):
         return None
-    return table if isinstance(table, dict) and table.get("identity") == wanted else None
+    return mark if isinstance(mark, dict) and mark.get("identity") == wanted and received.is_mark(mark) else None
 
 
 def shard_bytes(folder: Path, mark: dict[str, Any], name: str) -> bytes:
@@ -190,7 +194,7 @@ def shard_bytes(folder: Path, mark: dict[str, Any], name: str) -> bytes:
     """
     path = shard_path(folder, mark["shard"], f"{name}.parquet")
     try:
-        data = path.read_bytes()
+        data = files.read(path)
     except OSError as error:
         again = "give the same command again to make its runs again"
         raise StorageError(f"{path}: cannot be read: {error.strerror or error}; {again}") from None
@@ -215,7 +219,7 @@ def read(folder: Path, manifest: dict[str, Any], name: str) -> pl.DataFrame:
     """
     done = marks(folder, manifest, strict=True).values()
     parts = [shard_bytes(folder, mark, name) for mark in done if len(mark["failed"]) < mark["runs"]]
-    return join([read_parquet(parts)] if parts else [])
+    return join([_frame(parts, manifest, name, folder)] if parts else [])
 
 
 def read_shard(folder: Path, shard: int) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
@@ -225,17 +229,19 @@ def read_shard(folder: Path, shard: int) -> tuple[dict[str, Any], dict[str, pl.D
       StorageError: a file is missing or damaged.
     """
     manifest = read_manifest(folder)
-    mark = read_sealed(shard_path(folder, shard, "json"), identity(manifest))
+    mark = read_mark(shard_path(folder, shard, "json"), identity(manifest))
     if mark is None:
         raise StorageError(f"{shard_path(folder, shard, 'json')}: cannot be read")
     empty = len(mark["failed"]) == mark["runs"]
-    tables = {n: join([] if empty else [read_parquet([shard_bytes(folder, mark, n)])]) for n in TABLES}
+    tables = {n: join([] if empty else [_frame([shard_bytes(folder, mark, n)], manifest, n, folder)]) for n in TABLES}
     return manifest, {**tables, "failed": failures(manifest, [mark])}
 
 
-def read_parquet(parts: list[bytes]) -> pl.DataFrame:
-    """Parquet files, as bytes, as one table."""
-    return pl.read_parquet([io.BytesIO(part) for part in parts])
+def _frame(parts: list[bytes], manifest: dict[str, Any], name: str, folder: Path) -> pl.DataFrame:
+    """One table of some shards; raises StorageError where it is not what was written."""
+    swept = dict.fromkeys(manifest["what"]["swept"]) if name == "runs" else {}
+    declared = {column.name: KINDS[column.type] for column in (RUNS if name == "runs" else TRACES)}
+    return received.tables(parts, {INDEX: pl.Int64, **swept, **declared}, str(folder / "shards"))
 
 
 def failures(manifest: Mapping[str, Any], marks: Iterable[Mapping[str, Any]]) -> pl.DataFrame:

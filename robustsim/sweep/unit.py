@@ -290,7 +290,7 @@ def _resume(plan: Plan, place: Place, work: Work) -> InFlight:
     if place.folder is None:
         return InFlight()
     try:
-        data = _checkpoint_path(place.folder, work.name).read_bytes()
+        data = files.read(_checkpoint_path(place.folder, work.name))
     except OSError:
         return InFlight()
     indices = set(work.indices())
@@ -341,7 +341,7 @@ def forget_active(folder: Path, unit: str) -> None:
 def active(folder: Path, unit: str) -> int | None:
     """The run that was being worked on, if that is known."""
     try:
-        return int((folder / "inflight" / f"{unit}.active").read_text())
+        return int(files.read(folder / "inflight" / f"{unit}.active", 100))
     except (OSError, ValueError):
         return None
 
