@@ -33,7 +33,7 @@ class A2C:
     )
     num_envs: int = size(16, 1, 4096, doc="environments per run")
     rollout_steps: int = size(32, 1, 4096, doc="environment steps in each, per gradient step")
-    network: Any = word("mlp", doc="mlp, gru, or a flax module")
+    network: Any = word("mlp", doc="mlp, gru, cnn, or a flax module")
     width: int = size(64, 1, 4096, doc="units of a hidden layer")
     layers: int = size(2, 1, 16, doc="hidden layers")
     activation: str = choice("tanh", ("tanh", "relu"), doc="activation of the hidden layers")
@@ -71,8 +71,8 @@ class A2C:
 
 def network_of(settings: Any, interface: Interface) -> Network:
     """The network that an agent's settings describe."""
-    sizes = (settings.width, settings.layers, settings.activation)
-    return make_network(settings.network, interface.observation_size, interface.num_actions, *sizes)
+    sizes = (interface.observation_size, interface.num_actions, settings.width, settings.layers)
+    return make_network(settings.network, *sizes, settings.activation, interface.image)
 
 
 def acting(network: Network) -> Any:

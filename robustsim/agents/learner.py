@@ -19,11 +19,14 @@ class Interface(NamedTuple):
       num_actions: A.
       contexts: float[2, D], the only two observations of a one-decision world (looking watched, looking unwatched);
         None in any other world.
+      image: the shape (height, width, channels) of the image that an observation begins with, flattened; None: it may
+        be anything.
     """
 
     observation_size: int
     num_actions: int
     contexts: Array | None = None
+    image: tuple[int, int, int] | None = None
 
 
 @pytree

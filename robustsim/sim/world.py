@@ -76,7 +76,8 @@ def make_world(factory: ScenarioFactory, settings: Settings, training: Any = Fal
     contexts = None
     if scenario.env.outcomes is not None:
         contexts = contexts_of(scenario)[::-1]  # looking watched first, as the learner takes them
-    interface = Interface(observation_size(scenario), scenario.env.num_actions, contexts)
+    image = scenario.env.image if scenario.featurize is None else None  # what comes of it may be anything
+    interface = Interface(observation_size(scenario), scenario.env.num_actions, contexts, image=image)
     learner = deployed_learner(settings, interface)
     if learner.gradient_steps > 1 and settings.overseer.queue and settings.overseer.staleness == "gradient":
         raise UserError(
