@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from robustsim.agents.gradient import GradientAgent, advantages, along, begin, chosen, descend, imitation
 from robustsim.agents.learner import Act, Batch, Interface, Learner, Penalty
+from robustsim.agents.masking import masked
 from robustsim.agents.networks import Network, check_network, make_network
 from robustsim.agents.optimizers import check_optimizer, make_optimizer
 from robustsim.fields import choice, number, size, word
@@ -70,9 +71,11 @@ class A2C:
 
 
 def network_of(settings: Any, interface: Interface) -> Network:
-    """The network that an agent's settings describe."""
-    sizes = (interface.observation_size, interface.num_actions, settings.width, settings.layers)
-    return make_network(settings.network, *sizes, settings.activation, interface.image)
+    """The network that an agent's settings describe; where the world masks actions, its policy keeps to the mask."""
+    masks = interface.num_actions if interface.masked else 0
+    sizes = (interface.observation_size - masks, interface.num_actions, settings.width, settings.layers)
+    network = make_network(settings.network, *sizes, settings.activation, interface.image)
+    return masked(network, interface.num_actions) if interface.masked else network
 
 
 def acting(network: Network) -> Any:
