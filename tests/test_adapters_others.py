@@ -377,3 +377,7 @@ def test_whatever_their_code_raises_becomes_one_line() -> None:
         rs.adapt(pgx.make("tic_tac_toe"), max_steps=LIMIT)
     with complains("adapt", "Walk", "featurize", "KeyError"):
         rs.adapt(Walk(), max_steps=LIMIT, featurize=lambda obs: {}["missing"])
+    with complains("adapt", "Walk", "AttributeError"):
+        rs.adapt(Walk(), max_steps=LIMIT, featurize=lambda obs: (obs, obs))
+    with complains("adapt", "Walk", "ValueError"):
+        rs.adapt(Walk(), max_steps=LIMIT, actions=[0, [1, 1]])

@@ -1,6 +1,7 @@
 """Action masks: what is not allowed is never chosen, and what is learned is what the allowed actions teach."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from robustsim.agents.masking import only, split
 from robustsim.pytree import pytree
 from robustsim.sim import check
 from robustsim.sim.episodes import begin, interact, possible, sample
-from robustsim.sim.world import make_world, starts
+from robustsim.sim.world import look, make_world, starts
 from robustsim.spec.settings import resolve
 
 A = 4
@@ -148,6 +149,26 @@ def test_exported_observations_are_those_of_the_agent() -> None:
     obs, _ = env.reset(jax.random.key(0), params)
     assert obs.shape == (A + 1 + A,)
     np.testing.assert_array_equal(obs[-A:], 1 - obs[:A])
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_where_observations_may_be_sparse_the_mask_is_seen_as_well(sparse: bool) -> None:
+    """A grid has sparse observations; with a mask they are taken as vectors, whatever the learner can take."""
+    vault = rs.load("camera_vault")
+    build = functools.partial(dataclasses.replace, vault())
+    factory = dataclasses.replace(vault, build=lambda **values: build(env=dataclasses.replace(vault().env, mask=north)))
+    world = make_world(factory, resolve(vault, {}))
+    assert not world.learner.sparse
+    world = world._replace(learner=world.learner._replace(sparse=sparse))
+    nobody = jnp.zeros(3, bool)
+    start = begin(world, starts(world, jax.random.key(0), (3,)), nobody, nobody)
+    obs = look(world, start.state, nobody)
+    assert obs.shape == (3, world.scenario.env.observation_size + 1 + 4)
+    np.testing.assert_array_equal(obs[:, -4:], [[1, 0, 0, 0]] * 3)
+
+
+def north(state: Any) -> Any:
+    return jnp.arange(4) == 0
 
 
 # --- sampling ---

@@ -79,12 +79,12 @@ def adapt(
     if max_steps < 1:
         raise UserError(f"adapt: max_steps={max_steps} is not allowed; use a whole number of at least 1")
     name = type(env).__name__
-    with explained(name, "binding it"):
+    with explained(name, "adapting it"):
         native = env if isinstance(env, Native) else FAMILIES[family(env)](env, params, max_steps)
+        chosen = choice(name, native.actions, actions)
+        traced = trace(name, native, chosen.native(jnp.int32(0)), featurize)
     if draw is not None and native.params is None:
         raise UserError(f"adapt: draw is not allowed: {name} has no parameters to draw; use reset_key, or wrap reset")
-    chosen = choice(name, native.actions, actions)
-    traced = trace(name, native, chosen.native(jnp.int32(0)), featurize)
     masked = traced.mask is not None and traced.mask == chosen.masks
     foreign = _Foreign(name, native, featurize, draw, reset_key, traced.state, chosen, masked, max_steps)
     shown = native.render if render is None else render
