@@ -1,5 +1,6 @@
 # The public names, and where they live. `__init__.py` reads this file.
 from robustsim.agents.a2c import A2C as A2C
+from robustsim.agents.convolution import CNN as CNN
 from robustsim.agents.learner import Act as Act
 from robustsim.agents.learner import Batch as Batch
 from robustsim.agents.learner import Learner as Learner

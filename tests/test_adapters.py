@@ -121,7 +121,7 @@ def test_an_environment_of_no_known_family_can_be_bound_by_hand() -> None:
 def test_every_family_has_an_extra_that_a_failing_import_names(tmp_path: Path) -> None:
     declared = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
     extras = declared["optional-dependencies"]
-    for family in {name.partition("-")[0] for name in FAMILIES}:
+    for family in {name.partition("-")[0] for name in FAMILIES if name != "init-step"} | {"pgx"}:
         assert family in extras
         assert family in extras["envs"][0]
         assert loading.EXTRAS[family] == family

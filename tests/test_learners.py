@@ -28,14 +28,14 @@ def settings_of(kind: str, **changes: Any) -> Any:
     return cls(**values)
 
 
-NETWORKS = [(k, n) for k in bundled("learner") if k not in ("tabular", "scripted") for n in ("mlp", "gru")]
+NETWORKS = [(k, n) for k in bundled("learner") if k not in ("tabular", "scripted") for n in ("mlp", "gru", "cnn")]
 LEARNERS = [*NETWORKS, ("scripted", "")]
 
 
 def made(kind: str, network: str, **changes: Any) -> tuple[Any, Learner]:
     """(settings, learner)."""
     settings = settings_of(kind, **({"network": network} if network else {}), **changes)
-    return settings, settings.learner(Interface(D, A))
+    return settings, settings.learner(Interface(D, A, image=(1, D - 1, 1)))
 
 
 def batch_of(settings: Any, learner: Learner, key: jax.Array, action: int | None = None) -> Batch:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from robustsim.agents.gradient import GradientAgent, advantages, along, begin, chosen, descend, imitation
 from robustsim.agents.learner import Act, Batch, Interface, Learner, Penalty
+from robustsim.agents.masking import masked
 from robustsim.agents.networks import Network, check_network, make_network
 from robustsim.agents.optimizers import check_optimizer, make_optimizer
 from robustsim.fields import choice, number, size, word
@@ -33,7 +34,7 @@ class A2C:
     )
     num_envs: int = size(16, 1, 4096, doc="environments per run")
     rollout_steps: int = size(32, 1, 4096, doc="environment steps in each, per gradient step")
-    network: Any = word("mlp", doc="mlp, gru, or a flax module")
+    network: Any = word("mlp", doc="mlp, gru, cnn, or a flax module")
     width: int = size(64, 1, 4096, doc="units of a hidden layer")
     layers: int = size(2, 1, 16, doc="hidden layers")
     activation: str = choice("tanh", ("tanh", "relu"), doc="activation of the hidden layers")
@@ -70,9 +71,11 @@ class A2C:
 
 
 def network_of(settings: Any, interface: Interface) -> Network:
-    """The network that an agent's settings describe."""
-    sizes = (settings.width, settings.layers, settings.activation)
-    return make_network(settings.network, interface.observation_size, interface.num_actions, *sizes)
+    """The network that an agent's settings describe; where the world masks actions, its policy keeps to the mask."""
+    masks = interface.num_actions if interface.masked else 0
+    sizes = (interface.observation_size - masks, interface.num_actions, settings.width, settings.layers)
+    network = make_network(settings.network, *sizes, settings.activation, interface.image)
+    return masked(network, interface.num_actions) if interface.masked else network
 
 
 def acting(network: Network) -> Any:

@@ -15,15 +15,20 @@ class Interface(NamedTuple):
     """What a learner may know of its world.
 
     Attributes:
-      observation_size: D, the length of an observation, the signal of being watched included.
+      observation_size: D, the length of an observation, the signal of being watched and the mask included.
       num_actions: A.
       contexts: float[2, D], the only two observations of a one-decision world (looking watched, looking unwatched);
         None in any other world.
+      masked: whether the last A numbers of an observation are a mask, 1 for the allowed actions and 0 for the others.
+      image: the shape (height, width, channels) of the image that an observation begins with, flattened; None: it may
+        be anything.
     """
 
     observation_size: int
     num_actions: int
     contexts: Array | None = None
+    masked: bool = False
+    image: tuple[int, int, int] | None = None
 
 
 @pytree

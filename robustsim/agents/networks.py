@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen, nnx
 
+from robustsim.agents.convolution import CNN, Shape
 from robustsim.agents.perceptron import known
 from robustsim.errors import UserError, nearest
 from robustsim.sparse import Sparse, product
 from robustsim.types import Array, Tree
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
-KINDS = ("mlp", "gru")
+KINDS = ("mlp", "gru", "cnn")
 
 
 class Output(NamedTuple):
@@ -102,20 +103,33 @@ def check_network(field: str, network: Any) -> None:
 
 
 def make_network(
-    network: Any, observation_size: int, num_actions: int, width: int, layers: int, activation: str
+    network: Any,
+    observation_size: int,
+    num_actions: int,
+    width: int,
+    layers: int,
+    activation: str,
+    image: Shape | None = None,
 ) -> Network:
     """A network for observations float[D] and A actions.
 
     Args:
-      network: "mlp" or "gru"; a flax NNX module class, called as `network(D, A, rngs=rngs)`, or a flax linen module,
-        either of which maps observations to (logits, value); or a pair (init, apply): `init(key, D, A) -> params` and
-        `apply(params, obs) -> (logits, value)`.
+      network: "mlp", "gru", "cnn" or a :class:`CNN`; a flax NNX module class, called as `network(D, A, rngs=rngs)`, or
+        a flax linen module, either of which maps observations to (logits, value); or a pair (init, apply):
+        `init(key, D, A) -> params` and `apply(params, obs) -> (logits, value)`.
+      image: the shape of the image that an observation begins with, where the environment shows one.
+
+    Raises:
+      UserError: the sizes of a convolutional network do not fit.
     """
     if network == "mlp":
         build = partial(ActorCritic, observation_size, num_actions, width, layers, activation)
         return _perceptron(build, activation)
     if network == "gru":
         return _gru(lambda rngs: Recurrent(observation_size, num_actions, width, layers, activation, rngs), width)
+    if network == "cnn" or isinstance(network, CNN):
+        cnn, dense = CNN() if isinstance(network, str) else network, (width,) * layers
+        return _module(lambda rngs: cnn(observation_size, num_actions, image, dense, ACTIVATIONS[activation], rngs))
     if isinstance(network, linen.Module):
         blank = jnp.zeros((observation_size,))
         return _plain(lambda key: network.init(key, blank), lambda params, obs: network.apply(params, obs))

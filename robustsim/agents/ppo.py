@@ -36,7 +36,7 @@ class PPO:
     minibatches: int = size(4, 1, 256, doc="gradient steps of a pass")
     num_envs: int = size(16, 1, 4096, doc="environments per run")
     rollout_steps: int = size(32, 1, 4096, doc="environment steps in each, per rollout")
-    network: Any = word("mlp", doc="mlp, gru, or a flax module")
+    network: Any = word("mlp", doc="mlp, gru, cnn, or a flax module")
     width: int = size(64, 1, 4096, doc="units of a hidden layer")
     layers: int = size(2, 1, 16, doc="hidden layers")
     activation: str = choice("tanh", ("tanh", "relu"), doc="activation of the hidden layers")

@@ -31,7 +31,7 @@ class Reinforce:
     max_grad_norm: float = number(0.5, 0, 1e6, doc="the gradient is clipped to this global norm", above=True)
     num_envs: int = size(16, 1, 4096, doc="environments per run")
     rollout_steps: int = size(32, 1, 4096, doc="environment steps in each, per gradient step")
-    network: Any = word("mlp", doc="mlp, gru, or a flax module")
+    network: Any = word("mlp", doc="mlp, gru, cnn, or a flax module")
     width: int = size(64, 1, 4096, doc="units of a hidden layer")
     layers: int = size(2, 1, 16, doc="hidden layers")
     activation: str = choice("tanh", ("tanh", "relu"), doc="activation of the hidden layers")

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from robustsim.agents.learner import Act, Batch, Interface, Learner, Penalty
+from robustsim.agents.masking import only, split
 from robustsim.errors import UserError
 from robustsim.fields import size, word
 from robustsim.parts import learner
@@ -35,8 +36,10 @@ class Scripted:
 
         def act(params: Tree, memory: Tree, obs: Array) -> Act:
             del params
-            logits = jnp.asarray(jax.vmap(policy)(obs.reshape(-1, obs.shape[-1])))
-            return Act(jax.nn.log_softmax(logits.reshape(*obs.shape[:-1], interface.num_actions)), memory)
+            seen, allowed = split(obs, interface.num_actions) if interface.masked else (obs, None)
+            logits = jnp.asarray(jax.vmap(policy)(seen.reshape(-1, seen.shape[-1])))
+            logits = logits.reshape(*obs.shape[:-1], interface.num_actions)
+            return Act(jax.nn.log_softmax(logits if allowed is None else only(logits, allowed)), memory)
 
         def update(key: Array, agent: Any, batch: Batch, params: Tree, penalty: Penalty | None) -> Any:
             del key, batch, params, penalty

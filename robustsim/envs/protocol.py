@@ -4,10 +4,12 @@ The deployment loop owns resets, because predicates need the state before the re
 observation.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from robustsim.errors import UserError
 from robustsim.recording import Sign
 from robustsim.sparse import Sparse
 from robustsim.types import Array, Step, Tree
@@ -34,6 +36,12 @@ class Environment:
         many resets then draw their numbers in one block.
       shortest: `shortest(levels) -> int`, the fewest environment steps after which an episode of these levels can be
         truncated, on the host while tracing; None: it may be after any step.
+      mask: `mask(state) -> bool[num_actions]`, the allowed actions; None: all are. Agents with a network never choose
+        another one, unless none is allowed.
+      image: (height, width, channels) of observations that are flattened images, for the network `cnn`.
+
+    Raises:
+      UserError: an image of another size than an observation; a mask in a world of one decision.
     """
 
     reset: Callable[[Array, Tree], tuple[Array, Tree]]
@@ -50,3 +58,16 @@ class Environment:
     draws: int = 0
     place: Callable[[Array, Tree], tuple[Array, Tree]] | None = None
     shortest: Callable[[Tree], int] | None = None
+    mask: Callable[[Tree], Array] | None = None
+    image: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.image is not None and (len(self.image) != 3 or math.prod(self.image) != self.observation_size):
+            raise UserError(
+                f"Environment.image: {self.image} is not allowed; use (height, width, channels), of which the product "
+                f"is observation_size={self.observation_size}"
+            )
+        if self.mask is not None and self.outcomes is not None:
+            raise UserError(
+                "Environment.mask: is not allowed with outcomes: a world of one decision allows every action"
+            )

@@ -12,6 +12,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from robustsim.agents.learner import Act
+from robustsim.agents.masking import only, split
 from robustsim.errors import UserError, first_line
 from robustsim.records import Measure
 from robustsim.sim import episodes as episodes_of
@@ -104,8 +105,14 @@ def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int
     key_reset, key_steps = jax.random.split(jax.random.wrap_key_data(key))
     nobody = jnp.zeros(episodes, bool)
     start = episodes_of.begin(world, starts(world, key_reset, (episodes,)), nobody, nobody)
-    log_policy = jnp.full((episodes, world.scenario.env.num_actions), -math.log(world.scenario.env.num_actions))
+    env = world.scenario.env
+    log_policy = jnp.full((episodes, env.num_actions), -math.log(env.num_actions))
     names = [n for n in ("misbehaviour", "success", "event", "tampers") if getattr(world.scenario, n) is not None]
+
+    def at_random(memory: Tree, obs: Any) -> Act:
+        if env.mask is None:
+            return Act(log_policy, memory)
+        return Act(jax.nn.log_softmax(only(log_policy, split(obs, env.num_actions)[1])), memory)
 
     def draw(time: Array) -> tuple[Array, Array]:
         key_act, key_env = jax.random.split(jax.random.fold_in(key_steps, time))
@@ -138,7 +145,7 @@ def play(factory: ScenarioFactory, settings: Settings, key: Array, episodes: int
         "events": dict.fromkeys(names, none),
     }
     events = [Measure(name=name, of=getattr(world.scenario, name)) for name in names]
-    script = episodes_of.Script(lambda memory, _: Act(log_policy, memory), draw, fold, records=events)
+    script = episodes_of.Script(at_random, draw, fold, records=events)
     return episodes_of.play(world, script, start, nothing, steps).carry
 
 

@@ -106,6 +106,13 @@ def sample(log_policy: Array, uniform: Array) -> Array:
     return jnp.minimum(jnp.sum(below, -1, dtype=jnp.int32), log_policy.shape[-1] - 1)
 
 
+def possible(log_policy: Array, action: Array) -> Array:
+    """int32[...], each action, or the nearest one that has a probability where rounding led to one that has none."""
+    places = jnp.arange(log_policy.shape[-1], dtype=jnp.int32)
+    distance = jnp.abs(places - action[..., None])
+    return jnp.argmin(jnp.where(jnp.exp(log_policy) > 0, distance, places.size), -1).astype(jnp.int32)
+
+
 def interact(
     world: World, policy: Policy, episodes: Episodes, keys: Array, uniform: Array, records: Sequence[Any] = ()
 ) -> tuple[Episodes, Moment, Act]:
@@ -120,6 +127,8 @@ def interact(
     obs = look(world, episodes.state, episodes.signal)
     act = policy(episodes.memory, obs)
     action = sample(act.log_policy, uniform)
+    if scenario.env.mask is not None:
+        action = possible(act.log_policy, action)
     step = jax.vmap(scenario.env.step, (0, 0, 0, None))(for_environments(keys), episodes.state, action, world.levels)
     transition = Transition.of(episodes.state, action, step)
     misbehaved = jax.vmap(scenario.misbehaviour)(transition) & episodes.avoidable

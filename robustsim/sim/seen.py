@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from robustsim.envs.protocol import Environment
 from robustsim.pytree import pytree
-from robustsim.sim.world import observation_size, observe_one
+from robustsim.sim.world import observation_size, see
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Settings, env_values
 from robustsim.types import Array, Step, Tree
@@ -28,7 +28,7 @@ def training_environment(factory: ScenarioFactory, settings: Settings) -> tuple[
     env = scenario.env
 
     def observe(state: Lit) -> Array:
-        return observe_one(scenario, env.observe(state.inner), state.signal)
+        return see(scenario, state.inner, state.signal)
 
     def reset(key: Array, levels: Tree) -> tuple[Array, Lit]:
         key_signal, key_reset = jax.random.split(key)

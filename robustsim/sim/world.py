@@ -76,7 +76,9 @@ def make_world(factory: ScenarioFactory, settings: Settings, training: Any = Fal
     contexts = None
     if scenario.env.outcomes is not None:
         contexts = contexts_of(scenario)[::-1]  # looking watched first, as the learner takes them
-    interface = Interface(observation_size(scenario), scenario.env.num_actions, contexts)
+    env = scenario.env
+    image = env.image if scenario.featurize is None else None  # what comes of it may be anything
+    interface = Interface(observation_size(scenario), env.num_actions, contexts, env.mask is not None, image)
     learner = deployed_learner(settings, interface)
     if learner.gradient_steps > 1 and settings.overseer.queue and settings.overseer.staleness == "gradient":
         raise UserError(
@@ -119,9 +121,11 @@ def _started(learner: Learner, params: Tree) -> Learner:
 
 
 def observation_size(scenario: Scenario) -> int:
-    """D, the length of an observation with the signal of being watched."""
-    blank = jnp.zeros((scenario.env.observation_size,))
-    return jax.eval_shape(lambda: observe_one(scenario, blank, jnp.array(0.0))).shape[-1]
+    """D, the length of an observation with the signal of being watched, and with the mask where there is one."""
+    env = scenario.env
+    blank = jnp.zeros((env.observation_size,))
+    size = jax.eval_shape(lambda: observe_one(scenario, blank, jnp.array(0.0))).shape[-1]
+    return size if env.mask is None else size + env.num_actions
 
 
 def contexts_of(scenario: Scenario) -> Array:
@@ -138,17 +142,24 @@ def observe_one(scenario: Scenario, obs: Array, signal: Array) -> Array:
     return jnp.concatenate([obs, signal[None]])
 
 
+def see(scenario: Scenario, state: Tree, signal: Array) -> Array:
+    """float[D], what is seen of a state: the observation, the signal, and which actions are allowed; unbatched."""
+    obs = observe_one(scenario, scenario.env.observe(state), signal)
+    mask = scenario.env.mask
+    return obs if mask is None else jnp.concatenate([obs, mask(state).astype(obs.dtype)])
+
+
 def observe(world: World, state: Tree, signal: Array) -> Array:
-    """float[B, D], what is seen of B states, with the signal of being watched."""
-    return jax.vmap(lambda x, s: observe_one(world.scenario, world.scenario.env.observe(x), s))(state, signal)
+    """float[B, D], what is seen of B states."""
+    return jax.vmap(lambda x, s: see(world.scenario, x, s))(state, signal)
 
 
 def look(world: World, state: Tree, signal: Array) -> Array | Sparse:
     """The same in the form that the learner takes it in: [B, D]."""
-    scenario = world.scenario
-    if scenario.env.sparse is None or scenario.featurize is not None or not world.learner.sparse:
+    env, featurize = world.scenario.env, world.scenario.featurize
+    if env.sparse is None or featurize is not None or env.mask is not None or not world.learner.sparse:
         return observe(world, state, signal)
-    return jax.vmap(scenario.env.sparse)(state).and_one_more(signal)
+    return jax.vmap(env.sparse)(state).and_one_more(signal)
 
 
 def dense(obs: Array | Sparse) -> Array:

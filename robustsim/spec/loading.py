@@ -17,7 +17,7 @@ from robustsim.spec import sources
 from robustsim.spec.scenario import ScenarioFactory
 
 PRIVATE = "_robustsim_scenario_"
-FOREIGN = ("gymnax", "craftax", "xminigrid", "jumanji", "navix", "brax")
+FOREIGN = ("gymnax", "craftax", "foragax", "xminigrid", "jumanji", "navix", "brax", "pgx")
 EXTRAS = {name: name for name in FOREIGN} | {"six": "gymnax"}  # foreign packages, and the extra that brings them
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,8 +13,24 @@ from robustsim.errors import UserError
 MOST = 1000  # combinations that are enumerated by default
 
 
-def choice(name: str, actions: Actions, given: Any) -> tuple[int, Callable[[Any], Any]]:
-    """The number of actions, and `choose(action) -> native action`.
+class Choice(NamedTuple):
+    """The actions to choose from.
+
+    Attributes:
+      number: how many there are.
+      native: `native(action) -> native action`.
+      masks: the shape of a mask over all that the environment takes; None where they cannot be listed.
+      rows: the entries of such a mask that belong to the actions to choose from.
+    """
+
+    number: int
+    native: Callable[[Any], Any]
+    masks: tuple[int, ...] | None
+    rows: Any
+
+
+def choice(name: str, actions: Actions, given: Any) -> Choice:
+    """What there is to choose from.
 
     Args:
       name: of the environment, for errors.
@@ -34,7 +50,7 @@ def choice(name: str, actions: Actions, given: Any) -> tuple[int, Callable[[Any]
             raise UserError(f"adapt: actions has entries outside of what {name} takes: {allowed}")
         table = table.astype(actions.dtype if isinstance(actions, Vector) else np.int32)
     elif isinstance(actions, int):
-        return actions, lambda action: action
+        return Choice(actions, lambda action: action, (actions,), np.arange(actions))
     elif isinstance(actions, Vector):
         raise UserError(f"adapt: {name} has no discrete actions; give it some: actions= {_wanted(actions)}")
     else:
@@ -44,7 +60,9 @@ def choice(name: str, actions: Actions, given: Any) -> tuple[int, Callable[[Any]
                 f"choose some: actions= {_wanted(actions)}"
             )
         table = np.stack(np.unravel_index(np.arange(math.prod(actions)), actions), -1).astype(np.int32)
-    return len(table), lambda action: jnp.asarray(table)[action]
+    masks = None if isinstance(actions, Vector) else tuple(np.atleast_1d(actions).tolist())
+    rows = table if table.ndim == 1 else tuple(table.T)
+    return Choice(len(table), lambda action: jnp.asarray(table)[action], masks, rows)
 
 
 def _row(actions: Actions) -> tuple[int, ...]:

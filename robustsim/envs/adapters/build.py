@@ -7,9 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from robustsim.envs.adapters.actions import choice
-from robustsim.envs.adapters.common import Native, Seen
+from robustsim.envs.adapters.actions import Choice, choice
+from robustsim.envs.adapters.common import Native, explained
 from robustsim.envs.adapters.families import FAMILIES, family
+from robustsim.envs.adapters.tracing import as_type, trace
 from robustsim.envs.protocol import Environment
 from robustsim.errors import UserError
 from robustsim.pytree import pytree
@@ -28,6 +29,7 @@ class Adapted:
     params: Tree  # the environment's parameters in this episode; None if they are fixed
     obs: Array  # float[observation_size]
     time: Array  # int32[], environment steps since the reset
+    mask: Array | None = None  # bool[num_actions], the allowed actions, where the environment tells them
 
 
 def flat(obs: Any) -> Array:
@@ -47,9 +49,12 @@ def adapt(
     actions: Any = None,
     render: Callable[[Tree], Any] | None = None,
 ) -> Environment:
-    """An environment of gymnax, craftax, xminigrid, jumanji, navix or brax as a robustsim environment.
+    """An environment of another library as a robustsim environment.
 
-    The environment's own time limit gives way to `max_steps`, and its auto-reset is bypassed or rejected.
+    Known are gymnax (and whatever has its base class, such as foragax), craftax, xminigrid, jumanji, navix, brax, and
+    every environment with `init` and `step` but no auto-reset, such as those of pgx and envelope. The environment's own
+    time limit gives way to `max_steps`, and its auto-reset is bypassed or rejected. An environment that tells which
+    actions are allowed has a `mask`.
 
     Args:
       env: an instance; it is not changed. Or a `Native`, for an environment whose classes do not tell its family:
@@ -68,27 +73,32 @@ def adapt(
 
     Raises:
       UserError: an unknown family, actions that cannot be enumerated, a time limit below 1, a wrapper with its own
-        auto-reset, a reward or an observation of the wrong shape, a state that changes its shape in a step.
+        auto-reset, a reward or an observation of the wrong shape, a state that changes its shape in a step, and
+        whatever the environment's own code raises.
     """
     if max_steps < 1:
         raise UserError(f"adapt: max_steps={max_steps} is not allowed; use a whole number of at least 1")
     name = type(env).__name__
-    native = env if isinstance(env, Native) else FAMILIES[family(env)](env, params, max_steps)
+    with explained(name, "adapting it"):
+        native = env if isinstance(env, Native) else FAMILIES[family(env)](env, params, max_steps)
+        chosen = choice(name, native.actions, actions)
+        traced = trace(name, native, chosen.native(jnp.int32(0)), featurize)
     if draw is not None and native.params is None:
         raise UserError(f"adapt: draw is not allowed: {name} has no parameters to draw; use reset_key, or wrap reset")
-    num_actions, choose = choice(name, native.actions, actions)
-    template, size = _trace(name, native, choose(jnp.int32(0)), featurize)
-    foreign = _Foreign(name, native, featurize, draw, reset_key, template, choose, max_steps)
+    masked = traced.mask is not None and traced.mask == chosen.masks
+    foreign = _Foreign(name, native, featurize, draw, reset_key, traced.state, chosen, masked, max_steps)
     shown = native.render if render is None else render
     return Environment(
         reset=foreign.reset,
         step=foreign.step,
         observe=lambda state: state.obs,
-        observation_size=size,
-        num_actions=num_actions,
+        observation_size=traced.size,
+        num_actions=chosen.number,
         max_steps=max_steps,
         render=None if shown is None else lambda state, signal: shown(state.native),
         shortest=None if native.cuts else lambda levels: max_steps,
+        mask=(lambda state: state.mask) if masked else None,
+        image=traced.image if featurize is flat else None,
     )
 
 
@@ -102,7 +112,8 @@ class _Foreign:
     draw: Draw | None
     reset_key: ResetKey | None
     template: Tree
-    choose: Callable[[Array], Any]
+    choice: Choice
+    masked: bool
     max_steps: int
 
     def _episode(self, key: Array, levels: Any) -> Any:
@@ -119,8 +130,9 @@ class _Foreign:
 
     def _state(self, native: Tree, params: Tree, obs: Any, time: Array) -> Adapted:
         """A state whose leaves have the types of the template."""
-        native = jax.tree.map(_as_type, native, self.template)
-        return Adapted(native=native, params=params, obs=self.featurize(obs), time=time)
+        mask = jnp.asarray(self.native.mask(obs, native))[self.choice.rows].astype(bool) if self.masked else None
+        native = jax.tree.map(as_type, native, self.template)
+        return Adapted(native=native, params=params, obs=self.featurize(obs), time=time, mask=mask)
 
     def reset(self, key: Array, levels: Any) -> tuple[Array, Adapted]:
         key_draw, key_reset = jax.random.split(key)
@@ -136,61 +148,12 @@ class _Foreign:
         params = self.native.params if state.params is None else state.params
         # In new containers, because some environments write into the dictionaries of their argument.
         copied = jax.tree.map(lambda x: x, state.native)
-        seen = self.native.step(key, copied, self.choose(action), params)
+        seen = self.native.step(key, copied, self.choice.native(action), params)
         after = self._state(seen.state, state.params, seen.obs, state.time + 1)
         terminated = _scalar(seen.terminated).astype(bool)
         truncated = (_scalar(seen.truncated).astype(bool) | (after.time >= self.max_steps)) & ~terminated
         reward = _scalar(seen.reward).astype(float)
         return Step(obs=after.obs, state=after, reward=reward, terminated=terminated, truncated=truncated)
-
-
-def _trace(name: str, native: Native, action: Any, featurize: Featurize) -> tuple[Tree, int]:
-    """The types of a state, and the length of an observation, from one traced reset and step.
-
-    A leaf whose type differs between reset and step gets their common type.
-    """
-
-    def begin() -> tuple[Tree, Array]:
-        obs, state = native.reset(jax.random.key(0), native.params)
-        return state, featurize(obs)
-
-    def go(state: Tree) -> tuple[Tree, Seen]:
-        seen = native.step(jax.random.key(0), state, action, native.params)
-        return seen.state, seen._replace(state=None, obs=featurize(seen.obs))
-
-    first, obs = jax.eval_shape(begin)
-    second, seen = jax.eval_shape(go, first)
-    if len(obs.shape) != 1:
-        raise UserError(f"adapt: featurize returned an array of shape {obs.shape}; it must return a vector")
-    if seen.obs.shape != obs.shape:
-        raise UserError(f"adapt: {name}: observations of {obs.shape} after a reset and {seen.obs.shape} after a step")
-    for role, value in (("reward", seen.reward), ("end of an episode", seen.terminated)):
-        if value.size != 1:
-            raise UserError(
-                f"adapt: {name}: the {role} has the shape {value.shape} and must be one number; "
-                "join several agents by a wrapper"
-            )
-    if jax.tree.structure(first) != jax.tree.structure(second):
-        raise UserError(f"adapt: {name}: a step returns a state of another structure than a reset")
-    for (path, a), b in zip(jax.tree.leaves_with_path(first), jax.tree.leaves(second), strict=True):
-        if a.shape != b.shape:
-            where = jax.tree_util.keystr(path)
-            raise UserError(
-                f"adapt: {name}: state{where} has the shape {a.shape} after a reset and {b.shape} after a step"
-            )
-    return jax.tree.map(_joined, first, second), obs.shape[0]
-
-
-def _is_key(x: Any) -> bool:
-    return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-
-
-def _joined(a: Any, b: Any) -> Any:
-    return a if _is_key(a) else jax.ShapeDtypeStruct(a.shape, jnp.promote_types(a.dtype, b.dtype))
-
-
-def _as_type(x: Any, wanted: Any) -> Array:
-    return x if _is_key(wanted) else jnp.asarray(x).astype(wanted.dtype)
 
 
 def _scalar(x: Any) -> Array:

@@ -1,9 +1,12 @@
 """The common form of a bound environment, and helpers shared by several families."""
 
+import contextlib
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from robustsim.errors import UserError
 from robustsim.types import Array, Tree
@@ -18,6 +21,12 @@ class Vector(NamedTuple):
 
 Actions = int | tuple[int, ...] | Vector
 """`n` for 0..n-1, `(n1, n2, ...)` for several integers, or a vector."""
+
+
+def listed(sizes: Any) -> Actions:
+    """Integer actions: one, or a vector of them, each below its size."""
+    sizes = np.asarray(sizes)
+    return int(sizes) if sizes.ndim == 0 else tuple(int(n) for n in sizes.ravel())
 
 
 class Seen(NamedTuple):
@@ -42,6 +51,7 @@ class Native:
       cuts: whether the environment itself may truncate an episode before our time limit.
       limited: `limited(params) -> params` without an effective time limit, for parameters that are drawn.
       render: `render(state) -> uint8[H, W, 3]` on the host, if the environment supports it.
+      mask: `mask(obs, state) -> bool[...]`, which of all actions are allowed; None where that is not known.
     """
 
     reset: Callable[[Array, Any], tuple[Any, Tree]]
@@ -51,12 +61,31 @@ class Native:
     cuts: bool = True
     limited: Callable[[Any], Any] = lambda params: params
     render: Callable[[Tree], Any] | None = None
+    mask: Callable[[Any, Tree], Any] = lambda obs, state: None
+
+
+@contextlib.contextmanager
+def explained(name: str, what: str) -> Iterator[None]:
+    """Whatever the code of an environment raises becomes one line that names the environment and what fails."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        told = [type(error).__name__, *str(error).strip().split("\n")[:1]]
+        raise UserError(f"adapt: {name}: {what} fails: {': '.join(filter(None, told))}") from error
 
 
 def last(step: Any) -> tuple[Any, Any]:
     """`(terminated, truncated)` of a dm_env step: an episode ended by termination if the discount is 0."""
     ended = step.step_type == 2
     return ended & (step.discount == 0), ended & (step.discount != 0)
+
+
+def action_mask(obs: Any, state: Tree) -> Any:
+    """The field `action_mask` of an observation; None where it has none."""
+    del state
+    return getattr(obs, "action_mask", None)
 
 
 def no_params(kind: str, params: Any) -> None:
@@ -96,5 +125,5 @@ def unwrap(
         replaced = drop[name]
         return within if replaced is None else replaced(env, within)
     outer = copy.copy(env)
-    setattr(outer, inner, within)
+    object.__setattr__(outer, inner, within)  # some wrappers are frozen
     return outer

@@ -1,9 +1,10 @@
 """gymnax: pure functions of a key, a state and parameters; auto-reset only in `step`, so `step_env` is used.
 
 Before 1.0 one `done` flag covered termination and truncation. The environment's own limit is set one step beyond ours,
-so that in every version `done` means termination.
+so that in every version `done` means termination. An environment whose parameters have no limit has none.
 """
 
+import copy
 from typing import Any
 
 from robustsim.envs.adapters.common import Actions, Native, Seen, Vector
@@ -22,18 +23,19 @@ def bind(env: Any, params: Any, max_steps: int, limit: str = "max_steps_in_episo
     if hasattr(env, "_env"):
         raise UserError(f"adapt: {type(env).__name__} wraps an environment and would be passed by; adapt what it wraps")
 
+    env = _renamed(env)
+
     def limited(params: Any) -> Any:
         return params.replace(**{limit: max_steps + 1}) if hasattr(params, limit) else params
 
+    chosen = limited(env.default_params if params is None else params)
+    # gymnax's own `is_truncated` compares a step count with the limit, which lies beyond ours or is not there.
+    cuts = hasattr(env, "is_truncated") and not _inherited(env, "is_truncated")
+
     def step(key: Any, state: Any, action: Any, params: Any) -> Seen:
         obs, state, reward, terminated, _ = env.step_env(key, state, action, params)
-        truncated = env.is_truncated(state, params) if hasattr(env, "is_truncated") else False
-        return Seen(obs, state, reward, terminated, truncated)
+        return Seen(obs, state, reward, terminated, env.is_truncated(state, params) if cuts else False)
 
-    chosen = limited(env.default_params if params is None else params)
-    cuts = hasattr(env, "is_truncated")
-    if cuts and type(env).is_truncated.__module__ == "gymnax.environments.environment":
-        cuts = not hasattr(chosen, limit)  # by gymnax's own step count alone, whose limit lies beyond ours
     return Native(
         reset=env.reset_env,
         step=step,
@@ -42,6 +44,20 @@ def bind(env: Any, params: Any, max_steps: int, limit: str = "max_steps_in_episo
         cuts=cuts,
         limited=limited,
     )
+
+
+def _inherited(env: Any, method: str) -> bool:
+    """Whether a method is that of gymnax's base class."""
+    return getattr(type(env), method).__module__ == "gymnax.environments.environment"
+
+
+def _renamed(env: Any) -> Any:
+    """`is_terminal` of before 1.0 under its name of today, by which the base class of today calls it."""
+    if not hasattr(env, "is_terminated") or not _inherited(env, "is_terminated") or _inherited(env, "is_terminal"):
+        return env
+    mine = copy.copy(env)
+    mine.is_terminated = env.is_terminal
+    return mine
 
 
 def _actions(space: Any) -> Actions:

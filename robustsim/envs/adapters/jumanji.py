@@ -1,15 +1,12 @@
 """jumanji: no parameters, the key is part of the state, and the time limit is mostly reported as termination.
 
-The environment's own limit is therefore set one step beyond ours, in a copy. Masked actions are handled by the
-environment's own step.
+The environment's own limit is therefore set one step beyond ours, in a copy. Most observations have an `action_mask`.
 """
 
 import copy
 from typing import Any
 
-import numpy as np
-
-from robustsim.envs.adapters.common import Actions, Native, Seen, Vector, last, no_params, unwrap
+from robustsim.envs.adapters.common import Actions, Native, Seen, Vector, action_mask, last, listed, no_params, unwrap
 
 
 def bind(env: Any, params: Any, max_steps: int) -> Native:
@@ -34,11 +31,10 @@ def bind(env: Any, params: Any, max_steps: int) -> Native:
         state, after = env.step(state, action)
         return Seen(after.observation, state, after.reward, *last(after))
 
-    return Native(reset=reset, step=step, actions=_actions(env.action_spec))
+    return Native(reset=reset, step=step, actions=_actions(env.action_spec), mask=action_mask)
 
 
 def _actions(spec: Any) -> Actions:
     if not hasattr(spec, "num_values"):
         return Vector(tuple(spec.shape), spec.dtype)
-    sizes = np.asarray(spec.num_values)
-    return int(sizes) if sizes.ndim == 0 else tuple(int(n) for n in sizes.ravel())
+    return listed(spec.num_values)
