@@ -3,18 +3,24 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+PLAIN = $(VENV)/.plain
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .PHONY: setup demo test lint types layers house check validate figures pages docs bench reliability wheel clean
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt
+$(PLAIN): pyproject.toml constraints.txt  # what users install
 	$(PYTHON) -c 'import sys; sys.exit("robustsim needs Python 3.11 or newer; this is " + sys.version.split()[0] + "; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
-	touch $(READY)
+	$(INSTALL) .
+	touch $@
 
-demo: setup  ## one scenario, from training to its position on the spectrum
+$(READY): $(PLAIN)  # and what the tests need
+	$(INSTALL) '.[test]'
+	touch $@
+
+demo: $(PLAIN)  ## one scenario, from training to its position on the spectrum
 	$(BIN)/robustsim demo
 
 test: setup  ## the fast tests

@@ -5,6 +5,7 @@ import re
 from typing import Any, NamedTuple
 
 import foragax.registry
+import gymnax
 import jax
 import jax.numpy as jnp
 import jumanji
@@ -18,6 +19,7 @@ from polars.testing import assert_frame_equal
 
 import robustsim as rs
 from robustsim.envs import adapters
+from robustsim.envs.picture import SIDE, of_image
 from robustsim.types import Tree
 
 LIMIT = 5
@@ -381,3 +383,36 @@ def test_whatever_their_code_raises_becomes_one_line() -> None:
         rs.adapt(Walk(), max_steps=LIMIT, featurize=lambda obs: (obs, obs))
     with complains("adapt", "Walk", "ValueError"):
         rs.adapt(Walk(), max_steps=LIMIT, actions=[0, [1, 1]])
+
+
+def test_a_grid_that_has_no_picture_gets_one() -> None:
+    """Catch: a board of 10 by 5 cells."""
+    env = rs.adapt(*gymnax.make("Catch-bsuite"), max_steps=9)
+    assert env.image == (10, 5, 1)
+    obs, state = env.reset(jax.random.key(0), None)
+    assert env.render is not None
+    picture = env.render(state, False)
+    side = SIDE // 10
+    assert picture.shape == (10 * side, 5 * side, 3)
+    lit = picture[side // 2 :: side, side // 2 :: side].sum(-1) > 3 * 128
+    assert np.array_equal(lit, np.asarray(obs).reshape(10, 5) > 0)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 9])
+def test_pictures_of_channels(channels: int) -> None:
+    flags = np.zeros((3, 4, channels))
+    for k in range(channels):
+        flags[k // 4, k % 4, k] = 1.0
+    picture = of_image(flags)[:: SIDE // 4, :: SIDE // 4]
+    told = {tuple(picture[k // 4, k % 4]) for k in range(channels)}
+    assert len(told) == min(channels, 7)  # a colour each, until they come again
+    assert tuple(picture[2, 3]) not in told  # where nothing is
+    colour = np.full((2, 2, 3), 0.25)
+    colour[0, 0] = (1.0, 0.5, 0.0)
+    assert of_image(colour)[0, 0].tolist() == [255, 128, 0]
+    assert of_image(colour * 255)[0, 0].tolist() == [255, 128, 0]
+    assert np.isfinite(of_image(np.full((2, 2, 1), np.nan))).all()
+
+
+def test_an_environment_of_a_line_of_numbers_gets_none() -> None:
+    assert rs.adapt(*gymnax.make("CartPole-v1"), max_steps=9).render is None

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from robustsim.envs.picture import of_image
 from robustsim.errors import UserError
 from robustsim.recording import Sign
 from robustsim.sparse import Sparse
@@ -26,7 +29,8 @@ class Environment:
       observation_size: length of the flat observation.
       num_actions: number of discrete actions.
       max_steps: the time limit of an episode in environment steps, after which `truncated` is set.
-      render: `render(state, signal) -> uint8[height, width, 3]`, on the host; `signal`: whether the signal is on.
+      render: `render(state, signal) -> uint8[height, width, 3]`, on the host; `signal`: whether the signal is on. By
+        default, where there is an `image`, a picture of that.
       text: `text(state) -> str`, a drawing for the terminal, on the host.
       legend: what the things in both mean.
       outcomes: for worlds of one decision only: `outcomes(params) -> float[num_actions]`, the expected reward of each
@@ -62,6 +66,10 @@ class Environment:
     image: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
+        shape = self.image
+        if self.render is None and shape is not None:
+            seen = self.observe
+            object.__setattr__(self, "render", lambda state, signal: of_image(np.asarray(seen(state)).reshape(shape)))
         if self.image is not None and (len(self.image) != 3 or math.prod(self.image) != self.observation_size):
             raise UserError(
                 f"Environment.image: {self.image} is not allowed; use (height, width, channels), of which the product "

@@ -10,6 +10,8 @@ from robustsim.envs.adapters.common import Native, Seen, explained
 from robustsim.errors import UserError
 from robustsim.types import Array, Tree
 
+LEAST = 3  # cells of the shorter side of a grid: what is narrower is a list of vectors
+
 
 class Traced(NamedTuple):
     """Types and shapes.
@@ -17,7 +19,7 @@ class Traced(NamedTuple):
     Attributes:
       state: the types of a native state.
       size: the length of an observation.
-      image: the shape of a native observation that is one array of three axes; None for any other.
+      image: the shape of a native observation that is one array of three axes, or of two; None for any other.
       mask: the shape of the mask of all native actions; None where the environment tells none.
     """
 
@@ -41,7 +43,7 @@ def trace(name: str, native: Native, action: Any, featurize: Callable[[Any], Arr
     def begin() -> tuple[Tree, Array, Any, Any]:
         with explained(name, "a reset"):
             obs, state = native.reset(jax.random.key(0), native.params)
-            return state, look(obs), obs if getattr(obs, "ndim", 0) == 3 else None, native.mask(obs, state)
+            return state, look(obs), _grid(obs), native.mask(obs, state)
 
     def go(state: Tree) -> tuple[Tree, Seen]:
         with explained(name, "a step"):
@@ -53,6 +55,14 @@ def trace(name: str, native: Native, action: Any, featurize: Callable[[Any], Arr
     _check(name, obs, seen)
     state = _joined(name, first, second)
     return Traced(state, obs.shape[0], image and image.shape, None if mask is None else mask.shape)
+
+
+def _grid(obs: Any) -> Any:
+    """An observation [H, W, C]; one of cells, [H, W], as one channel; None for any other."""
+    axes = getattr(obs, "ndim", 0)
+    if axes == 2 and min(obs.shape) >= LEAST:
+        return jnp.asarray(obs)[..., None]
+    return obs if axes == 3 else None
 
 
 def as_type(x: Any, wanted: Any) -> Array:
