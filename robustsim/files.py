@@ -89,7 +89,7 @@ def cache_folder() -> Path:
     """
     configured = os.environ.get("ROBUSTSIM_CACHE")
     if configured:
-        return Path(configured)
+        return Path(configured).expanduser()  # a tilde in a job script is not always the shell's
     base = os.environ.get("XDG_CACHE_HOME")
     if base:
         return Path(base) / "robustsim"

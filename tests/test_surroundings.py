@@ -10,16 +10,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import pytest
+from complaints import complains, one_line
 
 import robustsim as rs
 from robustsim import files
+from robustsim.cli import showing
 from robustsim.errors import StorageError
 from robustsim.sweep import execution
 from robustsim.sweep.locking import locked
 
 SCRIPT = """
 import json, sys
+import matplotlib as mpl
+from complaints import complains, one_line
+
 import robustsim as rs
 runs = rs.run(sys.argv[1], seeds=2, settings=json.loads(sys.argv[2])).runs
 print("runs", runs.write_json())
@@ -120,3 +126,148 @@ def test_a_container_s_quota(
     assert execution.usable_cores() >= 1
     if cores is not None:
         assert execution.usable_cores() <= max(1, cores)
+
+
+WINDOWS = """
+import os, sys
+sys.modules["fcntl"] = None  # there is none
+for name in ("sched_getaffinity", "sched_setaffinity", "getuid", "pread", "pwrite", "mkfifo", "sysconf", "O_NONBLOCK"):
+    vars(os).pop(name, None)
+vars(os).pop("O_NOFOLLOW", None)
+from robustsim.sweep import executors
+executors.can_fork = lambda: False
+from robustsim.cli.main import main
+for words in {commands!r}:
+    main(words)
+"""
+
+
+def test_a_system_without_locks_forks_and_affinities(tmp_path: Path) -> None:
+    """What Windows lacks: everything runs in one process there, and reading needs nothing of it."""
+    out = str(tmp_path / "out")
+    commands = [
+        ["run", "bandit", "--seeds", "2", "--set", "deployment.budget=10", "--out", out],
+        *([name, out] for name in ("status", "plot", "export")),
+        ["report", out, "--replays", "0"],
+    ]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::RuntimeWarning", "-c", WINDOWS.format(commands=commands)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert all((tmp_path / "out" / name).is_file() for name in ("race-plane.svg", "runs.csv", "report.html"))
+
+
+def test_processes_are_refused_where_there_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("robustsim.sweep.run.can_fork", lambda: False)
+    sweep = rs.Sweep("bandit", over={"overseer.coverage": [0.5, 1.0]}, seeds=20, settings={"deployment.budget": 10})
+    with complains("executor", "processes", "inline"):
+        sweep.run(tmp_path / "out", execution=rs.Execution(executor="processes"))
+    assert sweep.run(tmp_path / "out").complete  # by itself it chooses what there is
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_a_terminal_that_cannot_show_a_table(encoding: str, tmp_path: Path) -> None:
+    words = ["sweep", "bandit", "--over", "overseer.coverage=0.5,1.0", "--seeds", "1", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-m", "robustsim.cli.main", *words, "--set", "deployment.budget=10"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert b"0.5" in done.stdout
+
+
+def _command(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    """A command of the package, in a process of its own."""
+    environment = {**os.environ, **more.pop("env", {})}
+    command = [sys.executable, *more.pop("python", []), "-c", "from robustsim.cli.main import main; main()", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, **more)
+
+
+TINY = ("--set", "deployment.budget=10")
+
+
+def test_files_where_one_works_do_not_take_the_place_of_python_s(tmp_path: Path) -> None:
+    for name in ("queue", "random", "json", "selectors", "polars"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong file')\n")
+    words = ["sweep", "bandit", "--over", "overseer.coverage=0.5,1.0", "--seeds", "2", *TINY, "--out", "out"]
+    done = _command(*words, "--executor", "processes", "--workers", "1", cwd=tmp_path, python=["-P"])
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert rs.open(tmp_path / "out").complete
+
+
+@pytest.mark.slow  # every package is compiled anew
+def test_without_docstrings(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BANDIT)
+    done = _command("run", "mine.py", "--seeds", "1", *TINY, "--out", "out", cwd=tmp_path, python=["-OO"])
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert rs.open(tmp_path / "out").manifest["what"]["claim"] == "A claim."
+
+
+BANDIT = '''
+import robustsim as rs
+
+
+@rs.scenario
+def mine() -> rs.Scenario:
+    """A claim.
+
+    And more.
+    """
+    return rs.load("bandit")(**rs.load("bandit").defaults)
+'''
+
+
+def test_a_file_is_found_wherever_it_is_and_wherever_one_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "a@b c é"
+    folder.mkdir()
+    (folder / "mine.py").write_text(BANDIT)
+    assert rs.load(folder / "mine.py").name == rs.load(f"{folder}/mine.py@mine").name == "mine"
+    monkeypatch.chdir(folder)
+    factory = rs.load("mine.py")
+    monkeypatch.chdir(tmp_path)
+    how = rs.Execution(executor="processes", workers=1)
+    settings = {"deployment.budget": 10}
+    assert rs.run(factory, seeds=1, settings=settings, out="out", execution=how).complete
+
+
+def test_more_that_a_shell_tells_jax(tmp_path: Path) -> None:
+    words = ["run", "bandit", "--seeds", "1", *TINY, "--set", "agent.gradient=sampled"]
+    flags = {"JAX_DISABLE_JIT": "1", "JAX_TRANSFER_GUARD": "disallow"}
+    done = _command(*words, cwd=tmp_path, env=flags, timeout=100)
+    assert done.returncode == 0, done.stderr[-2000:]
+    done = _command(*words, cwd=tmp_path, env={"JAX_PLATFORMS": "nosuchthing"}, timeout=100)
+    assert done.returncode == 2
+    one_line(done.stderr, "JAX_PLATFORMS", "nosuchthing")
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    close = "import os, sys; os.close(1); sys.stdout = None; from robustsim.cli.main import main; main(['list'])"
+    done = subprocess.run([sys.executable, "-c", close], stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_tilde_in_the_name_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ROBUSTSIM_CACHE", "~/scratch")
+    assert files.cache_folder() == tmp_path / "scratch"
+
+
+def test_a_matplotlibrc_changes_no_figure(
+    small_results: tuple[rs.Results, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_results[0].plot(tmp_path / "plain.svg")
+    for name, value in (("text.usetex", True), ("savefig.bbox", "tight"), ("font.size", 30.0), ("axes.grid", False)):
+        monkeypatch.setitem(mpl.rcParams, name, value)
+    small_results[0].plot(tmp_path / "theirs.svg")
+    assert (tmp_path / "plain.svg").read_bytes() == (tmp_path / "theirs.svg").read_bytes()
+    assert mpl.rcParams["font.size"] == 30.0
+
+
+def test_a_folder_may_have_the_name_of_a_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bandit").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with complains("'bandit'", "render"):  # it is the scenario that cannot be drawn, not a directory without results
+        showing.replay("bandit")

@@ -1,6 +1,7 @@
 """The command line: the parameters of a function are the options of a command. Only a command's body imports what is
 heavy."""
 
+import io
 import os
 import signal
 import sys
@@ -37,10 +38,17 @@ def _interrupt(*_: object) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Entry point: 0 done, 1 a check failed, 2 bad input, 3 some runs failed."""
     signal.signal(signal.SIGTERM, _interrupt)  # how cluster schedulers announce that time is up
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # a terminal that cannot show a line of a table shows something in its place
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     config = (FlagCreatePairsOff, OmitArgPrefixes)
     try:
         subcommand_cli_from_dict(COMMANDS, prog="robustsim", args=argv, config=config, registry=registry)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is none where the shell has closed it
+            sys.stdout.flush()
     except (UserError, RunsFailed) as error:
         print(f"robustsim: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UserError) else 3)

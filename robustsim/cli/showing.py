@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
+from robustsim import catalogue
 from robustsim.cli.options import Folder, Json, Overrides, Where
 from robustsim.cli.parsing import parse_overrides, parse_where, parse_whole
 from robustsim.errors import UserError
 from robustsim.report.console import progress
+from robustsim.sweep.layout import MANIFEST
 
 
 def status(results: Folder, as_json: Json = False) -> None:
@@ -100,7 +102,7 @@ def replay(
     from robustsim import replays
     from robustsim.results import open_results
 
-    if Path(source).is_dir():
+    if (Path(source) / MANIFEST).is_file() or (Path(source).is_dir() and source not in catalogue.installed()):
         results, folder = open_results(source), source
         row = replays.picked(results, number, changes)
     else:

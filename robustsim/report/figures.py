@@ -14,7 +14,7 @@ from robustsim import report
 from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError, nearest
 from robustsim.report import place
-from robustsim.report.style import SETTINGS, literal
+from robustsim.report.style import literal, style
 
 PREFIX = "figure_"
 FORMATS = ("svg", "png", "pdf")
@@ -40,7 +40,7 @@ def draw(results: Tables, name: str, out: str | Path | None = None) -> Figure:
         raise UserError("figure: no run of these results has finished yet")
     module = importlib.import_module(f"robustsim.report.{PREFIX}{name.replace('-', '_')}")
     function: Callable[[Tables], Figure] = module.draw
-    with mpl.rc_context(SETTINGS):
+    with mpl.rc_context(style()):
         figure = function(results)
         literal(figure)
         if out is not None:
@@ -56,5 +56,6 @@ def save(figure: Figure, out: Path) -> None:
     """
     kind, buffer = out.suffix[1:], io.BytesIO()
     metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    figure.savefig(buffer, format=kind, metadata=metadata, dpi=160)
+    with mpl.rc_context(style()):
+        figure.savefig(buffer, format=kind, metadata=metadata, dpi=160)
     place.write(out, buffer.getvalue())

@@ -3,6 +3,7 @@
 from io import BytesIO
 from typing import Any
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -29,6 +30,12 @@ SETTINGS: Any = {
     "svg.fonttype": "none",
     "figure.dpi": 110,
 }
+
+
+def style() -> dict[str, Any]:
+    """The settings of a figure: matplotlib's own and then ours, whatever stands in the user's matplotlibrc."""
+    kept = ("backend", "toolbar", "interactive")  # which windows there are is the user's affair
+    return {name: x for name, x in mpl.rcParamsDefault.items() if not name.startswith(kept)} | SETTINGS
 
 
 class Picture(Figure):

@@ -32,7 +32,7 @@ def load(spec: "str | ScenarioFactory") -> ScenarioFactory:
     if not isinstance(spec, str | os.PathLike):
         raise UserError(f"scenario: {spec!r} is not allowed; use a name, a file, or what @rs.scenario made")
     spec = os.fspath(spec)
-    path, _, name = spec.partition("@")
+    path, _, name = (spec, "", "") if spec.endswith(".py") else spec.rpartition("@")
     if path.endswith(".py"):
         return _from_file(Path(path), name)
     if ":" in spec:
@@ -79,7 +79,9 @@ def _execute(path: Path) -> ModuleType:
         sys.modules[module_name] = module
         with pinned():
             spec.loader.exec_module(module)
-        _sign(module, {"source": str(path), "source_hash": digest, "packages": sources.packages(path, texts)})
+        _sign(
+            module, {"source": str(path.absolute()), "source_hash": digest, "packages": sources.packages(path, texts)}
+        )
     except UserError as error:
         sys.modules.pop(module_name, None)
         raise UserError(f"{path}: {error}") from None

@@ -19,7 +19,7 @@ def remember(factory: ScenarioFactory) -> None:
 def recall(source_hash: str) -> Path | None:
     """The file of the scenario with this hash, if it was run here and is still the same; nothing is executed."""
     try:
-        path = Path(_note(source_hash).read_text())
+        path = Path(_note(source_hash).read_text(encoding="utf-8"))
         return path if sources.digest(path) == source_hash else None
     except (OSError, ValueError, UserError):
         return None

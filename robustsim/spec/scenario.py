@@ -1,7 +1,10 @@
 """What a scenario is: a decorated factory whose typed keyword arguments are its parameters."""
 
+import ast
 import hashlib
 import inspect
+import sys
+import textwrap
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -245,7 +248,7 @@ def scenario(build: Any = None, *, files: Sequence[str] = ()) -> Any:
 
 def _scenario(build: Callable[..., Scenario]) -> ScenarioFactory:
     name = build.__name__
-    claim = (build.__doc__ or "").strip().split("\n")[0]
+    claim = (build.__doc__ or _written_doc(build)).strip().split("\n")[0]
     if not claim:
         raise UserError(f"scenario {name!r}: it has no docstring; its first line is the claim that it tests")
     for parameter in inspect.signature(build, eval_str=True).parameters.values():
@@ -256,6 +259,16 @@ def _scenario(build: Callable[..., Scenario]) -> ScenarioFactory:
             )
         _check_default(name, parameter, meta)
     return ScenarioFactory(name, claim, build, "", _inline_digest(build))
+
+
+def _written_doc(build: Callable[..., Scenario]) -> str:
+    """The docstring as it is written: `python -OO` takes docstrings out of what runs."""
+    if sys.flags.optimize < 2:
+        return ""
+    try:
+        return ast.get_docstring(ast.parse(textwrap.dedent(inspect.getsource(build))).body[0]) or ""  # pyright: ignore[reportArgumentType]
+    except (OSError, TypeError, SyntaxError):
+        return ""
 
 
 def _check_default(name: str, parameter: inspect.Parameter, meta: dict[str, Any]) -> None:

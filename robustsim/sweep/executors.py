@@ -109,7 +109,7 @@ class Processes:
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         mine = cores[slot % len(cores) :: self.workers] if cores else []
         child = subprocess.Popen(
-            [sys.executable, "-c", _PINNED, *map(str, mine)],
+            [sys.executable, "-P", "-c", _PINNED, json.dumps(sys.path), *map(str, mine)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=self._inherit,
@@ -138,10 +138,17 @@ class Processes:
         self._selector.close()
 
 
-# Pin before JAX is imported, because JAX counts the cores then.
+def can_fork() -> bool:
+    """Whether this system hands file descriptors to processes and waits for their pipes; Windows does not."""
+    return os.name == "posix"
+
+
+# Pin before JAX is imported, because JAX counts the cores then. Modules come from where the driver's came from: with
+# its own path, a file `queue.py` in the folder in which it is started would take the place of Python's.
 _PINNED = """
-import os, sys
-if len(sys.argv) > 1: os.sched_setaffinity(0, set(map(int, sys.argv[1:])))
+import json, os, sys
+sys.path[:] = json.loads(sys.argv[1])
+if len(sys.argv) > 2: os.sched_setaffinity(0, set(map(int, sys.argv[2:])))
 from robustsim.sweep.worker import main
 main()
 """

@@ -1,7 +1,6 @@
 """Who writes to a results directory: one process, or the jobs of one array."""
 
 import errno
-import fcntl
 import json
 import os
 import socket
@@ -13,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from robustsim.errors import StorageError, UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL}
 ORPHANS = 10.0  # seconds that workers have to notice that their driver is dead
@@ -47,6 +51,9 @@ def locked(folder: Path, part: str = "") -> Iterator[int]:
 
 def _seize(folder: Path, handle: int, shared: bool) -> None:
     """The kernel releases a lock when all its holders have died: a driver, and its workers, which end with it."""
+    if fcntl is None:
+        _warn(f"out: {str(folder)!r} cannot be locked on this system")
+        return
     deadline = time.monotonic() + ORPHANS
     while True:
         try:
@@ -61,16 +68,19 @@ def _seize(folder: Path, handle: int, shared: bool) -> None:
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise StorageError(f"out: {str(folder)!r} cannot be locked: {error.strerror or error}") from None
-            told = f"out: {str(folder)!r} is on a file system without locks; let no other process write to it"
-            warnings.warn(told, RuntimeWarning, stacklevel=2)
+            _warn(f"out: {str(folder)!r} is on a file system without locks")
             return
+
+
+def _warn(why: str) -> None:
+    warnings.warn(f"{why}; let no other process write to it", RuntimeWarning, stacklevel=2)
 
 
 def _sign(handle: int) -> None:
     """Records who holds a lock."""
     now = time.strftime("%Y-%m-%d %H:%M:%S")
     who = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
-    with suppress(OSError):  # only for people to read; the lock works without it
+    with suppress(OSError, AttributeError):  # only for people to read; the lock works without it
         os.ftruncate(handle, 0)
         os.pwrite(handle, who.encode(), 0)
 

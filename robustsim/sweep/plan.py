@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from robustsim import numerics
 from robustsim.arguments import whole
 from robustsim.errors import UserError
 from robustsim.fields import typed
@@ -224,6 +225,7 @@ def make_plan(
     Raises:
       UserError: bad input.
     """
+    numerics.check_backend()
     factory = load(scenario)
     if not isinstance(settings, Mapping):
         raise UserError(f"settings: {settings!r} is not allowed; use a dictionary from dotted names to values")

@@ -119,7 +119,7 @@ def noting(folder: Path, worker: str) -> Callable[[dict[str, Any]], None]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            temporary.write_text(json.dumps({**news, "at": now, "rate": last["rate"], "pid": os.getpid()}))
+            temporary.write_text(json.dumps({**news, "at": now, "rate": last["rate"], "pid": os.getpid()}), "utf-8")
             temporary.replace(path)
         except OSError:
             return  # progress is for people; the work continues without it

@@ -21,7 +21,7 @@ from robustsim.spec.twins import perfect_overseer
 from robustsim.sweep import compiled, growth, layout, progress, store, unit
 from robustsim.sweep.axes import plain
 from robustsim.sweep.execution import Execution, Narrate, default_workers, quiet
-from robustsim.sweep.executors import Dask, Inline, Processes, make_executor
+from robustsim.sweep.executors import Dask, Inline, Processes, can_fork, make_executor
 from robustsim.sweep.layout import STOP
 from robustsim.sweep.locking import locked
 from robustsim.sweep.plan import DEPLOY, Plan
@@ -201,8 +201,10 @@ def _executor_kind(plan: Plan, how: Execution, units: int) -> str:
             raise UserError(
                 f"executor: {how.executor!r} is not allowed for a scenario that is not in a file of its own; use inline"
             )
+        if how.executor == "processes" and not can_fork():
+            raise UserError("executor: 'processes' is not allowed on this system; use inline or dask")
         return how.executor
-    alone = how.shard is not None or not plan.spec or jax.default_backend() != "cpu"
+    alone = how.shard is not None or not plan.spec or not can_fork() or jax.default_backend() != "cpu"
     return "inline" if alone or len(plan) < MANY or units < 2 or default_workers() < 2 else "processes"
 
 
