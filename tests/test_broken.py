@@ -209,3 +209,20 @@ def test_a_run_says_so_too(name: str, tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "mine.py").write_text(str(source))
     for out in ([], ["--out", str(tmp_path / "out")]):
         assert says(complaint(capsys, "run", str(tmp_path / "mine.py"), "--seeds", "1", *out), *parts)
+
+
+def test_a_learner_of_one_s_own_that_fails_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    learner = """
+@rs.learner
+class Own:
+    num_envs: int = 2
+    rollout_steps: int = 4
+
+    def learner(self, interface):
+        return rs.A2C().learner(interface).nothing
+"""
+    (tmp_path / "mine.py").write_text(
+        swap(GOOD, ("agent=rs.A2C()", "agent=Own()"), ("\n\n@rs.sc", learner + "\n\n@rs.sc"))
+    )
+    said = complaint(capsys, "run", str(tmp_path / "mine.py"), "--seeds", "1")
+    assert says(said, "AttributeError", "'nothing'", "mine.py", "line 12")

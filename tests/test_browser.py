@@ -343,3 +343,31 @@ def test_numbers_are_rounded_as_everywhere_else(browser: Any) -> None:
     signed, share = browser.execute_script(both, numbers, positive)
     assert [x.replace("\u2212", "-") for x in signed] == [words.decades(x) for x in numbers]
     assert share == [words.rate(x) for x in positive]
+
+
+def test_the_map_colours_no_bound(small_results: tuple[rs.Results, Path], shared_browser: Any, tmp_path: Path) -> None:
+    """Where a position is only bounded, its colour would say "in time" beside a catastrophe that comes first."""
+    from selenium.webdriver.support.select import Select
+
+    runs, unknown = small_results[0].runs, pl.lit(None, pl.Float64)
+    known = runs.with_columns(position=pl.lit(1.0), position_lower=pl.lit(1.0), position_upper=pl.lit(1.0))
+    bounded = runs.with_columns(position=unknown, position_lower=unknown, position_upper=pl.lit(-1.5))
+    cells = [(known, 0.5, 1), (bounded, 0.5, 2), (known, 1.0, 1), (known, 1.0, 2)]
+    lost = pl.lit("catastrophe").alias("first_event")
+    parts = [f.with_columns(pl.lit(x).alias("overseer.coverage"), pl.lit(y).alias("env.a"), lost) for f, x, y in cells]
+    swept = {"overseer.coverage": [0.5, 1.0], "env.a": [1, 2]}
+    manifest = {**small_results[0].manifest, "what": {**small_results[0].manifest["what"], "swept": swept}}
+    out = tmp_path / "report.html"
+    page.write(rs.Results(pl.concat(parts), small_results[0].traces, manifest), out)
+    shared_browser.get(out.as_uri())
+    fills = "return [...document.querySelectorAll('#heat rect.cell')].map((c) => c.getAttribute('fill'))"
+    assert Select(one(shared_browser, "#heat-what")).first_selected_option.get_attribute("value") == "p"
+    assert len(set(shared_browser.execute_script(fills))) == 1  # the catastrophe comes first everywhere
+    Select(one(shared_browser, "#heat-what")).select_by_value("x")
+    colours = shared_browser.execute_script(fills)
+    assert len(set(colours)) == 2
+    (odd,) = [colour for colour in colours if colours.count(colour) == 1]
+    red, green, blue = (int(x) for x in odd[4:-1].split(","))
+    assert max(red, green, blue) - min(red, green, blue) < 20  # grey
+    hatched = "return [...document.querySelectorAll('#heat rect')].filter((r) => /hatch/.test(r.outerHTML)).length"
+    assert shared_browser.execute_script(hatched) == 1

@@ -11,7 +11,7 @@ from tyro.extras import subcommand_cli_from_dict
 
 from robustsim.cli import checking, describe, showing, template, work
 from robustsim.cli.options import registry
-from robustsim.errors import RunsFailed, Stopped, UserError
+from robustsim.errors import RunsFailed, Stopped, UserError, blamed, first_line
 
 COMMANDS = {
     "list": describe.list_scenarios,
@@ -58,6 +58,11 @@ def main(argv: list[str] | None = None) -> None:
             sys.exit(1)
         where = "" if error.filename is None else f"{str(error.filename)[:80]!r}: "
         print(f"robustsim: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        if not blamed(error):
+            raise
+        print(f"robustsim: {first_line(error)}", file=sys.stderr)  # from a user's own file: that line is what counts
         sys.exit(2)
     except (KeyboardInterrupt, Stopped) as error:
         print(f"robustsim: {str(error) or 'stopped'}", file=sys.stderr, flush=True)

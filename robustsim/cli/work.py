@@ -21,6 +21,7 @@ def run(
     twin: str = "",
     out: str = "",
     overwrite: bool = False,
+    retry: bool = False,
     as_json: Json = False,
 ) -> None:
     """Runs a scenario: trains agents, deploys each in both arms, and measures both clocks.
@@ -30,6 +31,7 @@ def run(
         twin: run this control instead: aligned, random-init, oracle or guarded.
         out: directory for the results.
         overwrite: remove other results in the directory.
+        retry: repeat runs that failed.
     """
     from robustsim import api
     from robustsim.report import terminal
@@ -37,7 +39,7 @@ def run(
 
     changes = (api.twin(spec, twin) if twin else {}) | parse_overrides(overrides)
     with progress(silent=as_json) as narrate:
-        how = Execution(overwrite=overwrite)
+        how = Execution(overwrite=overwrite, retry=retry)
         options: dict[str, Any] = {"seeds": seeds, "settings": changes, "out": out or None, "execution": how}
         results, failure = _others(lambda: api.run(spec, **options, narrate=narrate))
     if results is not None and as_json:
