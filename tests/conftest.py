@@ -1,5 +1,6 @@
 """What every test shares: a cache of its own, and small settings."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import jax
 import pytest
 
 import robustsim as rs
+
+PROGRAMS, WORKER = "JAX_COMPILATION_CACHE_DIR", "PYTEST_XDIST_WORKER"
 
 hypothesis.settings.register_profile("robustsim", deadline=None)  # the first example of a test may compile
 hypothesis.settings.load_profile("robustsim")
@@ -22,10 +25,13 @@ def _no_key_is_used_twice(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Nothing is read from, or left in, the user's cache."""
-    import os
-
+    """Nothing is read from, or left in, the user's cache. Workers share compiled programs, which take most time."""
     os.environ["ROBUSTSIM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    here = tmp_path_factory.getbasetemp()
+    programs = os.environ.setdefault(PROGRAMS, str((here.parent if WORKER in os.environ else here) / "programs"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    jax.config.update("jax_compilation_cache_dir", programs)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 @pytest.fixture(autouse=True, scope="module")

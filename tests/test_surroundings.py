@@ -23,9 +23,6 @@ from robustsim.sweep.locking import locked
 
 SCRIPT = """
 import json, sys
-import matplotlib as mpl
-from complaints import complains, one_line
-
 import robustsim as rs
 runs = rs.run(sys.argv[1], seeds=2, settings=json.loads(sys.argv[2])).runs
 print("runs", runs.write_json())

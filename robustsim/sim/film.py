@@ -34,7 +34,9 @@ CANDIDATES = 16  # levels that are drawn for each that is shown: only those in w
 def check_drawable(factory: ScenarioFactory) -> None:
     """Raises UserError where the scenario's environment cannot be drawn."""
     if factory(**factory.defaults).env.render is None:
-        raise UserError(f"scenario {factory.name!r}: cannot be replayed: its environment has neither render nor image")
+        raise UserError(
+            f"scenario {factory.name!r}: cannot be replayed: its environment has no render(state, signal), and no image"
+        )
 
 
 def trained_agent(factory: ScenarioFactory, run: Run, agents: Agents) -> Tree:
