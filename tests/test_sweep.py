@@ -447,8 +447,8 @@ def test_a_run_that_kills_its_worker_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["kills", "--kills", "6", "--budget", "3000"],
-        ["damage", "--files", "150"],
+        ["kills", "--kills", "4", "--budget", "3000"],
+        ["damage", "--files", "80"],
         ["boundaries", "--seeds", "1", "--budget", "60", "--stride", "40"],
         ["faults", "--seeds", "1", "--budget", "60", "--stride", "80"],
     ],
