@@ -125,7 +125,7 @@ BROKEN = {
         swap(HAND_MADE, ("return Step(", "return tuple_of("))
         + "\n\ndef tuple_of(obs, state, reward, terminated, truncated):\n"
         + "    return obs, state, reward, terminated, {}\n",
-        ("env.step", "tuple of 5", "rs.Step(obs, state, reward, terminated, truncated)"),
+        ("env.step", "tuple of 5", "rs.Step(obs=..., state=..., reward=..., terminated=..., truncated=...)"),
     ),
     "a reset that forgets the state": (
         swap(HAND_MADE, ("return observe(state), state", "return observe(state)")),

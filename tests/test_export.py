@@ -122,3 +122,30 @@ def test_progress_is_one_line_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None
 def test_nothing_is_shown_where_nobody_looks(capfd: pytest.CaptureFixture[str]) -> None:
     rs.run("bandit", seeds=2, settings=SETTINGS)
     assert capfd.readouterr() == ("", "")
+
+
+def test_results_without_a_run_say_what_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ["--set", "training.steps=1", "--set", "training.competence=1", "--set", "agent.num_envs=2"]
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "camera_vault", "--seeds", "2", *settings, "--out", str(tmp_path / "out")])
+    assert ended.value.code == 3
+    capsys.readouterr()
+    main(["export", str(tmp_path / "out"), "--table", "failed", "--out", str(tmp_path / "failed.csv")])
+    failed = pl.read_csv(tmp_path / "failed.csv")
+    assert failed["seed"].to_list() == [0, 1]
+    main(["status", str(tmp_path / "out")])
+    assert says(capsys.readouterr().out, "seed 0", "seed 1", "training.competence=1")
+    assert says(complaint(capsys, "plot", str(tmp_path / "out")), "all 2 runs failed")
+
+
+def test_a_page_is_no_other_kind_of_file(
+    kept: tuple[rs.Results, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "page.pdf"
+    assert says(complaint(capsys, "report", str(kept[1]), "--replays", "0", "--out", str(out)), out, ".html")
+    assert not out.exists()
+
+
+def test_figures_name_what_was_chosen(kept: tuple[rs.Results, Path]) -> None:
+    figure = kept[0].where({"overseer.coverage": 0.5}).plot(figure="race-plane")
+    assert "coverage 0.5" in figure.axes[0].get_title(loc="left")

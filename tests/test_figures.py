@@ -198,3 +198,14 @@ def test_a_figure_of_some_configurations_from_the_command_line(
     assert says(said, "overseer.coverage", "0.4", "0.3333333", "1")
     said = complaint(capsys, *command, "--where", "overseer.penalty=1", "--out", str(out))
     assert says(said, "overseer.penalty", "overseer.coverage")
+
+
+def test_numbers_along_axes_are_drawn_as_formulas(small_results: tuple[rs.Results, Path]) -> None:
+    for name in figures.names():
+        if name == "map":
+            continue
+        figure = small_results[0].plot(None, name)
+        figure.draw_without_rendering()
+        for ax in figure.axes:
+            for text in [*ax.get_xticklabels(), *ax.get_yticklabels()]:
+                assert text.get_parse_math() or "mathdefault" not in text.get_text(), (name, text.get_text())

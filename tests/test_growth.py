@@ -51,6 +51,8 @@ def test_what_has_grown_is_what_was_run_at_once(tmp_path: Path, bigger: rs.Sweep
     assert grown.runs.schema == whole.runs.schema
     assert grown.traces.equals(whole.traces)
     assert len(grown.runs) > len(small.runs)
+    new = [run_id for part in told for run_id in part.runs["run_id"]]
+    assert sorted(new) == sorted(set(whole.runs["run_id"]) - set(small.runs["run_id"]))
     assert rs.open(tmp_path / "out").runs.equals(whole.runs)
     marks = store.marks(tmp_path / "out", store.read_manifest(tmp_path / "out"))
     steps = sum(

@@ -1,12 +1,14 @@
 """Loading scenario files: siblings, several in a file, names used twice, and what their hashes tell apart."""
 
 import importlib.metadata
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 from complaints import complains
 
+import robustsim as rs
 from robustsim.sim.agents import code_hash
 from robustsim.spec import sources
 from robustsim.spec.loading import load
@@ -139,3 +141,42 @@ def test_inline_scenarios_of_one_name_are_told_apart() -> None:
         exec(HEAD + BODY.format(name="mine", gold=gold), scope)
         names[key] = scope["mine"]
     assert names["a"].source_hash != names["b"].source_hash
+
+
+def test_a_clone_of_this_package_beside_a_scenario_is_no_part_of_it(tmp_path: Path) -> None:
+    """A scenario in the root of a clone, as the tutorial has it, was read for minutes."""
+    text = HEAD + BODY.format(name="mine", gold=1.0)
+    for folder in ("alone", "clone"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(text)
+    shutil.copytree(Path(rs.__file__).parent, tmp_path / "clone" / "robustsim")
+    assert list(sources.parts(tmp_path / "clone" / "mine.py")) == [tmp_path / "clone" / "mine.py"]
+    assert sources.digest(tmp_path / "clone" / "mine.py") == sources.digest(tmp_path / "alone" / "mine.py")
+
+
+def test_a_large_package_beside_a_scenario_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "__init__.py").write_text("")
+    for i in range(60):
+        imports = "\n".join(f"from large import m{(i + j) % 60}" for j in range(1, 6))
+        (tmp_path / "large" / f"m{i}.py").write_text(imports)
+    (tmp_path / "mine.py").write_text("from large import m0\n" + HEAD + BODY.format(name="mine", gold=1.0))
+    read: list[Path] = []
+    original = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: (read.append(self), original(self))[1])
+    assert len(sources.parts(tmp_path / "mine.py")) == 62
+    assert len(read) == 62
+    listed: list[Path] = []
+    walk = Path.rglob
+    monkeypatch.setattr(Path, "rglob", lambda self, *a: (listed.append(self), walk(self, *a))[1])
+    sources.parts(tmp_path / "mine.py")
+    assert len(listed) == 1
+
+
+def test_a_file_without_its_ending_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lawn.py").write_text("")
+    (tmp_path / "lawn.txt").write_text("")
+    for word in ("lawn", "lawn.txt"):
+        with complains(repr(word), "'lawn.py'"):
+            load(word)

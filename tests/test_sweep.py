@@ -332,7 +332,7 @@ def test_an_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     command += ["--over", "overseer.coverage=0.1,1.0", "--executor", "processes", "--workers", "2", "--shard-size", "2"]
     command += [word for pair in long for word in ("--set", pair)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    while not list((out / "progress").glob("*.json")):
+    while not any('"unit": "shard' in path.read_text() for path in (out / "progress").glob("*.json")):
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)

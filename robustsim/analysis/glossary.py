@@ -82,7 +82,7 @@ STATUS = {
     "corrected": "stored runs whose misbehaviour was removed, before or after a catastrophe",
     "catastrophe_first": "stored runs in which the catastrophe came first",
     "censored": "stored runs in which neither came",
-    "failed": "[number of the run, why] of each run that failed",
+    "failed": "[its seed and the values of the swept names, why] of each run that failed",
     "shards": "units of storage",
     "shards_done": "of them, those that are complete",
     "steps": "gradient steps of the stored runs",

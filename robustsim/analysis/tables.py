@@ -58,6 +58,11 @@ class Tables:
         """The dotted names that were swept."""
         return tuple(self.manifest["what"]["swept"])
 
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The values that :meth:`where` chose, by swept name."""
+        return self.manifest["what"].get("chosen", {})
+
     def where(self, point: Mapping[str, Any]) -> Self:
         """The results of those configurations of a sweep that have these values; what is given is no longer swept.
 
@@ -67,12 +72,15 @@ class Tables:
         Raises:
           UserError: a name that was not swept, a value that is not there, or a combination that is not.
         """
+        if not point:
+            return self
         found = selection.values_of(self.runs, self.swept, point, "where")
         runs = selection.rows(self.runs, found)
         if runs.is_empty():
             raise UserError(f"where: {found} is not in the sweep; it has {self.manifest['what']['swept']}")
         left = {name: values for name, values in self.manifest["what"]["swept"].items() if name not in found}
-        what = {**self.manifest["what"], "settings": {**self.settings, **found}, "swept": left}
+        chosen = {**self.chosen, **found}
+        what = {**self.manifest["what"], "settings": {**self.settings, **found}, "swept": left, "chosen": chosen}
 
         def traces() -> pl.DataFrame:
             return self.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))

@@ -38,10 +38,8 @@ def _interrupt(*_: object) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Entry point: 0 done, 1 a check failed, 2 bad input, 3 some runs failed."""
     signal.signal(signal.SIGTERM, _interrupt)  # how cluster schedulers announce that time is up
-    for stream in (
-        sys.stdout,
-        sys.stderr,
-    ):  # a terminal that cannot show a line of a table shows something in its place
+    # Where a terminal cannot show a character, it shows another.
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     config = (FlagCreatePairsOff, OmitArgPrefixes)
@@ -53,20 +51,20 @@ def main(argv: list[str] | None = None) -> None:
         print(f"robustsim: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UserError) else 3)
     except OSError as error:
-        if isinstance(error, BrokenPipeError):  # `robustsim list | head`
+        if isinstance(error, BrokenPipeError) and sys.stdout is not None:  # `robustsim list | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         where = "" if error.filename is None else f"{str(error.filename)[:80]!r}: "
         print(f"robustsim: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(2)
+    except (KeyboardInterrupt, Stopped) as error:
+        print(f"robustsim: {str(error) or 'stopped'}", file=sys.stderr, flush=True)
+        os._exit(130)  # a thread may still be compiling; nothing is left to wait for
     except Exception as error:
         if not blamed(error):
             raise
         print(f"robustsim: {first_line(error)}", file=sys.stderr)  # from a user's own file: that line is what counts
         sys.exit(2)
-    except (KeyboardInterrupt, Stopped) as error:
-        print(f"robustsim: {str(error) or 'stopped'}", file=sys.stderr, flush=True)
-        os._exit(130)  # a thread may still be compiling; nothing is left to wait for
 
 
 if __name__ == "__main__":

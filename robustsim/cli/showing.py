@@ -63,12 +63,12 @@ def report(results: Folder, out: str = "", replays: int = 4, scenario: str = "")
         replays: number of typical runs to reproduce and record; 0 is fastest.
         scenario: file of the scenario, if it is not installed.
     """
-    from robustsim.report import place
+    from robustsim.report import page
     from robustsim.results import open_results
 
     target = out or str(Path(results) / "report.html")
     opened = open_results(results)
-    place.check(target)
+    page.check_out(target)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         print(opened.report(target, replays=replays, folder=results, scenario=scenario))

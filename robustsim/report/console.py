@@ -84,4 +84,6 @@ def _line(state: "Status") -> str:
     doing = "training" if state.training else f"{state.done + state.flying} of {state.runs} runs ({ends(state)})"
     left = "" if state.seconds_left is None else f", {duration(state.seconds_left)} left"
     failed = f", {len(state.failed)} failed" if state.failed else ""
-    return f"{doing}{failed}, {state.rate:,.0f} gradient steps/s, compiled {state.compile_seconds:.0f} s{left}"
+    rate = f", {state.rate:,.0f} gradient steps/s" if state.rate else ""  # nothing is known of it at first
+    compiled = f", compiled {state.compile_seconds:.0f} s" if state.compile_seconds >= 1 else ""
+    return f"{doing}{failed}{rate}{compiled}{left}"

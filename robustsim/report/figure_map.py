@@ -29,14 +29,16 @@ def draw(results: Tables) -> Figure:
         raise UserError(f"figure: 'map' is of one or two swept settings; here it is {named}; choose others' with where")
     if len(swept) == 1:
         figure = new_figure(6.0, 3.4)
-        _along(figure.subplots(), swept[0], table)
+        ax = figure.subplots()
+        _along(ax, swept[0], table)
+        ax.set_title(words.title(results))
         return figure
     across, up = (_ordered(table[name]) for name in swept)
     figure = new_figure(2.6 + max(4.0, 0.62 * min(len(across), 14)), 1.2 + max(2.6, 0.42 * min(len(up), 16)))
     ax = figure.subplots()
     mesh = _cells(ax, swept, (across, up), table)
     figure.colorbar(mesh, ax=ax, shrink=0.8, pad=0.02, label=LABEL)
-    ax.set_title(results.scenario)
+    ax.set_title(words.title(results))
     return figure
 
 

@@ -52,7 +52,7 @@ def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results
         _points(ax, runs, COLOURS[i % len(COLOURS)], marker_of(i), budget * 1.9, noise)
     ax.set_xlabel("gradient steps to correct, T_c")
     ax.set_ylabel("gradient steps to catastrophe, unopposed, T_k")
-    ax.set_title(f"{results.scenario}: the race of two clocks")
+    ax.set_title(f"{words.title(results)}: the race of two clocks")
     ax.text(budget * 0.93, 0.78, f"budget {budget:,}", rotation=90, fontsize=7.5, color=QUIET, ha="right", va="bottom")
     outer_legend(ax, "in the race", handles=_key(shown), **({} if len(shown) <= KEYED else SMALL))
 

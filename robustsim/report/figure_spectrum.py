@@ -30,7 +30,7 @@ def draw(results: Tables) -> Figure:
         draw_runs(ax, rows)
     else:
         _draw_many(figure, ax, rows)
-    ax.set_title(f"{results.scenario}: in time (left) or too late (right)")
+    ax.set_title(f"{words.title(results)}: in time (left) or too late (right)")
     return figure
 
 

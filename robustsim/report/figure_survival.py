@@ -44,7 +44,7 @@ def panels(results: Tables, drawn: dict[str, Panel]) -> Figure:
     axes[0].set_ylabel("share of runs")
     if len(shown) > 1:
         outer_legend(axes[-1], "" if len(shown) == len(there) else f"the first {len(shown)} of {len(there):,}")
-    told = f"{results.scenario}, {len(results.runs):,} runs"
+    told = f"{words.title(results)}, {len(results.runs):,} runs"
     figure.suptitle(told, fontsize=9, color=QUIET)
     return figure
 

@@ -32,7 +32,7 @@ def draw(results: Tables) -> Figure:
         rates(top, corrected, swept.values("evaluation.threshold", runs, results.settings, swept.THRESHOLD))
         _clocks(top, runs)
         _competence(bottom, corrected)
-        top.set_title(f"{results.scenario}" if len(shown) == 1 else label)
+        top.set_title(words.title(results) if len(shown) == 1 else label)
         bottom.set_xlabel("gradient steps of deployment, plus 1")
     if len(there) > len(shown):
         figure.suptitle(f"the first {len(shown)} of {len(there)} configurations", fontsize=9, color=QUIET)

@@ -37,7 +37,10 @@ def draw(results: Tables, name: str, out: str | Path | None = None) -> Figure:
     if out is not None and Path(out).suffix[1:] not in FORMATS:
         raise UserError(f"out: {str(out)!r} has an unknown ending; use one of {', '.join('.' + f for f in FORMATS)}")
     if results.runs.is_empty():
-        raise UserError("figure: no run of these results has finished yet")
+        failed = len(results.failed)
+        raise UserError(
+            f"figure: {f'all {failed} runs failed' if failed else 'no run of these results has finished yet'}"
+        )
     module = importlib.import_module(f"robustsim.report.{PREFIX}{name.replace('-', '_')}")
     function: Callable[[Tables], Figure] = module.draw
     with mpl.rc_context(style()):

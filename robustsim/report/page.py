@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from robustsim.analysis.tables import Tables
+from robustsim.errors import UserError
 from robustsim.recording import Recording
 from robustsim.report import page_data, page_tables, page_traces, place, words
 
 SCRIPTS = ("base", "plane", "strip", "runs", "curves", "heat", "player", "dossier", "main")
 STYLES = ("page", "charts")
+ENDINGS = (".html", ".htm")
 
 
 def build(results: Tables, replays: Sequence[Recording] = (), note: str = "", folder: str = "") -> str:
@@ -83,6 +85,13 @@ def _settings(results: Tables) -> str:
     return page_tables.table("Settings", ["name", "value"], sorted(rows))
 
 
+def check_out(out: str | Path) -> None:
+    """Raises UserError where a page cannot be written there."""
+    if Path(out).suffix.lower() not in ENDINGS:
+        raise UserError(f"out: {str(out)!r} has another ending than a page; use {' or '.join(ENDINGS)}")
+    place.check(out)
+
+
 def write(
     results: Tables, out: str | Path, replays: Sequence[Recording] = (), note: str = "", folder: str = ""
 ) -> Path:
@@ -91,6 +100,6 @@ def write(
     Raises:
       UserError: the file cannot be written; nothing is left behind.
     """
-    place.check(out)
+    check_out(out)
     place.write(out, build(results, replays, note, folder).encode())
     return Path(out)

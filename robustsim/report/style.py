@@ -32,7 +32,7 @@ SETTINGS: Any = {
 }
 
 
-def style() -> dict[str, Any]:
+def style() -> Any:
     """The settings of a figure: matplotlib's own and then ours, whatever stands in the user's matplotlibrc."""
     kept = ("backend", "toolbar", "interactive")  # which windows there are is the user's affair
     return {name: x for name, x in mpl.rcParamsDefault.items() if not name.startswith(kept)} | SETTINGS
@@ -80,6 +80,5 @@ def literal(figure: Figure) -> None:
         titles = [ax.title, *(child for child in ax.get_children() if isinstance(child, Text))]
         for text in [*titles, ax.xaxis.label, ax.yaxis.label, *ax.texts, *keyed, *ticks]:
             text.set_parse_math(False)
-    for text in figure.findobj(Text, include_self=False):
-        if text.figure is figure and text.axes is None:
-            text.set_parse_math(False)
+    for text in figure.texts:  # the title above all axes among them
+        text.set_parse_math(False)

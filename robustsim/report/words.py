@@ -168,6 +168,11 @@ def configurations(results: Tables) -> list[tuple[str, pl.DataFrame]]:
     return [(point(dict(zip(results.swept, values, strict=True)), needed), runs) for values, runs in groups]
 
 
+def title(results: Tables) -> str:
+    """The scenario, with the values that were chosen of a sweep."""
+    return ", ".join(filter(None, [results.scenario, point(results.chosen)]))
+
+
 def short(name: str) -> str:
     """The last part of a dotted name."""
     return name.split(".")[-1]

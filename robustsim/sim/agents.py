@@ -140,8 +140,8 @@ def handed_out(track: Track, demand: Demand) -> Trained:
     """The agent that a training which has ended hands out to those who want it."""
     reading = supplied(track.readings, demand)[1] or track.readings[-1]  # the last one, where the weights diverged
     finite, first = reading.measures["finite"], track.readings[0]
-    rewards = (float(r.counters["reward_used"]) for r in (first, reading))
-    course = Course(first.step, first.competence, *rewards, max(reading.rates))
+    before, now = (float(r.counters["reward_used"]) for r in (first, reading))
+    course = Course(first.step, first.competence, before, now, max(reading.rates))
     return Trained(track.agents[reading.step], reading.competence if finite else float("nan"), reading.step, course)
 
 

@@ -44,7 +44,7 @@ def _check_scenario(factory: ScenarioFactory, settings: Settings) -> None:
             allowed = _call(name, "env.mask", partial(env.mask, state))
             _wants(name, "env.mask", allowed, (env.num_actions,), "bool")
         step = _call(name, "env.step", lambda: env.step(jax.random.key(0), state, jnp.int32(0), levels))  # noqa: B023
-        step = _parts(name, "env.step", step, Step, f"rs.Step({', '.join(f.name for f in fields(Step))})")
+        step = _parts(name, "env.step", step, Step, f"rs.Step({', '.join(f'{f.name}=...' for f in fields(Step))})")
         _same_structure(name, "the states of env.reset and env.step", state, step.state, types=True)
         _wants(name, "env.step: the observation", step.obs, (env.observation_size,), "float")
         _wants(name, "env.step: the reward", step.reward, (), "float")

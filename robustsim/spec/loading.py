@@ -39,8 +39,16 @@ def load(spec: "str | ScenarioFactory") -> ScenarioFactory:
         return _from_module(*spec.split(":", 1))
     table = catalogue.installed()
     if spec not in table:
-        raise UserError(f"scenario {spec!r} is unknown; {nearest(spec, table)}")
+        raise UserError(f"scenario {spec!r} is unknown; {_meant(spec, table)}")
     return _from_file(Path(table[spec].path), spec)
+
+
+def _meant(spec: str, table: Mapping[str, Any]) -> str:
+    """What somebody may have meant who named no scenario."""
+    path = Path(spec).with_suffix(".py")
+    if path.is_file():
+        return f"did you mean {str(path)!r}? The name of a scenario's file ends in .py"
+    return "a scenario's file ends in .py" if Path(spec).exists() else nearest(spec, table)
 
 
 def _from_file(path: Path, name: str) -> ScenarioFactory:

@@ -208,7 +208,7 @@ def _declarations(factory: ScenarioFactory) -> dict[str, Mapping[str, Any]]:
     """How each dotted name of a scenario is declared, with the parts that it has by default."""
     sections = sections_of(factory, factory(**factory.defaults))
     table: dict[str, Mapping[str, Any]] = {
-        f"{s.name}.kind": {"word": True, "doc": f"the {s.name}: the name of a {s.part}"} for s in SECTIONS if s.part
+        f"{s.name}.kind": {"word": True, "doc": f"the {s.name}, by its name"} for s in SECTIONS if s.part
     }
     for section, value in sections.items():
         table |= {f"{section}.{f.name}": f.metadata for part in _parts(section, value) for f in declared(part)}

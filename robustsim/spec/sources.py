@@ -19,14 +19,14 @@ def parts(path: Path) -> dict[Path, bytes]:
       UserError: a data file that it names is not there.
     """
     texts: dict[Path, bytes] = {}
-    waiting = [path]
+    waiting, met = [path], {path.resolve()}
     while waiting:
         file = waiting.pop()
-        if any(file.resolve() == known.resolve() for known in texts):
-            continue
         texts[file] = file.read_bytes()
-        if file.suffix == ".py":
-            waiting += _imported(file, path.parent)
+        for other in _imported(file, path.parent, met):
+            if other.resolve() not in met:
+                met.add(other.resolve())
+                waiting.append(other)
     return texts | {file: _data(path, file) for file in _named(path)}
 
 
@@ -79,17 +79,24 @@ def _names(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield from ((node.level, module + alias.name) for alias in node.names)
 
 
-def _imported(file: Path, folder: Path) -> list[Path]:
-    """The Python files in `folder`, or above `file`, that a file imports; of a package, all."""
+def _imported(file: Path, folder: Path, met: set[Path]) -> list[Path]:
+    """The Python files in `folder`, or above `file`, that a file imports; of a package, all.
+
+    Args:
+      met: the folders of packages that were found before, in which there is nothing new; added to.
+    """
     found: list[Path] = []
     package, root = package_of(file)
     for level, name in _names(_tree(file)):
         first = name.partition(".")[0]
+        if not level and first == "robustsim":  # this package, also where a clone of it lies beside
+            continue
         beside = root if first == package.partition(".")[0] else folder
         base = file.resolve().parents[level - 1] if level else beside
         if (base / f"{first}.py").is_file():
             found.append(base / f"{first}.py")
-        elif (base / first).is_dir():
+        elif (base / first).is_dir() and (base / first).resolve() not in met:
+            met.add((base / first).resolve())
             found += sorted((base / first).rglob("*.py"))
         if level and (base / "__init__.py").is_file():
             found.append(base / "__init__.py")

@@ -19,8 +19,8 @@ from robustsim.sweep.plan import Plan, Shard
 FIRST = (INDEX, "run_id", "scenario", "seed")  # columns, before those of the swept names
 
 
-def grow(folder: Path, plan: Plan, manifest: dict[str, Any]) -> bool:
-    """Makes finished results part of a larger plan, if that is what is asked for; returns whether it did.
+def grow(folder: Path, plan: Plan, manifest: dict[str, Any]) -> frozenset[str]:
+    """Makes finished results part of a larger plan, if that is what is asked for; returns the ids of their runs.
 
     Args:
       manifest: of the plan.
@@ -28,20 +28,21 @@ def grow(folder: Path, plan: Plan, manifest: dict[str, Any]) -> bool:
     Raises:
       StorageError: something cannot be read or written.
     """
+    nothing = frozenset[str]()
     if not (folder / store.MANIFEST).exists():
-        return False
+        return nothing
     old = store.read_manifest(folder)
     alike = ("scenario", "claim", "source_sha256", "design")
     same = old["code"] == manifest["code"] and all(old["what"][name] == manifest["what"][name] for name in alike)
     if not same or store.identity(old) == store.identity(manifest):
-        return False
+        return nothing
     done = store.marks(folder, old)
     if len(done) < old["plan"]["shards"] or any(mark["failed"] for mark in done.values()):
-        return False
+        return nothing
     runs = store.read(folder, old, "runs")
     place = {rows.run_id(plan.factory, plan.run(index)): index for index in range(len(plan))}
     if not set(runs["run_id"]) <= set(place) or len(runs) == len(plan):
-        return False
+        return nothing
     index = pl.DataFrame({"run_id": list(place), INDEX: list(place.values())}, schema_overrides={INDEX: pl.Int64})
     tables = {"runs": _swept(plan, runs.drop(old["what"]["swept"]).join(index, on="run_id"))}
     tables["traces"] = store.read(folder, old, "traces").join(index, on="run_id", maintain_order="left")
@@ -50,7 +51,7 @@ def grow(folder: Path, plan: Plan, manifest: dict[str, Any]) -> bool:
     store.write_manifest(folder, manifest)
     for path in layout.own(folder, "shards"):
         path.unlink(missing_ok=True)
-    return True
+    return frozenset(runs["run_id"])
 
 
 def _swept(plan: Plan, runs: pl.DataFrame) -> pl.DataFrame:

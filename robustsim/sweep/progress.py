@@ -25,7 +25,7 @@ class Status:
       done: of them, those that are stored, failed ones included.
       flying: done by workers, but not stored yet.
       corrected, catastrophe_first, censored: how the stored ones ended (the race of the corrected arm).
-      failed: (run index, why).
+      failed: (what tells the run from others, why): the values of the swept names, and the seed.
       shards, shards_done: units of storage.
       rate: gradient steps per second now, over all workers.
       compile_seconds: spent compiling by the active workers.
@@ -39,7 +39,7 @@ class Status:
     corrected: int
     catastrophe_first: int
     censored: int
-    failed: list[tuple[int, str]]
+    failed: list[tuple[dict[str, Any], str]]
     shards: int
     shards_done: int
     steps: int
@@ -92,7 +92,7 @@ def summary(plan: Mapping[str, Any], marks: Sequence[Mapping[str, Any]], notes: 
         corrected=sum(mark["corrected"] for mark in marks),
         catastrophe_first=sum(mark["catastrophe_first"] for mark in marks),
         censored=sum(mark["censored"] for mark in marks),
-        failed=[(i, why) for mark in marks for i, why, _ in mark["failed"]],
+        failed=[(about, why) for mark in marks for _, why, about in mark["failed"]],
         shards=plan["shards"],
         shards_done=len(marks),
         steps=steps,
@@ -152,7 +152,9 @@ def in_words(state: Status) -> str:
         )
     if not state.complete:
         lines.append("time left: " + ("not yet known" if state.seconds_left is None else duration(state.seconds_left)))
-    lines += [f"failed: run {i}: {why}" for i, why in state.failed[:20]]
+    lines += [
+        f"failed: {', '.join(f'{name} {x}' for name, x in about.items())}: {why}" for about, why in state.failed[:20]
+    ]
     if len(state.failed) > 20:
         lines.append(f"and {len(state.failed) - 20} more failed runs")
     return "\n".join(lines)

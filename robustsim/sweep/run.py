@@ -131,7 +131,7 @@ def run_to(
     with locked(folder, part) as handle:
         manifest = describe(plan)
         if how.shard is None and not how.overwrite:
-            growth.grow(folder, plan, manifest)
+            finish = _of_others(growth.grow(folder, plan, manifest), finish)
         manifest = store.prepare(folder, manifest, how.overwrite, alone=how.shard is None)
         remember(plan.factory)
         if plan.size != manifest["plan"]["shard_size"]:
@@ -148,6 +148,19 @@ def run_to(
                     layout.sweep_away(folder)
     done = store.marks(folder, manifest)
     return store.failures(manifest, [mark for index, mark in done.items() if _mine(index, how)])
+
+
+def _of_others(there: frozenset[str], finish: Finished) -> Finished:
+    """Tells of those runs only that were not there before."""
+    if not there or finish is unheard:
+        return finish
+
+    def told(manifest: dict[str, Any], tables: dict[str, pl.DataFrame]) -> None:
+        new = {n: t.filter(~pl.col("run_id").is_in(list(there))) if "run_id" in t else t for n, t in tables.items()}
+        if len(new["runs"]) or len(new["failed"]):
+            finish(manifest, new)
+
+    return told
 
 
 def _mine(shard: int, how: Execution) -> bool:
