@@ -426,8 +426,8 @@ def poison(executor: str, seeds: int, killings: int, seed: int) -> dict[str, Any
             rs.Sweep(scenario=str(file), over={"env.poison": [p for p in poisons if p < 0.5]}, seeds=seeds).run().runs
         )
         same = stored.sort("env.poison", "seed").equals(healthy.sort("env.poison", "seed"))
-        failed = {i // seeds for i, _ in state.failed}
-        right = failed == {1} and len(state.failed) == seeds and process.returncode == 3
+        failed = {about["env.poison"] for about, _ in state.failed}
+        right = failed == {1.0} and len(state.failed) == seeds and process.returncode == 3
         return {
             "executor": executor,
             "exit_status": process.returncode,
