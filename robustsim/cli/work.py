@@ -105,7 +105,7 @@ def _others(work: Callable[[], Any]) -> tuple[Any, RunsFailed | None]:
 
 
 def demo(out: str = "results/demo", seeds: Seeds = 8) -> None:
-    """The two-minute tour: one scenario, its figures, its report.
+    """The tour, in about a minute: one scenario, its figures, its report.
 
     Args:
         out: directory for the results and the figures.
