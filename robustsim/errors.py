@@ -43,7 +43,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 
 def blamed(error: BaseException) -> str:
-    """ " (NAME.py, line N)": where in a user's own file an error came from; "" if it came from none."""
+    """Where in a user's own file an error came from, as a remark in brackets with file and line; else ""."""
     foreign = (str(Path(__file__).parent), *(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")))
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not f.filename.startswith((*foreign, "<")) or _in_notebook(f.filename)]

@@ -87,7 +87,7 @@ def test_what_is_not_finished_does_not_grow(tmp_path: Path) -> None:
         sweep(seeds=5).run(tmp_path / "out", execution=INLINE)
 
 
-def test_other_code_does_not_mix_with_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_code_does_not_mix_with_what_is_there(tmp_path: Path) -> None:
     sweep().run(tmp_path / "out", execution=INLINE)
     manifest = describe(sweep(seeds=5).plan()) | {"code": "another"}
     assert not growth.grow(tmp_path / "out", sweep(seeds=5).plan(), manifest)

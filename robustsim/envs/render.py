@@ -35,13 +35,13 @@ def _disc(radius: float) -> np.ndarray:
 def zones(grid: Layout) -> dict[str, Colour]:
     """The colour of each map character that is floor of which predicates speak; one for those of one label."""
     found: dict[str, Colour] = {}
-    pale, labels = iter(ZONES * 20), dict[str, Colour]()
+    labels: dict[str, Colour] = {}
     for character in (*grid.zones, *(c for c, entry in grid.legend.items() if isinstance(entry, layout.Floor))):
         entry = grid.legend.get(character)
         if isinstance(entry, layout.Floor) and entry.colour:
             found[character] = entry.colour
         else:
-            found[character] = labels.setdefault(_label(grid, character), next(pale))
+            found[character] = labels.setdefault(_label(grid, character), ZONES[len(labels) % len(ZONES)])
     return found
 
 

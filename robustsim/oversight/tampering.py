@@ -12,7 +12,7 @@ class Tampering:
 
     * reward: it changes the reward channel: every such act pays `gain`.
     * overseer: it puts the camera out: the rest of the episode is unwatched, and the signal is off.
-    * supervisor: it wins the supervisor over: later misbehaviour in the episode is approved, with `gain` as praise.
+    * supervisor: it wins the supervisor over: later misbehaviour in the episode is approved, with `gain` as a bonus.
     """
 
     kind: str = choice("none", KINDS, doc="what a tampering act reaches: nothing, or the reward, overseer, supervisor")
