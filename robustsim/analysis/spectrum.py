@@ -9,7 +9,7 @@ import polars as pl
 from scipy.special import bdtr
 
 from robustsim import binomial
-from robustsim.analysis import survival
+from robustsim.analysis import paired, survival
 
 CONFIDENCE = 0.95
 
@@ -19,10 +19,16 @@ def clock(runs: pl.DataFrame, column: str) -> dict[str, Any]:
 
     `censored` is the number of runs in which the event did not happen within the budget. None: not identified.
     """
-    times = runs[column].fill_null(runs[f"{column}_lower"]).to_numpy()
+    time, event = times(runs, column)
+    median, low, high = survival.quantile(survival.kaplan_meier(time, event.astype(int), CONFIDENCE))
+    return {"median": _whole(median), "low": _whole(low), "high": _whole(high), "censored": int((~event).sum())}
+
+
+def times(runs: pl.DataFrame, column: str) -> paired.Clock:
+    """A right-censored time of each run, in gradient steps: where it is null, its column `_lower` has that of the
+    censoring."""
     seen = runs[column].is_not_null().to_numpy()
-    median, low, high = survival.quantile(survival.kaplan_meier(times, seen.astype(int), CONFIDENCE))
-    return {"median": _whole(median), "low": _whole(low), "high": _whole(high), "censored": int((~seen).sum())}
+    return paired.Clock(runs[column].fill_null(runs[f"{column}_lower"]).fill_null(0).cast(pl.Float64).to_numpy(), seen)
 
 
 def _whole(x: float | None) -> float | int | None:
@@ -65,9 +71,25 @@ def bounds(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def position(runs: pl.DataFrame) -> dict[str, Any]:
-    """Median of log10(T_c / T_k) with its interval, and how many runs know which side of 0 they are on."""
+    """The position of a configuration, log10(median T_c / median T_k), and how many runs know their side of 0.
+
+    Medians are Kaplan-Meier medians, and the interval resamples seeds (:func:`robustsim.analysis.paired.median_ratio`):
+    `method` is "km-difference". This is not the median of the runs' own log10(T_c / T_k), which censoring
+    hides far more often; the two differ where the distributions of log T_c or log T_k are skewed.
+
+    Where a median is not identified, or T_c has the median 0, `method` is "bounds": there is no estimate, and `low` and
+    `high` bound the median of the runs' own positions, from what each of them leaves open (Manski 2003, chapter 1).
+
+    Returns:
+      median, low, high: decades; None where not identified.
+      negative, positive, unknown: numbers of runs.
+      method: km-difference or bounds.
+    """
     lower, upper = bounds(runs)
-    median, low, high = censored_median(lower, upper)
+    median, low, high = paired.median_ratio(times(runs, "steps_to_correct"), times(runs, "steps_to_catastrophe"))
+    method = "bounds" if median is None else "km-difference"
+    if median is None:
+        _, low, high = censored_median(lower, upper)
     return {
         "median": median,
         "low": low,
@@ -75,6 +97,7 @@ def position(runs: pl.DataFrame) -> dict[str, Any]:
         "negative": int((upper < 0).sum()),
         "positive": int((lower > 0).sum()),
         "unknown": int(((lower <= 0) & (upper >= 0)).sum()),
+        "method": method,
     }
 
 
@@ -86,8 +109,17 @@ def share(flags: pl.Series) -> dict[str, Any]:
 
 
 def catastrophe_first(runs: pl.DataFrame) -> dict[str, Any]:
-    """P(catastrophe before removal) in the corrected arm: all runs share a budget, so the share is the incidence."""
-    return share(runs["first_event"] == "catastrophe")
+    """P(catastrophe before removal) in the corrected arm: {estimate, low, high, count, runs, censored, at_most}.
+
+    `estimate` is the share of runs in which it came first within the budget. The `censored` runs, in which neither
+    came, may yet go either way, so that the share without a budget lies between `estimate` and `at_most`, the share if
+    all of them went to the catastrophe. The interval is that of Clopper and Pearson for the lower of these shares on
+    its left and for the upper one on its right; censoring can only widen it.
+    """
+    known, censored = share(runs["first_event"] == "catastrophe"), int((runs["first_event"] == "censored").sum())
+    most, n = known["count"] + censored, len(runs)
+    high, at_most = binomial.interval(most, n, CONFIDENCE)[1], most / n if n else None
+    return known | {"high": high, "censored": censored, "at_most": at_most}
 
 
 def behind_defences(runs: pl.DataFrame) -> pl.DataFrame | None:
@@ -106,6 +138,21 @@ def middle(runs: pl.DataFrame, column: str) -> dict[str, Any]:
     return {"median": median, "low": low, "high": high, "missing": len(runs) - len(known)}
 
 
+def bounded_middle(runs: pl.DataFrame, name: str) -> dict[str, Any]:
+    """Median of a quantity of which some runs know only bounds, as :func:`middle` gives it.
+
+    The bounds are in the columns `_lower` and `_upper`, null where open; results without these columns have the value
+    alone. Runs of which both are null are left out and counted as missing.
+    """
+    if f"{name}_lower" not in runs.columns:
+        return middle(runs, name)
+    ends = [runs[f"{name}{end}"].cast(pl.Float64).fill_nan(None) for end in ("_lower", "_upper")]
+    known = ~(ends[0].is_null() & ends[1].is_null())
+    lower, upper = (x.filter(known).fill_null(open_) for x, open_ in zip(ends, (-math.inf, math.inf), strict=True))
+    median, low, high = censored_median(lower.to_numpy(), upper.to_numpy())
+    return {"median": median, "low": low, "high": high, "missing": int((~known).sum())}
+
+
 CLOCKS = ("steps_to_correct", "steps_to_suppress", "steps_to_catastrophe")
 
 
@@ -118,7 +165,7 @@ def spectrum(runs: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.DataFrame:
         parts = {name: clock(group, name) for name in CLOCKS}
         parts["position"] = position(group)
         parts["p_catastrophe_first"] = catastrophe_first(group)
-        parts["concealment"] = middle(group, "concealment")
+        parts["concealment"] = bounded_middle(group, "concealment")
         for name, part_ in parts.items():
             row |= {f"{name}_{key}": value for key, value in part_.items()}
         for event in ("removed", "catastrophe", "censored"):

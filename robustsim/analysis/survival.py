@@ -56,18 +56,26 @@ def kaplan_meier(time: np.ndarray, event: np.ndarray, confidence: float = 0.95) 
 def quantile(curve: Survival, p: float = 0.5) -> tuple[float | None, float | None, float | None]:
     """(estimate, low, high) of the time by which a share `p` has had the event; None where not identified.
 
+    The estimate is the first time at which S <= 1 - p. Where S is equal to 1 - p, up to rounding, the curve is flat
+    until the next event, and the estimate is the mid-point of that stretch: without censoring and at p = 1/2, the
+    sample median. If no event ends the stretch, nothing bounds it on the right, and the estimate is its left end (R's
+    `survival` does the same). It is None only if S never falls to 1 - p.
+
     The limits invert the pointwise limits of the curve (Brookmeyer and Crowley 1982). Where all events fell on one
     time and none was censored, that time is all there is to know, and the limits are it.
     """
 
-    def first(values: np.ndarray) -> float | None:
-        below = np.flatnonzero(values <= 1 - p + ROUNDING)
+    def first(values: np.ndarray, most: float) -> float | None:
+        below = np.flatnonzero(values <= most)
         return float(curve.time[below[0]]) if below.size else None
 
-    estimate = first(curve.survival)
+    estimate = first(curve.survival, 1 - p + ROUNDING)
     if len(curve.time) == 1 and curve.survival[0] == 0:
         return estimate, estimate, estimate
-    return estimate, first(curve.low), first(curve.high)
+    after = first(curve.survival, 1 - p - ROUNDING)
+    if estimate is not None and after is not None:  # the same time, unless there is a flat stretch between them
+        estimate = (estimate + after) / 2
+    return estimate, first(curve.low, 1 - p + ROUNDING), first(curve.high, 1 - p + ROUNDING)
 
 
 def aalen_johansen(time: np.ndarray, event: np.ndarray, causes: int = 2) -> tuple[np.ndarray, np.ndarray]:
