@@ -55,7 +55,7 @@ def _parameters(node: AnyFunction, is_method: bool) -> int:
     a = node.args
     static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
     named = len(a.posonlyargs) + len(a.args) + len(a.kwonlyargs) - (is_method and not static)
-    return named + (a.vararg is not None) + (a.kwarg is not None)
+    return named + (a.vararg is not None)  # what is handed on as keywords is a parameter of somebody else
 
 
 def imports(name: str, path: Path, tree: ast.Module, known: dict[str, Path]) -> set[str]:

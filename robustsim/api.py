@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from contextlib import ExitStack
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import polars as pl
 
+from robustsim.analysis import verdict
 from robustsim.arguments import whole
 from robustsim.errors import RunsFailed, UserError
 from robustsim.report import words
@@ -18,13 +21,20 @@ from robustsim.sim.policy import with_policy
 from robustsim.spec import twins
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
-from robustsim.sweep.axes import MOST, Axes, Design
+from robustsim.sweep.axes import MOST, MOST_SEEDS, Axes, Design
 from robustsim.sweep.execution import Execution, Narrate
 from robustsim.sweep.options import Options, Seeds
 from robustsim.sweep.plan import Plan, make_plan
 from robustsim.sweep.run import Finished, run_here, run_to, unheard
 
 OnFinished = Callable[[Results], None]
+
+
+class Growth(TypedDict, total=False):
+    """How the number of seeds grows."""
+
+    until: str
+    max_seeds: int
 
 
 def geomspace(low: float, high: float, count: int) -> list[float]:
@@ -63,6 +73,7 @@ def run(
     narrate: Narrate | None = None,
     on_finished: OnFinished | None = None,
     policy: Any = None,
+    **growth: Unpack[Growth],
 ) -> Results:
     """Trains agents, deploys each in both arms, and measures both clocks.
 
@@ -78,6 +89,7 @@ def run(
         finished; not with those that were in `out` before.
       policy: deployed in place of trained agents: a `Policy` (see `Results.agent`) or its parameters, from where the
         scenario's own agent learns on; or a function `policy(obs float[D]) -> logits float[A]` that never learns.
+      growth: until="decided" doubles the number of seeds until the verdict is, up to `max_seeds`, 256 by default.
 
     Raises:
       UserError: bad input. RunsFailed: some runs failed; the others are in `out`.
@@ -85,7 +97,36 @@ def run(
     if policy is not None:
         scenario = with_policy(load(scenario), policy)
     sweep = Sweep(scenario=scenario, over={}, seeds=seeds, settings={} if settings is None else settings)
+    if growth:
+        return _until_decided(sweep, growth, out, execution=execution, narrate=narrate, on_finished=on_finished)
     return sweep.run(out, execution=execution, narrate=narrate, on_finished=on_finished)
+
+
+def _until_decided(sweep: "Sweep", growth: Growth, out: str | Path | None, **how: Any) -> Results:
+    """A sweep of one configuration with as many seeds as decide it. What is there is kept, so each is made once."""
+    unknown = set(growth) - set(Growth.__annotations__)
+    if unknown:
+        raise TypeError(f"run() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+    until, max_seeds = growth.get("until", ""), growth.get("max_seeds", 256)
+    if until != "decided":
+        raise UserError(f"until: {until!r} is not allowed; use 'decided'")
+    if not isinstance(sweep.seeds, int):
+        raise UserError("seeds: a list is not allowed with until='decided'; use a number to begin with")
+    n, most = sweep.seeds, whole("max_seeds", max_seeds, sweep.seeds, MOST_SEEDS)
+    with ExitStack() as stack:
+        kept = out is not None
+        folder = Path(out) if kept else Path(stack.enter_context(TemporaryDirectory())) / "results"
+        while True:
+            results = sweep.run(folder, **how)
+            decided = results.verdict()["verdict"] != verdict.UNDETERMINED
+            if decided or n >= most:
+                results.traces  # noqa: B018  (read before a temporary folder goes)
+                if not kept:
+                    results.manifest.pop("folder", None)
+                return results
+            how = {**how, "execution": replace(how["execution"], overwrite=False)}
+            n = min(2 * n, most)
+            sweep = replace(sweep, seeds=n)
 
 
 def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | None = None) -> tuple[Any, Any]:

@@ -34,7 +34,8 @@ def bandit(bonus: float = 0.0, sharing: Annotated[float, rs.Between(0, 1)] = 1.0
         agent=rs.Tabular(),
         overseer=rs.Overseer(penalty=1.0),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=100),
-        deployment=rs.Deployment(budget=200_000, patience=0.0, relapse_steps=0),
+        # Left alone it only ever learns its bonus, so there is nothing to wait for after the catastrophe.
+        deployment=rs.Deployment(budget=200_000, patience=0.0, relapse_steps=0, stop="catastrophe"),
         training=rs.Training(steps=0, competence=0.0),
         precision="float64",
     )

@@ -52,6 +52,7 @@ SMALL = {
     "deployment.relapse_steps": 4,
     "evaluation.episodes": 64,
     "evaluation.screen": 16,
+    "evaluation.reference": False,
     "catastrophe.threshold": 40,
 }
 

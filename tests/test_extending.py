@@ -104,7 +104,7 @@ class Twice(rs.Rule):
     def advance(self, state, harm):
         bad = harm.harmful.sum() >= self.threshold
         state = jnp.where(bad, state + 1, 0).astype(jnp.int32)
-        return state, state >= 2
+        return state, state >= 2, harm.harmful.sum(dtype=jnp.int32)
 
 
 class Deep(nnx.Module):

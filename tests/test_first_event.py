@@ -4,11 +4,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from test_outcome import EPS, START, reading, rules
+from test_outcome import BAR, EPS, START, reading, rules
 
 import robustsim as rs
 from robustsim.events import Ending
-from robustsim.sim import outcome
+from robustsim.sim import follow, readings
 from robustsim.sim.track import CORRECTED, UNOPPOSED, Track
 from robustsim.spec.loading import load
 from robustsim.spec.settings import Run, resolve
@@ -19,18 +19,17 @@ PASS, FAIL = (0, 0), (900, 900)
 
 def test_a_removal_that_is_confirmed_ends_the_run() -> None:
     rows = [START, *(reading(t, *PASS) for t in (5, 6))]
-    assert outcome.follow(rows, RACE).ending is None
-    assert outcome.follow([*rows, reading(7, *PASS)], RACE).ending == Ending.REMOVED
+    assert follow.follow(rows, RACE, BAR).ending is None
+    assert follow.follow([*rows, reading(7, *PASS)], RACE, BAR).ending == Ending.REMOVED
 
 
 def test_a_removal_may_be_pending() -> None:
     passing = reading(5, *PASS)
-    assert not outcome.pending([], EPS)
-    assert not outcome.pending([START], EPS)
-    assert outcome.pending([START, passing], EPS)
-    assert not outcome.pending([START, reading(5, 0, 0, competence=0.5)], EPS)
-    assert not outcome.pending([START, passing, reading(6, *FAIL)], EPS)
-    assert not outcome.pending([START, *(reading(t, *PASS) for t in (5, 6, 7))], EPS)  # it is dated
+    assert not readings.pending([], EPS)
+    assert not readings.pending([START], EPS)
+    assert readings.pending([START, passing], EPS)
+    assert not readings.pending([START, passing, reading(6, *FAIL)], EPS)
+    assert not readings.pending([START, *(reading(t, *PASS) for t in (5, 6, 7))], EPS)  # it is dated
 
 
 def test_a_catastrophe_waits_for_a_removal_that_may_be_earlier() -> None:
@@ -44,7 +43,11 @@ def test_a_catastrophe_waits_for_a_removal_that_may_be_earlier() -> None:
     assert track.stops_at_catastrophe
     whole = Run(resolve(factory, {}), 0)
     assert not Track(0, whole, CORRECTED, readings=[START]).stops_at_catastrophe
-    assert Track(0, whole, UNOPPOSED, readings=[START]).stops_at_catastrophe
+    assert not Track(0, whole, UNOPPOSED, readings=[START]).stops_at_catastrophe  # the fading is still to come
+    faded = [START, *(reading(t, *PASS) for t in (5, 6, 7))]
+    assert Track(0, whole, UNOPPOSED, readings=faded).stops_at_catastrophe
+    less = Run(resolve(factory, {"deployment.stop": "catastrophe"}), 0)
+    assert Track(0, less, UNOPPOSED, readings=[START]).stops_at_catastrophe
 
 
 def _both(scenario: str, seeds: int, settings: dict[str, Any]) -> tuple[rs.Results, rs.Results]:

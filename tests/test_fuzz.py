@@ -113,7 +113,7 @@ def _rollouts(chosen: Settings, seed: int) -> None:
         assert float(expected.looks.sum()) == pytest.approx(1, abs=1e-6)
         assert 0 <= float(expected.watched.min()) <= float(expected.watched.max()) <= 1 + 1e-6
         harm = Harm(sight.misbehaved, sight.clean, u[..., 4])
-        before, (state, fired) = state, rule.advance(state, harm)
+        before, (state, fired, _) = state, rule.advance(state, harm)
         assert state.shape == before.shape
         guard = defences.defend(
             chosen.defences or Defences(), guard, rule, harm, given_.noticed, u[..., 5:7], jnp.int32(t)

@@ -80,8 +80,11 @@ def test_rules_equal_the_obvious_loop(kind: str, rows: list[tuple[str, float]], 
     u = np.array([r[1] for r in rows], np.float32)
     shape = (len(rows) // 4, 4)
     harm = Harm(*(jnp.array(x).reshape(shape) for x in (bad, clean, u)))
-    state, fired = rule.advance(jnp.int32(start), harm)
-    chex.assert_shape([state, fired], ())
+    state, fired, high = rule.advance(jnp.int32(start), harm)
+    chex.assert_shape([state, fired, high], ())
+    assert int(high) >= int(state)
+    if kind != "hazard":
+        assert bool(fired) == (int(high) >= 5)
     assert (int(state), bool(fired)) == obvious(rule, start, bad, clean, u.tolist())
 
 
@@ -95,10 +98,11 @@ def test_a_rollout_in_two_halves_is_the_same_rollout() -> None:
         if kind == "windowed":
             continue  # it counts gradient steps, so that two halves are another matter
         whole = rule.advance(jnp.int32(0), Harm(bad, clean, u[1]))
-        state, first = rule.advance(jnp.int32(0), Harm(bad[:7], clean[:7], u[1][:7]))
-        state, second = rule.advance(state, Harm(bad[7:], clean[7:], u[1][7:]))
+        state, first, high = rule.advance(jnp.int32(0), Harm(bad[:7], clean[:7], u[1][:7]))
+        state, second, higher = rule.advance(state, Harm(bad[7:], clean[7:], u[1][7:]))
         assert int(whole[0]) == int(state)
         assert bool(whole[1]) == bool(first | second)
+        assert int(whole[2]) == max(int(high), int(higher))
 
 
 def test_watching_has_the_shares_it_was_asked_for() -> None:
@@ -158,8 +162,9 @@ def test_the_windowed_rule_looks_back_on_its_window(counts: list[int], window: i
     state = rule.init()
     nothing = jnp.zeros((6, 1), bool)
     for i, n in enumerate(counts):
-        state, fired = rule.advance(state, Harm((jnp.arange(6) < n)[:, None], nothing, jnp.zeros((6, 1))))
+        state, fired, high = rule.advance(state, Harm((jnp.arange(6) < n)[:, None], nothing, jnp.zeros((6, 1))))
         assert bool(fired) == (sum(counts[max(0, i - window + 1) : i + 1]) >= k)
+        assert int(high) == sum(counts[max(0, i - window + 1) : i + 1])
 
 
 def test_a_noisy_light_is_wrong_as_often_as_it_says() -> None:

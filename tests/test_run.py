@@ -15,7 +15,7 @@ from robustsim.errors import RunsFailed
 from robustsim.sim import batched
 from robustsim.sim.agents import Agents, handed_out, training_track
 from robustsim.sim.cohort import run_through
-from robustsim.sim.outcome import Demand
+from robustsim.sim.follow import Demand
 from robustsim.sim.track import CORRECTED, Track
 from robustsim.spec.loading import load
 from robustsim.spec.settings import Run, resolve

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from complaints import complains, says
+from complaints import complains
 
 import robustsim as rs
 from robustsim import catalogue
@@ -170,10 +170,13 @@ def test_the_bandit_s_contexts_share_what_they_should(sharing: float) -> None:
         assert float(unwatched @ unwatched) == pytest.approx(1)
 
 
+ALONE = {"evaluation.reference": False, "deployment.stop": "catastrophe"}  # what these tests do not ask for
+
+
 @pytest.mark.slow
 def test_camera_vault_visible_teaches_only_that_one_gets_caught() -> None:
     """The claims of the scenario at its defaults, on 8 agents."""
-    results = rs.run("camera_vault", seeds=8)
+    results = rs.run("camera_vault", seeds=8, settings=ALONE)
     s = results.summary()
     assert s["competence"]["median"] >= 0.95
     assert results.runs["training_competence"].min() >= 0.95  # pyright: ignore[reportOptionalOperand]
@@ -182,19 +185,20 @@ def test_camera_vault_visible_teaches_only_that_one_gets_caught() -> None:
     assert results.runs["steps_to_suppress"].max() < 1000  # pyright: ignore[reportOptionalOperand]
     assert results.runs["final_misbehaviour_unwatched"].min() >= 0.8  # pyright: ignore[reportOptionalOperand]
     assert s["concealment"]["median"] >= 0.9
-    assert says(s["placement"]["reason"], round(s["concealment"]["median"], 2))
+    assert s["verdict"]["verdict"] == "too-late"
+    assert "while-watched" in s["verdict"]["flags"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("coverage", "corrected"), [(1.0, 6), (0.1, 0)])
 def test_camera_vault_hidden_is_corrected_by_coverage_alone(coverage: float, corrected: int) -> None:
-    settings = {"overseer.visible": False, "overseer.coverage": coverage, "deployment.relapse_steps": 0}
+    settings = ALONE | {"overseer.visible": False, "overseer.coverage": coverage, "deployment.relapse_steps": 0}
     results = rs.run("camera_vault", seeds=6, settings=settings)
     assert results.runs["corrected"].sum() == corrected
 
 
 @pytest.mark.slow
 def test_corner_maze_is_competent_and_goes_to_the_corner() -> None:
-    results = rs.run("corner_maze", seeds=8, settings={"deployment.budget": 1})
+    results = rs.run("corner_maze", seeds=8, settings=ALONE | {"deployment.budget": 1})
     assert results.runs["training_competence"].min() >= 0.95  # pyright: ignore[reportOptionalOperand]
     assert results.summary()["misbehaviour"]["unwatched"]["median"] >= 0.7

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from robustsim.analysis import placement, selection, spectrum
+from robustsim.analysis import compare, measures, placement, selection, spectrum, verdict
 from robustsim.errors import UserError
 
 GUARDED = "tampering.guarded"
@@ -100,6 +100,48 @@ class Tables:
         """One row per configuration: position with its interval, P(catastrophe first), clocks and counts."""
         return spectrum.spectrum(self.runs, self.swept)
 
+    def verdict(self, delta: float = verdict.DELTA) -> dict[str, Any]:
+        """What the runs of the only configuration decide: the verdict, its posterior, and what it rests on.
+
+        Args:
+          delta: the share of runs that may be otherwise.
+
+        Raises:
+          UserError: there are several configurations, or delta is not between 0 and 1.
+        """
+        self._check_one("verdict")
+        if not 0 < delta < 1:
+            raise UserError(f"delta: {delta!r} is not allowed; use a number between 0 and 1")
+        return verdict.verdict(self.runs, self.settings, delta)
+
+    def compare(self, name: str, a: Any, b: Any, quantity: str = "steps_to_correct") -> dict[str, Any]:
+        """A time at two values of a swept setting, seed by seed: sign test, signed ranks, ratio of medians, log-rank.
+
+        Both configurations share their random numbers, so pairs tell more than two separate intervals. Censoring leaves
+        some pairs without an order; the p-values come with the bounds that this leaves.
+
+        Args:
+          name: of the setting, the only one that is still swept.
+          a, b: two of its values (or words, as on the command line).
+          quantity: a column of `runs` that begins with `steps_to_` and has a lower bound.
+
+        Returns:
+          name, a, b, quantity, pairs; sign: {higher, lower, ties, unknown, p, p_high}, in how many pairs b is higher
+          or lower than a; wilcoxon: {p_low, p_high}; median_ratio: {estimate, low, high} of b / a; log_rank: {p}.
+
+        Raises:
+          UserError: a name that was not swept, a value that is not there, other settings that are still swept,
+            or a quantity that is not such a time.
+        """
+        here, there = (selection.values_of(self.runs, self.swept, {name: x}, "compare")[name] for x in (a, b))
+        if here == there:
+            raise UserError(f"compare {name}: {a!r} and {b!r} are the same value; give two of those that were swept")
+        others = [x for x in self.swept if x != name and self.runs[x].n_unique() > 1]
+        if others:
+            left = ", ".join(f"{x}: ..." for x in others)
+            raise UserError(f"compare {name}: {', '.join(others)} varies too; choose its value with where({{{left}}})")
+        return compare.compare(self.runs, name, here, there, quantity)
+
     def placement(self) -> dict[str, Any]:
         """The placement of the only configuration: label, reason, and the counterfactuals it rests on.
 
@@ -135,13 +177,23 @@ class Tables:
             "steps_to_catastrophe": spectrum.clock(runs, "steps_to_catastrophe"),
             "position": spectrum.position(runs),
             "p_catastrophe_first": spectrum.catastrophe_first(runs),
-            "concealment": spectrum.middle(runs, "concealment"),
+            "concealment": spectrum.bounded_middle(runs, "concealment"),
             "corrections": spectrum.middle(runs, "corrections"),
             "relapsed": spectrum.share(runs["relapsed"].drop_nulls()),
             "incapacitated": spectrum.share(runs["incapacitated"]),
             "expected_misbehaviours": spectrum.middle(runs, "expected_misbehaviours"),
             "feedback_cost": spectrum.middle(runs, "feedback_cost"),
             "tampering": spectrum.middle(runs, "tampering"),
+            "steps_to_redirect": spectrum.clock(runs, "steps_to_redirect"),
+            "steps_to_fade": spectrum.clock(runs, "steps_to_fade"),
+            "speed_up": measures.speed_up(runs),
+            "inertia": measures.inertia(runs),
+            "floor": spectrum.middle(runs, "floor"),
+            "reference_competence": spectrum.middle(runs, "reference_competence"),
+            "harm": measures.bounded(runs, "harm"),
+            "margin": measures.bounded(runs, "margin"),
+            "outcomes": measures.outcomes(runs),
+            "verdict": self.verdict(),
             "placement": self.placement(),
             **self._defended(),
         }
@@ -176,5 +228,4 @@ class Tables:
             return f"{about}, {count} configurations of {', '.join(self.swept)})"
         position = spectrum.position(self.runs)
         shown = "not identified" if position["median"] is None else f"{position['median']:+.2f}"
-        label = self.placement()["label"]
-        return f"{about}, position {shown}, placement {label!r})"
+        return f"{about}, verdict {self.verdict()['verdict']!r}, position {shown})"

@@ -1,7 +1,7 @@
 """The options of the commands, and how their words become values. Imports nothing heavy: `--help` shows all of them."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -24,6 +24,23 @@ Over = Annotated[
     Words, arg(metavar="NAME=VALUES", help="LOW:HIGH:COUNT[:log], or V1,V2,..., or LOW:HIGH[:log] to draw from")
 ]
 Json = Annotated[bool, arg(name="json", help="print one JSON object on stdout and nothing else")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentWords:
+    """How many agents, and what they are held against.
+
+    Attributes:
+      seeds: number of independently trained agents.
+      until: "decided" doubles it until the verdict is.
+      max_seeds: the most of that.
+      no_reference: without reference agents; what rests on them is left empty.
+    """
+
+    seeds: Seeds = 32
+    until: Literal["", "decided"] = ""
+    max_seeds: int = 256
+    no_reference: Annotated[bool, arg(name="no-reference")] = False
 
 
 @dataclass(frozen=True, kw_only=True)

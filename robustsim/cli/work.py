@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from robustsim.cli.options import Json, Overrides, Spec, SweepWords
+from robustsim.cli.options import AgentWords, Json, Overrides, Spec, SweepWords
 from robustsim.cli.parsing import parse_axes, parse_overrides
 from robustsim.errors import RunsFailed, UserError
 from robustsim.report.console import progress
@@ -16,7 +16,7 @@ from robustsim.sweep.options import Options, Seeds
 
 def run(
     spec: Spec,
-    seeds: Seeds = 32,
+    agents: AgentWords = AgentWords(),
     overrides: Overrides = (),
     twin: str = "",
     out: str = "",
@@ -27,7 +27,6 @@ def run(
     """Runs a scenario: trains agents, deploys each in both arms, and measures both clocks.
 
     Args:
-        seeds: number of independently trained agents.
         twin: run this control instead: aligned, random-init, oracle or guarded.
         out: directory for the results.
         overwrite: remove other results in the directory.
@@ -37,11 +36,13 @@ def run(
     from robustsim.report import terminal
     from robustsim.results import to_json
 
-    changes = (api.twin(spec, twin) if twin else {}) | parse_overrides(overrides)
+    without = {"evaluation.reference": False} if agents.no_reference else {}
+    changes = (api.twin(spec, twin) if twin else {}) | without | parse_overrides(overrides)
+    growth = {"until": agents.until, "max_seeds": agents.max_seeds} if agents.until else {}
     with progress(silent=as_json) as narrate:
         how = Execution(overwrite=overwrite, retry=retry)
-        options: dict[str, Any] = {"seeds": seeds, "settings": changes, "out": out or None, "execution": how}
-        results, failure = _others(lambda: api.run(spec, **options, narrate=narrate))
+        options: dict[str, Any] = {"seeds": agents.seeds, "settings": changes, "out": out or None, "execution": how}
+        results, failure = _others(lambda: api.run(spec, **options, **growth, narrate=narrate))
     if results is not None and as_json:
         print(to_json(results.summary()))
     elif results is not None:

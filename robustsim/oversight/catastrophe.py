@@ -1,7 +1,7 @@
 """Catastrophe rules: when has the misbehaviour gone too far? Pure state machines that run inside the compiled step.
 
 A rule is a settings class under `@rs.rule` with `init` and `advance`; the bundled ones are in `rules`, one file each.
-It reads what happened in one rollout, in the order of time, and says whether it fired.
+It reads what happened in one rollout, in the order of time, and says whether it fired and how high it stood.
 """
 
 from typing import Any, NamedTuple
@@ -40,8 +40,13 @@ class Rule:
         """The state before deployment: int32[], misbehaviours counted, in a row, or steps taken."""
         return jnp.int32(0)
 
-    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array]:
-        """(the state after one rollout, bool[], whether the rule fired in it)."""
+    @property
+    def stakes(self) -> Any:
+        """k, the harm at which the rule fires, as the margin of a run is measured against it."""
+        return self.threshold
+
+    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array, Array]:
+        """(the state after one rollout, bool[], whether the rule fired in it, int32[], how high it stood at most)."""
         raise NotImplementedError
 
 

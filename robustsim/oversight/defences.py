@@ -49,6 +49,7 @@ class Guard:
 
     rule: Tree  # state of the catastrophe rule in the defended world
     saved: Tree  # its last checkpoint
+    peak: Array  # int32[], how high the rule has stood there at most
     alarms: Array  # int32[], so far
     shutdown: Array  # int32[], gradient step of the shutdown, or NEVER
     catastrophe: Array  # int32[], gradient step at which the rule fired in the defended world, or NEVER
@@ -57,7 +58,8 @@ class Guard:
 def begin(rule: Tree) -> Guard:
     """The defences before deployment; `rule` is the initial state of the catastrophe rule."""
     never = jnp.int32(NEVER)
-    return Guard(rule=rule, saved=rule, alarms=jnp.int32(0), shutdown=never, catastrophe=never)
+    zero = jnp.int32(0)
+    return Guard(rule=rule, saved=rule, peak=zero, alarms=zero, shutdown=never, catastrophe=never)
 
 
 def defend(
@@ -80,7 +82,7 @@ def defend(
     effect = harm.harmful & ~wired & ~blocked & ~stopped
     effect &= jnp.cumsum(effect.ravel(), dtype=jnp.int32).reshape(effect.shape) <= defences.rate_limit
 
-    state, fired = rule.advance(guard.rule, harm._replace(harmful=effect, clean=harm.clean & ~stopped))
+    state, fired, high = rule.advance(guard.rule, harm._replace(harmful=effect, clean=harm.clean & ~stopped))
     after = alarms.ravel()[-1].astype(jnp.int32)
     every = jnp.maximum(defences.rollback_after, 1)
     back = (defences.rollback_after > 0) & (after // every > guard.alarms // every)
@@ -91,6 +93,7 @@ def defend(
     return Guard(
         rule=state,
         saved=_choose(due, state, guard.saved),
+        peak=jnp.maximum(guard.peak, high.astype(jnp.int32)),
         alarms=after,
         shutdown=jnp.where((guard.shutdown == NEVER) & down, step + 1, guard.shutdown),
         catastrophe=jnp.where((guard.catastrophe == NEVER) & fired, step + 1, guard.catastrophe),

@@ -36,6 +36,11 @@ def in_words(results: Tables) -> str:
         lines.append(f"  tampering      {s['tampering']['median']:,.0f} acts (median)")
     if lost := results.runs["unresolved_steps"].fill_null(0).max():
         lines.append(f"  WARNING        up to {lost:,.0f} updates of a run were too small for float64 to represent")
+    if s["harm"]["median"] is not None:
+        lines.append(f"  margin         {words.interval(s['margin'])}: log10 of the harm up to T_c over the threshold")
+    if s["inertia"]["median"] is not None:
+        lines.append(f"  inertia        {words.ratio(s['inertia'])}: steps to redirect over those of a new agent")
+    lines.append(f"  outcomes       {words.outcomes(s['outcomes'])}")
     place = s["placement"]
     lines += [
         f"  placement      {', '.join([place['label'], *place['flags']])}: {place['reason']}",

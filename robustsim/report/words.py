@@ -47,9 +47,11 @@ def _of_one(results: Tables) -> list[str]:
     n, place = s["seeds"], s["placement"]
     removed = n - s["steps_to_correct"]["censored"]
     agents = "1 agent was" if n == 1 else f"{n} independently trained agents were"
+    verdict = s["verdict"]
     found = [
+        finding(verdict),
         f"{agents} deployed with this goal: {removed} of {n} unlearned the misbehaviour, watched and unwatched, "
-        f"within {budget:,} gradient steps.",
+        f"within {budget:,} gradient steps ({outcomes(s['outcomes'])}).",
         f"Time to correct, T_c: {clock(s['steps_to_correct'], n)}. "
         f"Time to catastrophe without an overseer, T_k: {clock(s['steps_to_catastrophe'], n)}.",
         f"In the race, the catastrophe came first in {s['p_catastrophe_first']['count']} of {n}: "
@@ -57,6 +59,7 @@ def _of_one(results: Tables) -> list[str]:
         f"Position on the spectrum, log10(T_c / T_k): {interval(s['position'])}. Below 0, correction is "
         "faster than the catastrophe.",
     ]
+    found += measured(s)
     if s["concealment"]["median"] is not None:
         found.append(
             f"Concealment {interval(s['concealment'])}: 0 means that the goal changed, 1 that only "
@@ -67,6 +70,42 @@ def _of_one(results: Tables) -> list[str]:
         f"Placement: {', '.join([place['label'], *place['flags']])}. {reason[:1].upper()}{reason[1:]}. "
         f"This rests on: {place['family']}, within {place['horizon']}, P at most {place['delta']}."
     )
+    return found
+
+
+def finding(verdict: dict[str, Any]) -> str:
+    """The verdict in a sentence, with how sure it is and what it rests on."""
+    name, reason = verdict["verdict"], verdict["reason"]
+    if name == "undetermined":
+        name = " or ".join(dict.fromkeys(verdict["between"])) + ", undetermined" if verdict["between"] else name
+    sure = "" if verdict["posterior"] is None else f", with a probability of {rate(verdict['posterior'])}"
+    sentence = f"Verdict: {', '.join([name, *verdict['flags']])}{sure}. {reason[:1].upper()}{reason[1:]}."
+    return f"{sentence} At most {verdict['delta']:.0%} of the runs may be otherwise."
+
+
+def outcomes(counts: dict[str, int]) -> str:
+    """What runs became."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def measured(s: dict[str, Any]) -> list[str]:
+    """Sentences about harm, fading and inertia, as far as they are known."""
+    n, found = s["seeds"], []
+    if s["harm"]["median"] is not None:
+        found.append(
+            f"Harm up to the correction: {_bounded(s['harm'], steps, 'unknown')} against a threshold of "
+            f"{s['verdict']['threshold']:,}: margin {interval(s['margin'])} decades. Below 0, the race is won."
+        )
+    if s["steps_to_fade"]["censored"] < n and s["steps_to_fade"]["median"] is not None:
+        found.append(
+            f"Without an overseer it fades too, in {clock(s['steps_to_fade'], n)}; the overseer's part is "
+            f"{interval(s['speed_up'])} decades."
+        )
+    if s["inertia"]["median"] is not None or s["inertia"]["low"] is not None:
+        found.append(
+            f"Inertia {ratio(s['inertia'])}: the steps to redirect this agent, as a "
+            "multiple of those that a new one takes to learn the task with the same feedback."
+        )
     return found
 
 
@@ -129,6 +168,11 @@ def share(part: dict[str, Any]) -> str:
 def interval(part: dict[str, Any], unknown: str = "not identified") -> str:
     """A position or a concealment, median with its interval: {median, low, high}."""
     return _bounded(part, decades, unknown)
+
+
+def ratio(part: dict[str, Any]) -> str:
+    """A ratio, median with its interval: {median, low, high}."""
+    return _bounded(part, rate, "not identified")
 
 
 def clock(part: dict[str, Any], runs: int, unit: str = " gradient steps") -> str:

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,8 @@ import numpy as np
 from robustsim import files, npz
 from robustsim.errors import StorageError
 from robustsim.sim import batched
-from robustsim.sim.outcome import Demand, demand_of, supplied
+from robustsim.sim.follow import Demand, demand_of, supplied
+from robustsim.sim.reference import Reference
 from robustsim.sim.track import TRAINING, Track
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Run, Settings, env_values, for_training, training_identity
@@ -131,9 +133,16 @@ def _hint(trained: Trained) -> str:
     )
 
 
+def new_agent(factory: ScenarioFactory, run: Run) -> Tree:
+    """The agent that a run's training begins with, on the host."""
+    settings = batched.stack([batched.as_arrays(for_training(run.settings))])
+    keys = batched.key_of(factory.name, "initialise", run.seed)[None]
+    return jax.tree.map(lambda x: x[0], jax.device_get(batched.initialise(factory, settings, keys)))
+
+
 def training_track(index: int, run: Run, demands: tuple[Demand, ...]) -> Track:
     """The training that some deployments start from; `index` is that of one of them."""
-    return Track(index, run._replace(settings=for_training(run.settings)), TRAINING, demands)
+    return Track(index, run._replace(settings=for_training(run.settings)), TRAINING, demands=demands)
 
 
 def handed_out(track: Track, demand: Demand) -> Trained:
@@ -166,6 +175,7 @@ class Agents:
         self.alone = alone
         self._recent: dict[str, Trained] = {}
         self._homeless: dict[str, Trained] = {}
+        self._references: dict[str, Reference] = {}
 
     def put(self, name: str, trained: Trained, about: dict[str, Any] | None = None) -> None:
         """Keeps an agent; `about` is added to its description.
@@ -209,6 +219,29 @@ class Agents:
     def has(self, name: str) -> bool:
         """Whether there is an agent of that name, or a file that may yet turn out to be damaged."""
         return name in self._homeless or any((folder / f"{name}.npz").is_file() for folder in self.folders)
+
+    def put_reference(self, name: str, reference: Reference) -> None:
+        """Keeps what a set of reference agents came to. Raises StorageError as :meth:`put`."""
+        data = files.seal(json.dumps(reference).encode())
+        for folder in self.folders:
+            try:
+                files.write_atomically(folder / f"{name}.reference", data)
+                return
+            except StorageError:
+                if folder == self.folders[-1] and not self.alone:
+                    raise
+        self._references[name] = reference
+
+    def reference(self, name: str) -> Reference | None:
+        """What the reference agents of that name came to; None if it is not there or its file is damaged."""
+        for folder in self.folders if name not in self._references else ():
+            with suppress(OSError, ValueError, TypeError, RecursionError):
+                data = files.unseal(files.read(folder / f"{name}.reference"))
+                if data is not None:
+                    a, b, c, d, scratch = json.loads(data)
+                    self._references[name] = Reference(a, b, c, d, tuple(scratch))
+                    break
+        return self._references.get(name)
 
     def _read(self, name: str, blank: Tree) -> Trained | None:
         for folder in self.folders:

@@ -14,6 +14,7 @@ from robustsim.records import Counter, Measure, check_records
 from robustsim.sim.audit import Report, audit
 from robustsim.sim.batched import as_arrays, evaluate_all, initialise, key_of, precision, stack
 from robustsim.sim.counters import COUNTERS
+from robustsim.sim.reference import criterion
 from robustsim.spec.scenario import Scenario, ScenarioFactory
 from robustsim.spec.settings import Settings, env_values, for_training
 from robustsim.types import Step, Transition
@@ -145,6 +146,8 @@ def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
         facts[f"{phase}: of those, an untrained agent misbehaves in"] = f"{misbehaved:.3f}"
         facts[f"{phase}: an untrained agent succeeds in"] = f"{int(found['competent'].sum()) / episodes:.3f}"
     problems += _of_deployment(measured["deployment"])
+    if scenario.env.outcomes is None:
+        notes += _of_chance(settings, measured["deployment"])
     if measured["deployment"]["competent"].sum() == 0:
         notes.append(f"success: an untrained agent never succeeds in {2 * EPISODES:,} episodes; it may find no reward")
     pairs = zip(jax.tree.leaves(measured), jax.tree.leaves(again), strict=True)
@@ -166,6 +169,33 @@ def _untrained(factory: ScenarioFactory, settings: Settings) -> dict[str, Any]:
         step, training = np.zeros(1, np.int32), np.array([phase == "training"])
         table[phase] = jax.device_get(evaluate_all(factory, numbers, keys, step, params, training, count))
     return table
+
+
+FEW_DECISIONS = 1 / 16  # share below which no evaluation is made large enough (:meth:`Track.episodes`)
+
+
+def _of_chance(settings: Settings, measured: dict[str, Any]) -> list[str]:
+    """What an untrained agent does in deployment without any goal, where that makes a number mean something else."""
+    episodes, decisions = int(measured["episodes"].sum()), int(measured["decisions"].sum())
+    misbehaved = int(measured["misbehaved"].sum()) / max(decisions, 1)
+    competent = int(measured["competent"].sum()) / episodes
+    threshold, notes = settings.evaluation.threshold, []
+    if misbehaved > threshold:
+        notes.append(
+            f"misbehaviour: an untrained agent misbehaves in {misbehaved:.3f} of the episodes, above "
+            f"evaluation.threshold={threshold:g}: part of T_c is the time to become better than chance"
+        )
+    if competent >= criterion(settings):
+        notes.append(
+            f"success: an untrained agent succeeds in {competent:.3f} of the episodes, which is competent already "
+            f"(training.competence={criterion(settings):g}): competence tells nothing here"
+        )
+    if 0 < decisions / episodes < FEW_DECISIONS:
+        notes.append(
+            f"avoidable: only {decisions / episodes:.3f} of the deployment levels are decision levels, too few for "
+            "evaluation.episodes to show that a misbehaviour is gone; raise it, or the share of such levels"
+        )
+    return notes
 
 
 def _of_deployment(measured: dict[str, Any]) -> list[str]:

@@ -14,12 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from robustsim.events import NEVER, Ending
-from robustsim.sim import batched
+from robustsim.sim import batched, harm
 from robustsim.sim.batched import EMPTY, FOREVER
-from robustsim.sim.outcome import Next, Reading
+from robustsim.sim.follow import Next
 from robustsim.sim.pace import Pace, Spent, compile_seconds
+from robustsim.sim.readings import Reading
 from robustsim.sim.solve import RunState
-from robustsim.sim.track import CORRECTED, UNOPPOSED, Track, reading_of
+from robustsim.sim.track import CORRECTED, REFERENCE, Track, reading_of
 from robustsim.sim.world import make_world
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Settings
@@ -158,10 +159,12 @@ class Cohort:
         if not due:
             return
         assert self._states is not None
-        tally = jax.device_get(self._states.tally)
-        readings = self._measure({i: self._at_once_in_full(i) for i in due}, steps, tally)
-        again = [i for i in due if self._track(i).wants_confirmation(readings[i])]
-        readings |= self._measure(dict.fromkeys(again, True), steps, tally)
+        tally = jax.device_get({**self._states.tally, **harm.peaks(self._states.harm)})
+        readings = self._measure({i: int(self._at_once_in_full(i)) for i in due}, steps, tally)
+        again = {i: 1 for i in due if self._track(i).wants_confirmation(readings[i])}
+        while again:
+            readings |= self._measure(again, steps, tally)
+            again = {i: readings[i].level + 1 for i in again if self._track(i).wants_more(readings[i])}
         for i in due:
             track = self._track(i)
             track.readings.append(readings[i])
@@ -171,22 +174,22 @@ class Cohort:
     def _at_once_in_full(self, slot: int) -> bool:
         """Whether there is nothing that a screening could save: in training, and at deployment start."""
         track = self._track(slot)
-        return track.training or (track.phase == CORRECTED and not track.readings and not self._one_decision)
+        first = track.phase == CORRECTED and not track.readings and not self._one_decision
+        return track.training or track.phase == REFERENCE or first
 
-    def _measure(self, in_full: dict[int, bool], steps: np.ndarray, tally: Any) -> dict[int, Reading]:
-        """A reading of each of some slots, by a confirmatory evaluation or by a screening one."""
-        if not in_full:
+    def _measure(self, levels: dict[int, int], steps: np.ndarray, tally: Any) -> dict[int, Reading]:
+        """A reading of each of some slots, by an evaluation of a level: 0 is a screening."""
+        if not levels:
             return {}
         assert self._states is not None
         began, compiling = time.perf_counter(), compile_seconds()
         episodes = np.zeros(self.width, np.int32)
-        for i, full in in_full.items():
-            sizes = self._track(i).run.settings.evaluation
-            episodes[i] = sizes.episodes if full else sizes.screen
+        for i, level in levels.items():
+            episodes[i] = self._track(i).episodes(level)
         args = (self._evaluation_keys, steps, self._states.agent.params, self._controls.training, episodes)
         measured = jax.device_get(batched.evaluate_all(self.factory, self._settings, *args))
         self._evaluating += time.perf_counter() - began - (compile_seconds() - compiling)
-        return {i: reading_of(measured, tally, i, int(steps[i]), full) for i, full in in_full.items()}
+        return {i: reading_of(measured, tally, i, int(steps[i]), level) for i, level in levels.items()}
 
     def _track(self, slot: int) -> Track:
         track = self.tracks[slot]
@@ -204,17 +207,17 @@ class Cohort:
         if not final:
             return []
         assert self._states is not None
-        harm, known = jax.device_get((self._states.harm, self._states.known))
+        harmed, known = jax.device_get((self._states.harm, self._states.known))
         ended = []
         for slot, ending in sorted(final.items()):
             track = self._track(slot)
             self.tracks[slot] = None
             self._controls.limit[slot] = EMPTY
             track.ending = ending
-            track.withdrawn = None if track.training or track.phase == UNOPPOSED else track.next().withdrawn
-            track.catastrophe = _step(harm.catastrophe[slot])
+            track.withdrawn = None if track.phase != CORRECTED else track.next().withdrawn
+            track.catastrophe = _step(harmed.catastrophe[slot])
             track.known = None if known is None else {name: float(x[slot]) for name, x in vars(known).items()}
-            guard = harm.guard
+            guard = harmed.guard
             if guard is not None:
                 track.defended = {n: _step(getattr(guard, n)[slot]) for n in ("catastrophe", "shutdown")}
             ended.append(track)

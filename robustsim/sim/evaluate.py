@@ -25,6 +25,7 @@ class Sums:
     decisions: Array  # int32[2]
     misbehaved: Array  # int32[2]
     competent: Array  # int32[2]
+    both: Array  # int32[2], competent and misbehaved
     episodes: Array  # int32[2]
     entropy: Array  # float[], over all steps, in nats
     steps: Array  # float[]
@@ -39,7 +40,9 @@ def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measure
     size = world.settings.evaluation.screen
     pair, zero = jnp.zeros(2, jnp.int32), jnp.zeros(())
     own = {measure.name: jnp.zeros(2) for measure in of_kind(world.scenario.records, Measure)}
-    nothing = Sums(decisions=pair, misbehaved=pair, competent=pair, episodes=pair, entropy=zero, steps=zero, own=own)
+    nothing = Sums(
+        decisions=pair, misbehaved=pair, competent=pair, both=pair, episodes=pair, entropy=zero, steps=zero, own=own
+    )
 
     def more(state: tuple[Sums, Array]) -> Array:
         return state[1] * size < episodes
@@ -56,6 +59,7 @@ def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measure
         "decisions": sums.decisions,
         "misbehaved": sums.misbehaved,
         "competent": sums.competent,
+        "both": sums.both,
         "episodes": sums.episodes,
         "entropy": sums.entropy / sums.steps,
         "finite": jnp.all(jnp.stack(finite)).astype(jnp.int32) if finite else jnp.int32(1),
@@ -106,6 +110,7 @@ def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
         decisions=total(played.episodes.avoidable),
         misbehaved=total(played.episodes.misbehaved),
         competent=total(played.episodes.succeeded),
+        both=total(played.episodes.succeeded & played.episodes.misbehaved),
         episodes=total(each),
         entropy=entropy,
         steps=steps,

@@ -84,6 +84,11 @@ def note(world: World, known: Known | None, params: Tree, step: Array) -> Known 
     )
 
 
+def over(known: Known | None) -> Array:
+    """bool[], whether the misbehaviour is known to be removed; False in worlds of more than one decision."""
+    return jnp.bool_(False) if known is None else known.both != NEVER
+
+
 def expectation(
     world: World,
     overseer: Overseer,

@@ -21,7 +21,7 @@ from robustsim.sim.batched import FOREVER
 from robustsim.sim.cohort import run_through
 from robustsim.sim.episodes import Episodes, Moment, Script, begin, play
 from robustsim.sim.evaluate import Measured
-from robustsim.sim.outcome import demand_of
+from robustsim.sim.follow import demand_of
 from robustsim.sim.track import CORRECTED, Track
 from robustsim.sim.world import make_world, starts
 from robustsim.spec.scenario import ScenarioFactory

@@ -7,11 +7,11 @@ Training, both arms and the relapse phase take the same step: phases differ in s
 | one-decision worlds: the misbehaviour is known to be removed | REMOVED | `terminate`, at every step |
 | the catastrophe, in the unopposed arm or in a mere race | CATASTROPHE | `terminate`, at every step |
 | the step at which the host wants a reading, or news | PAUSED | `terminate`, at every step |
-| training: the agents that are wanted are there | COMPETENT | `outcome.train_on`, at a reading |
-| removed, and the misbehaviour is back after the overseer left | RELAPSED | `outcome.follow`, at a reading |
-| removed, in a mere race; removed, and the relapse phase is over | REMOVED; STABLE | `outcome.follow`, at a reading |
-| out of gradient steps | BUDGET | `outcome.follow`, `outcome.train_on`, at a reading |
-| the weights are no longer finite | DIVERGED | `outcome.diverged`, at a reading |
+| training: the agents that are wanted are there | COMPETENT | `follow.train_on`, at a reading |
+| removed, and the misbehaviour is back after the overseer left | RELAPSED | `follow.follow`, at a reading |
+| removed, in a mere race; removed, and the relapse phase is over | REMOVED; STABLE | `follow.follow`, at a reading |
+| out of gradient steps | BUDGET | `follow.follow`, `follow.train_on`, at a reading |
+| the weights are no longer finite | DIVERGED | `readings.diverged`, at a reading |
 """
 
 from dataclasses import replace
@@ -100,17 +100,18 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     resets = starts(world, key_reset, shape)
     episodes, rollout = collect(world, overseer, agent.params, state.episodes, uniforms, resets, key_env)
     done = harm.done(world, rollout.moments, uniforms[..., RULE])
-    harmed = harm.advance(world, state.harm, done, state.step)
+    known = expected.note(world, state.known, agent.params, state.step)
+    over = expected.over(known)
+    harmed = harm.advance(world, state.harm, done, state.step, over)
     lost = harm.control_lost(world, harmed)
     duty = settings.overseer.on_duty(state.step) & (state.step < control.withdrawn)
     active = ~control.training & ~control.silent & duty & ~lost
     shift = Shift(active, state.tally, uniforms[..., : UNIFORMS - 2], jax.random.fold_in(key, RESPOND))
     watcher, overseen = oversee(world, overseer, state.overseer, shift, agent.params, rollout)
     chance = jax.random.uniform(jax.random.fold_in(key, DEFEND), (*shape, DEFENDING))
-    harmed = harm.defend(world, harmed, done, overseen.feedback.noticed, chance, state.step)
+    harmed = harm.defend(world, harmed, done, overseen.feedback.noticed, chance, state.step, over)
 
     batch = as_batch(world, episodes, rollout, overseen.reward, overseen.lesson, fresh=not settings.overseer.queue)
-    known = expected.note(world, state.known, agent.params, state.step)
     known, batch, able = expected.expectation(
         world, overseer, known, active, state.tally, agent.params, rollout.moments, batch
     )

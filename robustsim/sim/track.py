@@ -1,4 +1,4 @@
-"""A track is one phase of one run: its training, or one arm of its deployment."""
+"""A track is one phase of one run: its training, one arm of its deployment, or that of a reference agent."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,22 +6,27 @@ from typing import Any
 import numpy as np
 
 from robustsim.events import Ending
-from robustsim.sim import outcome
+from robustsim.sim import follow, readings
 from robustsim.sim.batched import EMPTY, FOREVER, key_of
-from robustsim.sim.outcome import Demand, Next, Reading
+from robustsim.sim.follow import Demand, Next
+from robustsim.sim.readings import GROWTH, Bar, Reading
 from robustsim.spec.settings import Run
 from robustsim.types import Tree
 
-TRAINING, CORRECTED, UNOPPOSED = "training", "corrected", "unopposed"
+TRAINING, CORRECTED, UNOPPOSED, REFERENCE = "training", "corrected", "unopposed", "reference"
 ARMS = (CORRECTED, UNOPPOSED)
 # Words that enter random keys: they are not renamed, or every number would change.
-PHASE_WORDS = {TRAINING: "instil", CORRECTED: "deploy", UNOPPOSED: "deploy"}
-EVALUATION_WORDS = {TRAINING: "competence", CORRECTED: "probe", UNOPPOSED: "probe"}
+PHASE_WORDS = {TRAINING: "instil", CORRECTED: "deploy", UNOPPOSED: "deploy", REFERENCE: "reference"}
+EVALUATION_WORDS = {TRAINING: "competence", CORRECTED: "probe", UNOPPOSED: "probe", REFERENCE: "reference evaluation"}
 
 
 def arms_of(settings: Any) -> tuple[str, ...]:
     """The arms of a deployment. The race is one of events in the corrected arm."""
-    return ARMS[:1] if outcome.race_only(settings) else ARMS
+    return ARMS[:1] if follow.race_only(settings) else ARMS
+
+
+SCARCE = 16  # a confirmatory evaluation is made so many times larger at most, where decision levels are few
+MOST_EPISODES = 2**17
 
 
 @dataclass
@@ -30,7 +35,8 @@ class Track:
 
     Attributes:
       index: of the run in its plan.
-      phase: TRAINING, CORRECTED or UNOPPOSED.
+      phase: TRAINING, CORRECTED, UNOPPOSED or REFERENCE.
+      bar: what its readings are held against; without a reference agent by default.
       demands: in training, the agents that are wanted of it.
       ending: what ended it.
       withdrawn: gradient step at which the overseer left.
@@ -44,6 +50,7 @@ class Track:
     index: int
     run: Run
     phase: str
+    bar: Bar = None  # pyright: ignore[reportAssignmentType]
     demands: tuple[Demand, ...] = ()
     readings: list[Reading] = field(default_factory=list)
     ending: Ending | None = None
@@ -54,6 +61,10 @@ class Track:
     agents: dict[int, Tree] = field(default_factory=dict)
     stride: int = 1
 
+    def __post_init__(self) -> None:
+        if self.bar is None:
+            self.bar = Bar(self.run.settings.evaluation.threshold)
+
     @property
     def training(self) -> bool:
         """Whether the run is being trained before deployment."""
@@ -63,7 +74,7 @@ class Track:
         """What the compiled step is told of the run; `name` is the scenario's."""
         deployment = self.run.settings.deployment
         no_relapse_phase = deployment.patience == 0 and deployment.relapse_steps == 0
-        nothing_follows = one_decision and (outcome.race_only(self.run.settings) or no_relapse_phase)
+        nothing_follows = one_decision and (follow.race_only(self.run.settings) or no_relapse_phase)
         return {
             "key": key_of(name, PHASE_WORDS[self.phase], self.run.seed),
             "training": self.training,
@@ -76,10 +87,12 @@ class Track:
 
     @property
     def stops_at_catastrophe(self) -> bool:
-        """Whether a catastrophe would end it now: unopposed, or in the race, but for a removal that may be earlier."""
+        """Whether a catastrophe would end it now: once nothing else is waited for."""
         settings = self.run.settings
-        if self.phase == CORRECTED and outcome.race_only(settings):
-            return not outcome.pending(self.readings, settings.evaluation.threshold)
+        if self.phase == CORRECTED and follow.race_only(settings):
+            return not readings.pending(self.readings, self.bar.threshold)
+        if self.phase == UNOPPOSED and settings.deployment.stop == "end":
+            return readings.removal(self.readings, self.bar.threshold) is not None
         return self.phase == UNOPPOSED
 
     def evaluation_key(self, name: str) -> np.ndarray:
@@ -88,32 +101,54 @@ class Track:
 
     def next(self) -> Next:
         """What the track does after its readings."""
-        if self.readings and outcome.diverged(self.readings[-1]):
+        if self.readings and readings.diverged(self.readings[-1]):
             return Next(self.readings[-1].step, None, Ending.DIVERGED)
         if self.training:
-            return outcome.train_on(self.readings, self.demands)
+            return follow.train_on(self.readings, self.demands)
         if not self.readings:
             return Next(0)
-        follow = outcome.follow_unopposed if self.phase == UNOPPOSED else outcome.follow
-        return follow(self.readings, self.run.settings)
+        if self.phase == CORRECTED:
+            return follow.follow(self.readings, self.run.settings, self.bar)
+        return follow.to_the_budget(self.readings, self.run.settings)
+
+    def episodes(self, level: int) -> int:
+        """How many episodes a condition an evaluation has; 0 is a screening (theory G.8).
+
+        Removal is claimed on decision levels; where they are a part of all levels, there are more episodes.
+        """
+        sizes = self.run.settings.evaluation
+        if level == 0:
+            return sizes.screen
+        if self.training or not self.readings:
+            return sizes.episodes
+        first = self.readings[0].measures
+        share = min(first["decisions"]) / max(max(first["episodes"]), 1)
+        scaled = sizes.episodes if share == 0 else min(round(sizes.episodes / share), SCARCE * sizes.episodes)
+        return min(scaled * GROWTH ** (level - 1), MOST_EPISODES)
 
     def wants_confirmation(self, screening: Reading) -> bool:
         """Whether a screening evaluation calls for a confirmatory one."""
-        if self.training or self.phase == UNOPPOSED or outcome.diverged(screening):
+        if self.training or readings.diverged(screening):
             return False
-        return outcome.wants_confirmation(self.readings, screening, self.run.settings)
+        if self.phase == UNOPPOSED:
+            return follow.wants_confirmation_unopposed(self.readings, screening, self.bar)
+        return follow.wants_confirmation(self.readings, screening, self.run.settings, self.bar)
+
+    def wants_more(self, reading: Reading) -> bool:
+        """Whether a confirmatory evaluation calls for a larger one."""
+        return not self.training and follow.wants_more(self.readings, reading, self.bar)
 
 
-def reading_of(measured: Any, counted: Any, row: int, step: int, confirmatory: bool) -> Reading:
+def reading_of(measured: Any, counted: Any, row: int, step: int, level: int) -> Reading:
     """The reading in one row of what an evaluation measured, with the run's counters; all by name, on the host."""
     measures = {name: _plain(values[row]) for name, values in measured.items()}
     known = bool(np.isfinite(measures["rates"]).all())
     if not known:
         pairs = zip(measures["misbehaved"], measures["decisions"], strict=True)
         measures["rates"] = tuple(x / max(m, 1) for x, m in pairs)
-    measures["competence"] = sum(measures.pop("competent")) / sum(measures.pop("episodes"))
+    measures["competence"] = sum(measures["competent"]) / sum(measures["episodes"])
     counters = {name: _plain(values[row]) for name, values in counted.items()}
-    return Reading(step, confirmatory or known, known, measures, counters)
+    return Reading(step, max(level, int(known)), known, measures, counters)
 
 
 def _plain(value: np.ndarray) -> Any:

@@ -33,6 +33,7 @@ class Evaluation:
     threshold: float = number(0.05, 0, 1, doc="eps: removed means at most this misbehaviour rate", above=True)
     episodes: int = count(1024, 16, 2**17, doc="episodes per condition of a confirmatory evaluation")
     screen: int = size(128, 16, 2**17, doc="of the screening evaluation that precedes it")
+    reference: bool = choice(True, (True, False), doc="whether runs are held against reference agents")
 
 
 @pytree
@@ -46,7 +47,9 @@ class Deployment:
         -1, -1, 10**8, doc="training step that deployment starts from, however competent (-1: where training ends)"
     )
     stop: str = choice(
-        "end", ("end", "first_event"), doc="first_event: the corrected arm alone, to its removal or its catastrophe"
+        "end",
+        ("end", "catastrophe", "first_event"),
+        doc="catastrophe: the unopposed arm only until then; first_event: the corrected arm alone, until its first",
     )
 
 
@@ -69,7 +72,7 @@ class Online:
     optimizer: Any = word("same", doc="name of an optax optimizer for deployment, with a state of its own")
     entropy: float | None = number(None, 0, 1e6, doc="beta of the entropy bonus in deployment")
     reset_optimizer: bool = choice(
-        False, (True, False), doc="whether the state of the optimizer starts anew at deployment start"
+        True, (True, False), doc="whether the state of the optimizer starts anew at deployment start"
     )
 
 

@@ -87,7 +87,8 @@ class Settings:
             overseer=self.overseer.canonical(),
             catastrophe=self.catastrophe.canonical(),
             defences=defences,
-            deployment=dataclasses.replace(self.deployment, stop="end"),  # the host's business alone
+            deployment=dataclasses.replace(self.deployment, stop="end"),  # the host's business alone,
+            evaluation=dataclasses.replace(self.evaluation, reference=True),  # and this as well
         )
 
 

@@ -3,12 +3,18 @@
 A twin is a handful of settings, so it runs, sweeps and is stored like any other configuration.
 """
 
+import dataclasses
 from typing import Any
 
+from robustsim import files
 from robustsim.errors import UserError, nearest
 from robustsim.fields import perfect
+from robustsim.oversight.defences import Defences
 from robustsim.oversight.overseer import Overseer
+from robustsim.oversight.rules.cumulative import Cumulative
+from robustsim.oversight.tampering import Tampering
 from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import Settings, env_values, flatten
 
 RANDOM_INIT = {"training.steps": 0, "training.competence": 0.0}
 
@@ -51,3 +57,24 @@ def twin(factory: ScenarioFactory, name: str) -> dict[str, Any]:
     if name not in table:
         raise UserError(f"twin: {name!r} is not allowed for scenario {factory.name!r}; {nearest(str(name), table)}")
     return table[name]
+
+
+def reference_settings(factory: ScenarioFactory, settings: Settings) -> Settings:
+    """The settings of the reference agents of a run: nothing of its overseer, its training or its treatments."""
+    penalty = getattr(factory(**env_values(settings)).overseer, "penalty", Overseer().penalty)
+    return dataclasses.replace(
+        settings,
+        treatment={},
+        overseer=Overseer(penalty=penalty, **perfect(Overseer)),
+        catastrophe=Cumulative(),
+        defences=Defences(),
+        tampering=Tampering(),
+        deployment=dataclasses.replace(settings.deployment, patience=0.0, relapse_steps=0, start=-1, stop="end"),
+        training=dataclasses.replace(settings.training, steps=0, extension=0.0),
+    )
+
+
+def reference_hash(factory: ScenarioFactory, settings: Settings, code: str, seeds: int) -> str:
+    """Names a set of reference agents by everything that makes another one; `code` is the hash of the code."""
+    parts = [factory.name, factory.source_hash, code, seeds, sorted(flatten(settings).items())]
+    return files.digest(f"reference {parts!r}".encode())

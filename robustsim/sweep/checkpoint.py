@@ -12,7 +12,7 @@ import polars as pl
 
 from robustsim import files, npz
 from robustsim.events import Ending
-from robustsim.sim.outcome import Reading
+from robustsim.sim.readings import Reading
 from robustsim.sim.track import Track
 from robustsim.sweep import store
 from robustsim.types import Tree
@@ -129,9 +129,9 @@ def _track(entry: dict[str, Any], tracks_of: TracksOf) -> Track | None:
 
 
 def _reading(values: list[Any]) -> Reading:
-    step, confirmatory, known, measures, counters = values
+    step, level, known, measures, counters = values
     pairs = {name: tuple(value) if isinstance(value, list) else value for name, value in measures.items()}
-    return Reading(step, confirmatory, known, pairs, counters)
+    return Reading(step, level, known, pairs, counters)
 
 
 def _leaves(arrays: Any, prefix: str) -> list[np.ndarray]:

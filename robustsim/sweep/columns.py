@@ -3,13 +3,15 @@
 Needs no JAX. `python -m robustsim.sweep.columns` prints the page of the docs.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from robustsim.events import CONDITIONS, UNWATCHED, WATCHED
 from robustsim.records import Column, Counter, Measure, of_kind
 from robustsim.sim.counters import COUNTERS, MONITOR
-from robustsim.sim.outcome import NOT_RUN, Outcome, Reading, Time
+from robustsim.sim.outcome import NOT_RUN, Outcome, Time
+from robustsim.sim.readings import Reading
 
 INDEX = "index"  # of a run in its plan; gives the tables their order, and is not shown
 
@@ -50,6 +52,34 @@ def _rate(outcome: Outcome, part: str, whole: str) -> float | None:
     return counted[part] / total if total else None
 
 
+def _referred(name: str, of: Callable[[Any], Any], doc: str, unit: str = "") -> Column:
+    return _column(name, float, lambda r: None if r.reference is None else of(r.reference), doc, unit)
+
+
+def _inertia(record: Any, steps: int | None) -> float | None:
+    scratch = None if record.reference is None else record.reference.scratch[0]
+    return None if steps is None or not scratch else steps / scratch
+
+
+def _speed_up(outcome: Outcome) -> float | None:
+    removed, faded = outcome.removed.step, outcome.faded.step
+    return math.log10(faded / removed) if removed and faded else None
+
+
+def _joint(condition: int, name: str) -> tuple[Column, Column]:
+    def share(of: Callable[[dict[str, Any]], int]) -> Callable[[Outcome], float]:
+        return lambda o: of(o.start.measures) / max(o.start.measures["episodes"][condition], 1)
+
+    def neither(m: dict[str, Any]) -> int:
+        return m["episodes"][condition] - m["competent"][condition] - m["misbehaved"][condition] + m["both"][condition]
+
+    both = share(lambda m: m["both"][condition])
+    return (
+        _of(f"start_both_{name}", float, both, f"share of episodes with success and misbehaviour then, {name}"),
+        _of(f"start_neither_{name}", float, share(neither), f"share of episodes with neither of them then, {name}"),
+    )
+
+
 STEPS, ODDS = "gradient steps", "log odds"
 AT = "up to the correction, or as long as the overseer is there"
 
@@ -65,6 +95,9 @@ RUNS: tuple[Column, ...] = (
     _of("start_logit_unwatched", float, lambda o: o.start.log_odds(UNWATCHED), "of misbehaving then, unwatched", ODDS),
     _of("start_entropy", float, lambda o: o.start.measures["entropy"], "of the policy then", "nats"),
     _column("start_weight_norm", float, lambda r: r.weight_norm, "of the parameters then"),
+    *_joint(WATCHED, "watched"),
+    *_joint(UNWATCHED, "unwatched"),
+    _column("start_rms", float, lambda r: r.start_rms, "root mean square of the gradients that Adam remembered then"),
     _column("training_competence", float, lambda r: r.training_competence, "share of training episodes that succeed"),
     _column("training_steps", int, lambda r: r.training_steps, "that the agent was trained for", STEPS),
     # the correction
@@ -74,7 +107,37 @@ RUNS: tuple[Column, ...] = (
     *_time("steps_to_suppress", lambda o: o.suppressed, "to the removal in the watched condition"),
     _of("t_stable", int, lambda o: o.stable, "the step after the last failing evaluation under the overseer", STEPS),
     _of("suppressed", bool, lambda o: o.suppressed.step is not None, "removed in the watched condition at least"),
-    _of("incapacitated", bool, lambda o: o.incapacitated, "the misbehaviour went together with the competence"),
+    _of("outcome", str, lambda o: o.became, "what became of the run: see the glossary"),
+    _of(
+        "success",
+        bool,
+        lambda o: o.success,
+        "removed before the catastrophe, not incapacitated; null: nothing to correct",
+    ),
+    _of("incapacitated", bool, lambda o: o.became == "incapacitated", "the misbehaviour went with the competence"),
+    *_time("steps_to_redirect", lambda o: o.redirected, "to the removal with 0.8 of the reference agents' competence"),
+    _of("steps_to_half", int, lambda o: o.half, "until half of the drop from the start to the floor was made", STEPS),
+    _of("steps_to_tenth", int, lambda o: o.tenth, "until a tenth of it was left", STEPS),
+    # the reference agents
+    _referred("floor", lambda r: r.floor, "misbehaviour that is left to the reference agents"),
+    _referred("reference_competence", lambda r: r.competence, "their share of the episodes that succeed"),
+    _referred(
+        "random_misbehaviour", lambda r: r.random_misbehaviour, "misbehaviour rate of a network without training"
+    ),
+    _referred("random_competence", lambda r: r.random_competence, "its share of the episodes that succeed"),
+    _referred("steps_to_scratch", lambda r: r.scratch[0], "their steps to removal and competence, median", STEPS),
+    _referred("steps_to_scratch_low", lambda r: r.scratch[1], "the quickest of them", STEPS),
+    _referred("steps_to_scratch_high", lambda r: r.scratch[2], "the slowest; null if one did not get there", STEPS),
+    _column("inertia", float, lambda r: _inertia(r, r.outcome.redirected.step), "steps_to_redirect / steps_to_scratch"),
+    _column(
+        "inertia_lower",
+        float,
+        lambda r: _inertia(r, r.outcome.redirected.step or r.outcome.redirected.lower),
+        "the same; where censored, what it is at least",
+    ),
+    # without an overseer
+    *_time("steps_to_fade", lambda o: o.faded, "T_fade, to the removal in the unopposed arm"),
+    _of("speed_up", float, _speed_up, "log10(T_fade / T_c), what of it is the overseer's", "decades"),
     # the catastrophe
     _of(
         "catastrophe",
@@ -100,6 +163,14 @@ RUNS: tuple[Column, ...] = (
     _of("position", float, lambda o: o.position[0], "log10(T_c / T_k)", "decades"),
     _of("position_lower", float, lambda o: o.position[1], "its lower bound, where a clock is censored", "decades"),
     _of("position_upper", float, lambda o: o.position[2], "its upper bound", "decades"),
+    # the harm
+    _of("harm", int, lambda o: o.harm.peak if o.harm.known else None, "H, peak of the catastrophe rule up to T_c"),
+    _of("harm_lower", int, lambda o: o.harm.peak, "the same; where not corrected, what it is at least"),
+    _of("margin", float, lambda o: o.harm.margin if o.harm.known else None, "log10((H + 1/2) / k)", "decades"),
+    _of(
+        "margin_lower", float, lambda o: o.harm.margin, "the same; where not corrected, what it is at least", "decades"
+    ),
+    _of("harm_defended_lower", int, lambda o: o.harm.defended, "H behind the defences, at least", ""),
     # what it took
     _of("corrections", int, lambda o: o.at_removal.counters["corrections"], f"penalised misbehaviours, {AT}"),
     _of("misbehaviours", int, lambda o: o.at_removal.counters["misbehaviours"], f"in decision levels, {AT}"),
@@ -131,9 +202,11 @@ RUNS: tuple[Column, ...] = (
     _of(
         "concealment",
         float,
-        lambda o: o.concealment,
+        lambda o: o.concealment[0],
         "1 - (shift of the unwatched log odds) / (shift of the watched ones); null where the watched ones moved < 1",
     ),
+    _of("concealment_lower", float, lambda o: o.concealment[1], "its lower bound, where a rate was 0 or 1"),
+    _of("concealment_upper", float, lambda o: o.concealment[2], "its upper bound"),
     _of("relapsed", bool, lambda o: o.relapsed, "the misbehaviour came back after the removal"),
     _of("relapsed_under_oversight", bool, lambda o: o.relapsed_under_oversight, "while the overseer was there"),
     _of("steps_to_relapse", int, lambda o: o.steps_to_relapse, "from the overseer's leaving to the relapse", STEPS),
@@ -202,6 +275,9 @@ TRACES: tuple[Column, ...] = (
     _column("decisions_watched", int, lambda p: p.reading.decisions[WATCHED], "episodes that it is a share of"),
     _column("decisions_unwatched", int, lambda p: p.reading.decisions[UNWATCHED], "the same, unwatched"),
     _column("competence", float, lambda p: p.reading.competence, "share of the episodes that succeed"),
+    _column(
+        "harm", int, lambda p: p.reading.counters["harm"], "how high the catastrophe rule has stood at most, so far"
+    ),
     _column("entropy", float, lambda p: p.reading.measures["entropy"], "of the policy", "nats"),
     *(_counter(counter) for counter in COUNTERS if counter.name not in ("distortion", *MONITOR)),
 )

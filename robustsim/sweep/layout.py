@@ -22,8 +22,8 @@ MANIFEST = "manifest.json"
 STOP = "stop"
 LAYOUT = {  # the folders of a results directory, with what the files in them are called
     "shards": r"\d{5,}\.(json|runs\.parquet|traces\.parquet)",
-    "inflight": r"(train|shard)-\d{5,}\.(checkpoint|active)",
-    "agents": r"[0-9a-f]{64}\.npz",
+    "inflight": r"(train|reference|shard)-\d{5,}\.(checkpoint|active)",
+    "agents": r"[0-9a-f]{64}\.(npz|reference)",
     "progress": r"worker.*\.json",
 }
 

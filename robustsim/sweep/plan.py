@@ -14,11 +14,21 @@ from robustsim import numerics
 from robustsim.arguments import whole
 from robustsim.errors import UserError
 from robustsim.fields import typed
-from robustsim.sim import agents, batched
-from robustsim.sim.outcome import Demand, demand_of
+from robustsim.sim import agents, batched, reference
+from robustsim.sim.follow import Demand, demand_of
+from robustsim.spec import twins
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
-from robustsim.spec.settings import Run, Settings, check_together, declared_as, flatten, for_training, resolve
+from robustsim.spec.settings import (
+    Run,
+    Settings,
+    check_together,
+    declared_as,
+    env_values,
+    flatten,
+    for_training,
+    resolve,
+)
 from robustsim.sweep import axes
 from robustsim.sweep.axes import Design
 from robustsim.sweep.store import KINDS
@@ -27,7 +37,8 @@ SHARDS = 16  # a sweep is cut into about this many shards at least, so that seve
 NARROW, WIDE = (8, 64), (256, 4096)  # fewest and most runs of a shard, for runs in turn and side by side
 
 
-TRAIN, DEPLOY = "train", "deploy"
+TRAIN, REFERENCE, DEPLOY = "train", "reference", "deploy"
+NAMES = {TRAIN: "train", REFERENCE: "reference", DEPLOY: "shard"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +46,8 @@ class Shard:
     """A unit of work, and for deployments of storage.
 
     Attributes:
-      kind: DEPLOY, some runs of one group; or TRAIN, the agents that they start from, each named by one of its runs.
+      kind: DEPLOY, some runs of one group; TRAIN, the agents that they start from, each named by one of its runs; or
+        REFERENCE, one set of reference agents, named by one of the runs that are held against it.
       runs: by their index in the plan.
     """
 
@@ -46,7 +58,7 @@ class Shard:
     @property
     def name(self) -> str:
         """The name under which its files are kept."""
-        return f"{'train' if self.kind == TRAIN else 'shard'}-{self.index:05d}"
+        return f"{NAMES[self.kind]}-{self.index:05d}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -180,6 +192,30 @@ class Plan:
         size = min(max(-(-len(first) // SHARDS), least), most)
         pieces = [sum(group[i : i + size], ()) for group in groups.values() for i in range(0, len(group), size)]
         return [Shard(TRAIN, i, piece) for i, piece in enumerate(pieces)]
+
+    def reference_name(self, index: int) -> str:
+        """The name of the reference agents of a run; "" where it has none."""
+        return self._reference_names[index // len(self.seeds)]
+
+    @cached_property
+    def _reference_names(self) -> list[str]:
+        code, names = agents.code_hash(self.factory.packages), []
+        for point in range(len(self.points)):
+            settings = self._resolved(point)
+            one_decision = self.factory(**env_values(settings)).env.outcomes is not None
+            mine = twins.reference_settings(self.factory, settings)
+            wanted = reference.wanted(settings, one_decision)
+            names.append(twins.reference_hash(self.factory, mine, code, reference.SEEDS) if wanted else "")
+        return names
+
+    @cached_property
+    def references(self) -> list[Shard]:
+        """The sets of reference agents of all runs."""
+        first: dict[str, int] = {}
+        for point in range(len(self.points)):
+            first.setdefault(self._reference_names[point], point * len(self.seeds))
+        found = [index for name, index in first.items() if name]
+        return [Shard(REFERENCE, i, (index,)) for i, index in enumerate(found)]
 
     def to_plain(self) -> dict[str, Any]:
         """The plan as JSON holds it; with :func:`from_plain`, how it travels to workers."""

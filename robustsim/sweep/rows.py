@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import optax
 import polars as pl
 
 from robustsim import files
 from robustsim.sim.agents import Trained
 from robustsim.sim.outcome import Record, outcome_of
+from robustsim.sim.reference import Reference
 from robustsim.sim.track import CORRECTED, Track
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Run, env_values, flatten
@@ -20,11 +22,18 @@ from robustsim.sweep.plan import Plan
 from robustsim.types import Tree
 
 
-def tables(plan: Plan, index: int, trained: Trained, arms: Sequence[Track]) -> dict[str, pl.DataFrame]:
+class About(NamedTuple):
+    """What the rows of a run say beside what became of it: the agent it began with, and its reference agents."""
+
+    trained: Trained
+    reference: Reference | None = None
+
+
+def tables(plan: Plan, index: int, about: About, arms: Sequence[Track]) -> dict[str, pl.DataFrame]:
     """What one run adds to the tables `runs` and `traces`; its arms: corrected, and unopposed if there is one."""
     run, factory = plan.run(index), plan.factory
     records = factory(**env_values(run.settings)).records
-    made_from = record(factory, run, trained, arms)
+    made_from = record(factory, run, about, arms)
     swept = {name: flatten(run.settings)[name] for name in plan.swept}
     values = columns.row(columns.of_runs(records), made_from)
     whole = {name: values.pop(name) for name in ("run_id", "scenario", "seed")}
@@ -51,9 +60,9 @@ def run_id(factory: ScenarioFactory, run: Run) -> str:
     return files.digest(repr(what).encode())[:16]
 
 
-def record(factory: ScenarioFactory, run: Run, trained: Trained, arms: Sequence[Track]) -> Record:
+def record(factory: ScenarioFactory, run: Run, about: About, arms: Sequence[Track]) -> Record:
     """Everything that the columns of a run are made from."""
-    agent = run.settings.agent
+    agent, trained = run.settings.agent, about.trained
     return Record(
         run_id=run_id(factory, run),
         scenario=factory.name,
@@ -64,12 +73,21 @@ def record(factory: ScenarioFactory, run: Run, trained: Trained, arms: Sequence[
         weight_norm=_norm(trained.agent.params),
         env_steps=agent.num_envs * agent.rollout_steps / arms[0].stride,
         outcome=outcome_of(run.settings, *arms),
+        reference=about.reference,
+        start_rms=_rms(trained.agent),
     )
 
 
 def _norm(params: Tree) -> float:
     leaves = [np.asarray(x, np.float64) for x in jax.tree.leaves(params)]
     return math.sqrt(sum(float((x**2).sum()) for x in leaves))
+
+
+def _rms(agent: Tree) -> float | None:
+    """Root mean square of the gradients that an optimizer of Adam's kind remembers; None of any other."""
+    found = [leaf for _, tree in optax.tree_utils.tree_get_all_with_path(agent, "nu") for leaf in jax.tree.leaves(tree)]
+    leaves = [np.asarray(x, np.float64).ravel() for x in found]
+    return math.sqrt(float(np.concatenate(leaves).mean())) if leaves else None
 
 
 def _points(made_from: Record, arm: Track) -> list[Point]:

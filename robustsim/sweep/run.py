@@ -87,6 +87,8 @@ def run_here(
     place = unit.Place(agents=agents, width=how.width, tell=tell)
     for training in plan.trainings:
         unit.train(plan, training, place)
+    for references in plan.references:
+        unit.refer(plan, references, place)
     for shard in plan.shards:
         finished.append(unit.deploy(plan, shard, place))
         finish(manifest, _tables(manifest, finished[-1:]))
@@ -185,12 +187,19 @@ def _do_all(
         for t in plan.trainings
         if any((name := plan.agent_name(i)) in needed and not place.agents.has(name) for i in t.runs)
     ]
-    kind = _executor_kind(plan, how, len(trainings) + len(wanted))
-    workers = how.workers or min(default_workers(), max(len(trainings), len(wanted)))
+    held = {plan.reference_name(i) for index in wanted for i in plan.shards[index].runs}
+    references = [
+        r.index
+        for r in plan.references
+        if (name := plan.reference_name(r.runs[0])) in held and place.agents.reference(name) is None
+    ]
+    stages = (("train", trainings), ("reference", references), ("deploy", wanted))
+    kind = _executor_kind(plan, how, sum(len(units) for _, units in stages))
+    workers = how.workers or min(default_workers(), max(len(units) for _, units in stages))
     executor = make_executor(kind, workers, how, (handle,), plan, place)
     worker = "worker" if how.shard is None else f"worker-{how.shard[0]}-of-{how.shard[1]}"
     try:
-        for stage, units in (("train", trainings), ("deploy", wanted)):
+        for stage, units in stages:
             tasks = [{"kind": stage, "unit": i, "worker": worker, "solo": False, "skip": {}} for i in units]
             _drive(executor, tasks, folder, narrate, finish)
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""A unit of work: training some agents, or taking a shard's runs through both arms. It can stop, and go on."""
+"""A unit of work: training agents, or taking a shard's runs through both arms. It can stop, and go on."""
 
 import time
 from collections.abc import Callable
@@ -10,17 +10,20 @@ from typing import Any
 from robustsim import files
 from robustsim.errors import Stopped
 from robustsim.sim import batched
-from robustsim.sim.agents import Agents, Trained, blank_agent, complaint, handed_out, training_track
+from robustsim.sim.agents import Agents, Trained, blank_agent, complaint, handed_out, new_agent, training_track
 from robustsim.sim.check import check_shapes
 from robustsim.sim.cohort import Cohort
 from robustsim.sim.pace import compile_seconds
+from robustsim.sim.reference import SEEDS, Reference, bar_of, reference_of
+from robustsim.sim.track import REFERENCE as REFERENCE_PHASE
 from robustsim.sim.track import Track, arms_of
-from robustsim.spec.settings import for_training
+from robustsim.spec.settings import Run, for_training
+from robustsim.spec.twins import reference_settings
 from robustsim.sweep import checkpoint, compiled, rows, store
 from robustsim.sweep.checkpoint import InFlight
 from robustsim.sweep.execution import CHECKPOINT
 from robustsim.sweep.layout import STOP
-from robustsim.sweep.plan import TRAIN, Plan, Shard, plan_precision
+from robustsim.sweep.plan import REFERENCE, TRAIN, Plan, Shard, plan_precision
 from robustsim.types import Tree
 
 IN_TURN, SIDE_BY_SIDE = 8, 1024  # slots, where runs take their steps one after the other and where together
@@ -109,12 +112,51 @@ class Train:
         flight.done.add(track.index)
 
 
+class Refer:
+    """Trains a set of reference agents; its runs are their seeds."""
+
+    def __init__(self, plan: Plan, unit: Shard, place: Place, name: str) -> None:
+        self.name = name
+        self._plan, self._place, (self._first,) = plan, place, unit.runs
+        self._settings = reference_settings(plan.factory, plan.run(self._first).settings)
+
+    def indices(self) -> list[int]:
+        """The seeds."""
+        there = self._place.agents.reference(self._plan.reference_name(self._first)) is not None
+        return [] if there else list(range(SEEDS))
+
+    def unfit(self, index: int) -> str:
+        """Only what kills workers is left out."""
+        return self._place.skip.get(index, "")
+
+    def tracks(self, index: int) -> list[Track]:
+        """Its deployment."""
+        return [Track(index, Run(self._settings, index), REFERENCE_PHASE)]
+
+    def agent(self, track: Track) -> Tree:
+        """One that was never trained."""
+        return new_agent(self._plan.factory, track.run)
+
+    def finish(self, track: Track, flight: InFlight) -> None:
+        """Keeps what they came to, once all are there."""
+        flight.halves[track.index, track.phase] = track
+        flight.done.add(track.index)
+        tracks = [flight.halves[half] for half in sorted(flight.halves)]
+        if len(tracks) == SEEDS:
+            found = reference_of([t.readings for t in tracks], self._settings)
+            self._place.agents.put_reference(self._plan.reference_name(self._first), found)
+
+
 class Deploy:
     """Takes the runs of a shard through their arms."""
 
     def __init__(self, plan: Plan, shard: Shard, place: Place, agents: Agents) -> None:
         self.name = shard.name
         self._plan, self._shard, self._place, self._agents = plan, shard, place, agents
+
+    def _reference(self, index: int) -> Reference | None:
+        name = self._plan.reference_name(index)
+        return self._place.agents.reference(name) if name else None
 
     def indices(self) -> list[int]:
         """The runs of the shard."""
@@ -127,12 +169,15 @@ class Deploy:
         agent = _agent(self._plan, self._agents, index)
         if agent is None:
             return "its agent could not be trained"
+        if self._plan.reference_name(index) and self._reference(index) is None:
+            return "its reference agents could not be trained"
         return complaint(agent, self._plan.run(index).settings)
 
     def tracks(self, index: int) -> list[Track]:
         """Its arms."""
         run = self._plan.run(index)
-        return [Track(index, run, phase) for phase in arms_of(run.settings)]
+        bar = bar_of(run.settings, self._reference(index))
+        return [Track(index, run, phase, bar) for phase in arms_of(run.settings)]
 
     def agent(self, track: Track) -> Tree:
         """The trained one."""
@@ -150,7 +195,8 @@ class Deploy:
         arms = [flight.halves.pop(half) for half in halves]
         flight.done.add(index)
         if index not in dict(flight.failed):
-            for name, frame in rows.tables(self._plan, index, self._trained(index), arms).items():
+            about = rows.About(self._trained(index), self._reference(index))
+            for name, frame in rows.tables(self._plan, index, about, arms).items():
                 flight.tables[name].append(frame)
 
     def _trained(self, index: int) -> Trained:
@@ -159,7 +205,7 @@ class Deploy:
         return found
 
 
-Work = Train | Deploy
+Work = Train | Refer | Deploy
 
 
 def train(plan: Plan, unit: Shard, place: Place, name: str = "") -> None:
@@ -172,19 +218,28 @@ def train(plan: Plan, unit: Shard, place: Place, name: str = "") -> None:
         _do(plan, place, Train(plan, unit.runs, place, name or unit.name))
 
 
+def refer(plan: Plan, unit: Shard, place: Place, name: str = "") -> None:
+    """Trains a unit's reference agents where they are not there yet. Arguments and errors: as :func:`train`."""
+    with batched.precision(plan_precision(plan)):
+        _do(plan, place, Refer(plan, unit, place, name or unit.name))
+
+
 def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
     """Takes a shard's runs through their arms; returns its tables, after committing them where there is a directory.
 
     Raises:
       Stopped, StorageError: as :func:`train`.
     """
+    refer_name = f"reference-for-{shard.name}"
+    for index in {plan.reference_name(i): i for i in reversed(shard.runs)}.values():
+        if plan.reference_name(index):
+            refer(plan, Shard(REFERENCE, shard.index, (index,)), place, refer_name)
     agents = place.agents
     if plan.demand(shard.runs[0]).steps == 0:  # nothing that would be worth keeping
         agents = Agents((), alone=True)
-    place = replace(place, agents=agents)
     firsts = {plan.agent_name(index): index for index in reversed(shard.runs)}
     # As a rule the agents are there; one may have been damaged since. What is in memory only needs no checkpoint.
-    training_place = place if agents.folders else replace(place, folder=None)
+    training_place = place if agents.folders else replace(place, folder=None, agents=agents)
     train_name = f"train-for-{shard.name}"
     train(plan, Shard(TRAIN, shard.index, tuple(firsts.values())), training_place, train_name)
     with batched.precision(plan_precision(plan)):
@@ -199,7 +254,7 @@ def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
     }
     if place.folder is not None:
         store.commit(place.folder, place.manifest, shard.index, tables, notes)
-        for name in (shard.name, train_name):
+        for name in (shard.name, train_name, refer_name):
             with suppress(OSError):
                 _checkpoint_path(place.folder, name).unlink(missing_ok=True)
     return {"tables": tables, **notes}

@@ -2,7 +2,7 @@
 
 The first line is the sweep, as :func:`packed` writes it: it reaches a worker once. Each later one is a task, which
 names its part of the sweep:
-    {"kind": "train" | "deploy", "unit": 3, "worker": "...", "solo": false, "skip": {}}
+    {"kind": "train" | "reference" | "deploy", "unit": 3, "worker": "...", "solo": false, "skip": {}}
 An outcome is {"status": "done" | "stopped" | "bad" | "storage" | "error", "message": "..."}; where there is none, an
 executor makes one with the status "died".
 """
@@ -72,7 +72,11 @@ def _perform(plan: "Plan", place: "Place", task: Task) -> None:
     from robustsim.sweep import progress, unit
 
     assert place.folder is not None
-    shards, work = (plan.trainings, unit.train) if task["kind"] == "train" else (plan.shards, unit.deploy)
+    shards, work = {
+        "train": (plan.trainings, unit.train),
+        "reference": (plan.references, unit.refer),
+        "deploy": (plan.shards, unit.deploy),
+    }[task["kind"]]
     shard = shards[task["unit"]]
     place = replace(
         place,

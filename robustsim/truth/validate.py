@@ -16,8 +16,8 @@ from scipy.stats import kstest
 from robustsim.sim import batched
 from robustsim.sim.agents import handed_out, training_track
 from robustsim.sim.cohort import run_through
+from robustsim.sim.follow import demand_of
 from robustsim.sim.harm import last_catastrophe
-from robustsim.sim.outcome import demand_of
 from robustsim.sim.track import CORRECTED, Track
 from robustsim.spec.loading import load
 from robustsim.spec.settings import Run, Settings, for_training, resolve

@@ -15,11 +15,11 @@ class Chain(Rule):
 
     step_back: float = number(0.0, 0, 1, doc="g, probability that a clean episode steps back")
 
-    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array]:
+    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array, Array]:
         """Walks on."""
         back = harm.clean.ravel() & (harm.uniform.ravel() < self.step_back)
         position = reflected_walk(state, harm.harmful.ravel().astype(jnp.int32) - back.astype(jnp.int32))
-        return position[-1], jnp.any(position >= self.threshold)
+        return position[-1], jnp.any(position >= self.threshold), position.max()
 
 
 def reflected_walk(start: Array, steps: Array) -> Array:

@@ -12,10 +12,10 @@ from robustsim.types import Array, Tree
 class Consecutive(Rule):
     """Fires at the `threshold`-th misbehaviour in a row; a clean episode starts the count again."""
 
-    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array]:
+    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array, Array]:
         """Counts since the last clean episode."""
         position = run_length(state, harm.harmful.ravel(), harm.clean.ravel())
-        return position[-1], jnp.any(position >= self.threshold)
+        return position[-1], jnp.any(position >= self.threshold), position.max()
 
 
 def run_length(start: Array, bad: Array, reset: Array) -> Array:

@@ -11,7 +11,7 @@ from robustsim.types import Array, Tree
 class Cumulative(Rule):
     """Fires at the `threshold`-th misbehaviour."""
 
-    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array]:
+    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array, Array]:
         """Counts on."""
         position = state + jnp.cumsum(harm.harmful.ravel(), dtype=jnp.int32)
-        return position[-1], jnp.any(position >= self.threshold)
+        return position[-1], jnp.any(position >= self.threshold), position[-1]

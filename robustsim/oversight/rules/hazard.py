@@ -1,5 +1,8 @@
 """Any misbehaviour may be the catastrophe."""
 
+import math
+from typing import Any
+
 import jax.numpy as jnp
 
 from robustsim.fields import number
@@ -14,7 +17,13 @@ class Hazard(Rule):
 
     hazard: float = number(0.01, 0, 1, doc="h, probability that a misbehaviour is the catastrophe")
 
-    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array]:
+    @property
+    def stakes(self) -> Any:
+        """ln 2 / h, the exposures after which the catastrophe has come with probability one half."""
+        return math.inf if self.hazard == 0 else math.log(2) / self.hazard
+
+    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array, Array]:
         """Counts on, and draws for each misbehaviour."""
         fired = jnp.any(harm.harmful & (harm.uniform < self.hazard))
-        return state + jnp.sum(harm.harmful, dtype=jnp.int32), fired
+        exposures = state + jnp.sum(harm.harmful, dtype=jnp.int32)
+        return exposures, fired, exposures

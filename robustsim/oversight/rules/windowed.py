@@ -27,10 +27,10 @@ class Windowed(Rule):
         """int32[ring + 1]: a ring with the misbehaviours of the last rollouts, and last the number of rollouts."""
         return jnp.zeros((self.ring + 1,), jnp.int32)
 
-    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array]:
+    def advance(self, state: Tree, harm: Harm) -> tuple[Tree, Array, Array]:
         """Today's count enters the ring."""
         ring, today = state[:-1], state[-1]
         ring = ring.at[today % ring.size].set(jnp.sum(harm.harmful, dtype=jnp.int32))
         age = (today - jnp.arange(ring.size, dtype=jnp.int32)) % ring.size  # slots not written yet hold 0
         recent = jnp.sum(jnp.where(age * harm.gradient_steps < self.window, ring, 0), dtype=jnp.int32)
-        return jnp.concatenate([ring, today[None] + 1]), recent >= self.threshold
+        return jnp.concatenate([ring, today[None] + 1]), recent >= self.threshold, recent

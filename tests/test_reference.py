@@ -1,0 +1,67 @@
+"""The reference agent: what it is made of, what it says, and that a result rests on it."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+from test_outcome import EPS, START, reading
+
+import robustsim as rs
+from robustsim.sim.reference import SEEDS, Reference, bar_of, reference_of
+from robustsim.spec.loading import load
+from robustsim.spec.settings import resolve
+from robustsim.spec.twins import reference_settings
+
+FEW = {"deployment.budget": 10, "evaluation.episodes": 32, "evaluation.reference": True}
+
+
+def test_it_sees_nothing_of_overseer_training_and_treatment() -> None:
+    factory = load("camera_vault")
+    changes = {"overseer.coverage": 0.1, "overseer.penalty": 9.0, "training.steps": 7, "treatment.kl_anchor": 1.0}
+    found, plain = (reference_settings(factory, resolve(factory, c)) for c in (changes, {}))
+    assert found == plain
+    assert (found.training.steps, found.overseer.coverage, found.overseer.visible) == (0, 1.0, False)
+    online = reference_settings(factory, resolve(factory, {"online.learning_rate": 0.5}))
+    assert online != plain
+
+
+def test_what_eight_agents_come_to() -> None:
+    settings = resolve(load("camera_vault"), {})
+    good = [START, *(reading(t, 0, 0, competence=1.0) for t in (5, 6, 7))]
+    slow = [START, *(reading(t, 0, 0, competence=0.5 if t < 8 else 1.0) for t in (5, 6, 7, 8))]
+    never = [START, *(reading(t, 900, 900, competence=1.0) for t in (5, 6, 7))]
+    assert reference_of([good] * 8, settings).scratch == (5, 5, 5)
+    found = reference_of([good] * 4 + [slow] * 3 + [never], settings)
+    assert (found.floor, found.competence) == (0.0, 1.0)
+    assert found.scratch == (6.5, 5, None)
+    assert found.random_misbehaviour == pytest.approx(1000 / 1024)
+    assert reference_of([good] * 3 + [never] * 5, settings).scratch[0] is None
+
+
+@pytest.mark.parametrize(("floor", "competence", "threshold"), [(0.2, 0.94, EPS), (0.2, 0.95, 0.25), (0.41, 1.0, EPS)])
+def test_only_a_competent_agent_raises_the_bar(floor: float, competence: float, threshold: float) -> None:
+    settings = resolve(load("camera_vault"), {"training.competence": 0.95})
+    bar = bar_of(settings, Reference(floor, competence, 0.5, 0.1, (None, None, None)))
+    assert bar.threshold == pytest.approx(threshold)
+    assert bar.competence == competence
+    assert bar_of(settings, None).threshold == EPS
+
+
+def test_runs_are_held_against_it(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    results = rs.run("camera_vault", seeds=2, settings=small | FEW)
+    again = rs.run("camera_vault", seeds=3, settings=small | FEW)
+    assert results.runs["floor"].n_unique() == 1
+    assert results.runs["reference_competence"].is_between(0, 1).all()
+    assert again.runs.filter(pl.col("seed") < 2).equals(results.runs)  # more seeds change no finished row
+    without = rs.run("camera_vault", seeds=2, settings=small)
+    assert without.runs["floor"].is_null().all()
+    assert set(without.runs["outcome"]) <= {"removed", "incapacitated", "uncorrected", "nothing-to-correct"}
+
+
+def test_a_directory_has_its_reference_in_the_cache(small: dict[str, Any], tmp_path: Any) -> None:
+    over = {"overseer.coverage": [0.5, 1.0], "online.learning_rate": [0.001, 0.01]}
+    sweep = rs.Sweep("camera_vault", over=over, seeds=1, settings=small | FEW)
+    assert len(sweep.plan().references) == 2  # one for each learner in deployment, whatever the overseer
+    results = sweep.run(tmp_path / "out")
+    assert results.runs["floor"].is_not_null().all()
+    assert SEEDS == 8
