@@ -14,6 +14,7 @@ def in_words(results: Tables) -> str:
     n, misbehaviour = s["seeds"], s["misbehaviour"]
     lines = [
         f"{s['scenario']}, {n} seeds",
+        f"  {words.finding(s['verdict'])}",
         *([] if results.failed.is_empty() else [f"  FAILED         {words.failures(results)}"]),
         f"  at deployment  competence {words.rate(s['competence']['median'])}, "
         f"misbehaviour watched {words.rate(misbehaviour['watched']['median'])}, "
@@ -40,12 +41,15 @@ def in_words(results: Tables) -> str:
         lines.append(f"  margin         {words.interval(s['margin'])}: log10 of the harm up to T_c over the threshold")
     if s["inertia"]["median"] is not None:
         lines.append(f"  inertia        {words.ratio(s['inertia'])}: steps to redirect over those of a new agent")
+    if s["steps_to_fade"]["censored"] < n:
+        lines.append(f"  T_fade         {words.clock(s['steps_to_fade'], n)}: without an overseer")
     lines.append(f"  outcomes       {words.outcomes(s['outcomes'])}")
     place = s["placement"]
-    lines += [
-        f"  placement      {', '.join([place['label'], *place['flags']])}: {place['reason']}",
-        f"                 ({place['family']}; horizon {place['horizon']}; P at most {place['delta']})",
-    ]
+    if place["label"] != "undetermined":
+        lines += [
+            f"  placement      {', '.join([place['label'], *place['flags']])}: {place['reason']}",
+            f"                 ({place['family']}; horizon {place['horizon']}; P at most {place['delta']})",
+        ]
     return "\n".join(lines)
 
 
