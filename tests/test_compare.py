@@ -1,6 +1,7 @@
 """Two configurations seed by seed: by hand, against scipy, and by what censoring leaves open."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from robustsim.analysis import compare, paired
 BUDGET = 100
 
 
-def runs(a: list[int | None], b: list[int | None]) -> pl.DataFrame:
+def runs(a: Sequence[int | None], b: Sequence[int | None]) -> pl.DataFrame:
     """A sweep over `x` (1 and 2) with these times; a null one is censored at the budget."""
     times = pl.Series("steps_to_correct", [*a, *b], pl.Int64)
     return pl.DataFrame(
