@@ -349,9 +349,15 @@ def test_the_map_colours_no_bound(small_results: tuple[rs.Results, Path], shared
     """Where a position is only bounded, its colour would say "in time" beside a catastrophe that comes first."""
     from selenium.webdriver.support.select import Select
 
+    def whole(x: int | None) -> pl.Expr:
+        return pl.lit(x, pl.Int64)
+
     runs, unknown = small_results[0].runs, pl.lit(None, pl.Float64)
     known = runs.with_columns(position=pl.lit(1.0), position_lower=pl.lit(1.0), position_upper=pl.lit(1.0))
+    known = known.with_columns(steps_to_correct=whole(100), steps_to_catastrophe=whole(10))
     bounded = runs.with_columns(position=unknown, position_lower=unknown, position_upper=pl.lit(-1.5))
+    later = {"steps_to_catastrophe": whole(None), "steps_to_catastrophe_lower": whole(96)}
+    bounded = bounded.with_columns(steps_to_correct=whole(3), **later)
     cells = [(known, 0.5, 1), (bounded, 0.5, 2), (known, 1.0, 1), (known, 1.0, 2)]
     lost = pl.lit("catastrophe").alias("first_event")
     parts = [f.with_columns(pl.lit(x).alias("overseer.coverage"), pl.lit(y).alias("env.a"), lost) for f, x, y in cells]

@@ -164,7 +164,7 @@ def _reason(
     k, n = asked.hits, asked.runs
     if found == UNDETERMINED:
         more = f"about {needed} runs would decide" if needed else f"not even {MOST:,} runs would decide"
-        return f"{VERDICTS[asked.verdict]} in {k} of {n} runs; {more}"
+        return f"{VERDICTS[asked.verdict]}, in {k} of {n} runs; {more}"
     if found in (TOO_LATE, NOT_CORRECTED, "incapacitated"):
         first = runs["first_event"]
         ends = [f"{int((first == event).sum())} {said}" for event, said in _ENDS.items() if (first == event).any()]

@@ -14,8 +14,8 @@ def in_words(results: Tables) -> str:
     n, misbehaviour = s["seeds"], s["misbehaviour"]
     lines = [
         f"{s['scenario']}, {n} seeds",
-        f"  {words.finding(s['verdict'])}",
         *([] if results.failed.is_empty() else [f"  FAILED         {words.failures(results)}"]),
+        f"  {words.finding(s['verdict'])}",
         f"  at deployment  competence {words.rate(s['competence']['median'])}, "
         f"misbehaviour watched {words.rate(misbehaviour['watched']['median'])}, "
         f"unwatched {words.rate(misbehaviour['unwatched']['median'])}",

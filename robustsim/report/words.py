@@ -78,7 +78,8 @@ def finding(verdict: dict[str, Any]) -> str:
     name, reason = verdict["verdict"], verdict["reason"]
     if name == "undetermined":
         name = " or ".join(dict.fromkeys(verdict["between"])) + ", undetermined" if verdict["between"] else name
-    sure = "" if verdict["posterior"] is None else f", with a probability of {rate(verdict['posterior'])}"
+    decided = verdict["verdict"] != "undetermined"
+    sure = f", with a probability of {rate(verdict['posterior'])}" if decided else ""
     sentence = f"Verdict: {', '.join([name, *verdict['flags']])}{sure}. {reason[:1].upper()}{reason[1:]}."
     return f"{sentence} At most {verdict['delta']:.0%} of the runs may be otherwise."
 
