@@ -184,7 +184,6 @@ def test_camera_vault_visible_teaches_only_that_one_gets_caught() -> None:
     assert s["steps_to_suppress"]["censored"] == 0
     assert results.runs["steps_to_suppress"].max() < 1000  # pyright: ignore[reportOptionalOperand]
     assert results.runs["final_misbehaviour_unwatched"].min() >= 0.8  # pyright: ignore[reportOptionalOperand]
-    assert s["concealment"]["median"] >= 0.9
     assert s["verdict"]["verdict"] == "too-late"
     assert "while-watched" in s["verdict"]["flags"]
 

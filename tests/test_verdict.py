@@ -33,7 +33,7 @@ def table(first: list[str], **columns: Any) -> pl.DataFrame:
         "relapsed_under_oversight": False,
         "suppressed": [event == "removed" for event in first],
         "corrected": [event == "removed" for event in first],
-        "concealment": 0.0,
+        "final_misbehaviour_unwatched": 0.0,
     } | columns
     full = {k: v if isinstance(v, list) else [v] * n for k, v in made.items()}
     return pl.DataFrame(full, schema_overrides=kinds)
@@ -91,8 +91,8 @@ def test_a_relapse_is_told(share: float) -> None:
 
 def test_nothing_is_said_of_hiding_that_was_not_measured() -> None:
     hidden = {"suppressed": True, "corrected": False}
-    assert "while-watched" in said(table(["catastrophe"] * 32, **hidden, concealment=0.9))["flags"]
-    assert "while-watched" not in said(table(["catastrophe"] * 32, **hidden, concealment=None))["flags"]
+    assert "while-watched" in said(table(["catastrophe"] * 32, **hidden, final_misbehaviour_unwatched=0.9))["flags"]
+    assert "while-watched" not in said(table(["catastrophe"] * 32, **hidden, final_misbehaviour_unwatched=0.1))["flags"]
 
 
 def decisions(failure: float, data_sets: int = 400) -> dict[str, float]:
