@@ -24,7 +24,7 @@ from robustsim.sweep.execution import Execution, Narrate, default_workers, quiet
 from robustsim.sweep.executors import Dask, Inline, Processes, can_fork, make_executor
 from robustsim.sweep.layout import STOP
 from robustsim.sweep.locking import locked
-from robustsim.sweep.plan import DEPLOY, Plan
+from robustsim.sweep.plan import DEPLOY, REFERENCE, Plan
 from robustsim.sweep.worker import Task
 from robustsim.version import VERSION
 
@@ -110,7 +110,7 @@ class _Trouble:
     """What the driver remembers of units whose workers failed."""
 
     deaths: Counter[tuple[str, int]] = field(default_factory=Counter)
-    strikes: Counter[int] = field(default_factory=Counter)
+    strikes: Counter[tuple[str, int, int]] = field(default_factory=Counter)
     nowhere: Counter[tuple[str, int]] = field(default_factory=Counter)
     skip: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
 
@@ -198,10 +198,14 @@ def _do_all(
     workers = how.workers or min(default_workers(), max(len(units) for _, units in stages))
     executor = make_executor(kind, workers, how, (handle,), plan, place)
     worker = "worker" if how.shard is None else f"worker-{how.shard[0]}-of-{how.shard[1]}"
+    skip: dict[int, dict[int, str]] = {}
     try:
         for stage, units in stages:
-            tasks = [{"kind": stage, "unit": i, "worker": worker, "solo": False, "skip": {}} for i in units]
-            _drive(executor, tasks, folder, narrate, finish)
+            about = {"kind": stage, "worker": worker, "solo": False}
+            tasks = [{**about, "unit": i, "skip": skip.get(i, {}) if stage == DEPLOY else {}} for i in units]
+            trouble = _drive(executor, tasks, folder, narrate, finish)
+            if stage == REFERENCE:
+                skip = _without_reference(plan, wanted, trouble)
     except KeyboardInterrupt:
         (folder / STOP).touch()
         executor.close()
@@ -215,6 +219,16 @@ def _do_all(
         executor.close()
         with suppress(OSError):
             (folder / STOP).unlink()
+
+
+def _without_reference(plan: Plan, wanted: list[int], trouble: _Trouble) -> dict[int, dict[int, str]]:
+    """By shard, the runs whose reference agents were given up, and why."""
+    given_up = {
+        plan.reference_name(plan.references[number].runs[0]): next(iter(why.values()))
+        for (_, number), why in trouble.skip.items()
+    }
+    found = {index: {i: plan.reference_name(i) for i in plan.shards[index].runs} for index in wanted}
+    return {index: {i: given_up[n] for i, n in names.items() if n in given_up} for index, names in found.items()}
 
 
 def _executor_kind(plan: Plan, how: Execution, units: int) -> str:
@@ -232,8 +246,8 @@ def _executor_kind(plan: Plan, how: Execution, units: int) -> str:
 
 def _drive(
     executor: Inline | Processes | Dask, tasks: list[Task], folder: Path, narrate: Narrate, finish: Finished
-) -> None:
-    """Has all tasks done, and gives those that fail another chance."""
+) -> _Trouble:
+    """Has all tasks done, and gives those that fail another chance; returns what it had to give up."""
     waiting, out, trouble, told = deque(tasks), 0, _Trouble(), 0.0
     while waiting or out:
         while waiting and out < executor.workers:
@@ -253,6 +267,7 @@ def _drive(
             told = time.monotonic()
             narrate(progress.status(folder))
     narrate(progress.status(folder))
+    return trouble
 
 
 def _again(task: Task, why: str, folder: Path, trouble: _Trouble) -> Task:
@@ -271,8 +286,8 @@ def _again(task: Task, why: str, folder: Path, trouble: _Trouble) -> Task:
             if trouble.nowhere[key] >= HOPELESS:
                 raise StorageError(f"{name}: cannot be done: {why}")
         else:
-            trouble.strikes[suspect] += 1
-            if trouble.strikes[suspect] >= STRIKES:
+            trouble.strikes[*key, suspect] += 1
+            if trouble.strikes[*key, suspect] >= STRIKES:
                 trouble.skip.setdefault(key, {})[suspect] = why
     unit.forget_active(folder, name)
-    return {**task, "solo": trouble.deaths[key] >= DEATHS, "skip": trouble.skip.get(key, {})}
+    return {**task, "solo": trouble.deaths[key] >= DEATHS, "skip": {**task["skip"], **trouble.skip.get(key, {})}}

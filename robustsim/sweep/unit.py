@@ -126,8 +126,8 @@ class Refer:
         return [] if there else list(range(SEEDS))
 
     def unfit(self, index: int) -> str:
-        """Only what kills workers is left out."""
-        return self._place.skip.get(index, "")
+        """A set in which one kills workers is left out: without all of its seeds it is none."""
+        return next(iter(self._place.skip.values()), "")
 
     def tracks(self, index: int) -> list[Track]:
         """Its deployment."""
@@ -231,9 +231,10 @@ def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
       Stopped, StorageError: as :func:`train`.
     """
     refer_name = f"reference-for-{shard.name}"
-    for index in {plan.reference_name(i): i for i in reversed(shard.runs)}.values():
-        if plan.reference_name(index):
-            refer(plan, Shard(REFERENCE, shard.index, (index,)), place, refer_name)
+    # As a rule they are there as well. Those that were given up are not tried again.
+    held = {plan.reference_name(i): i for i in reversed(shard.runs) if i not in place.skip and plan.reference_name(i)}
+    for index in held.values():
+        refer(plan, Shard(REFERENCE, shard.index, (index,)), replace(place, skip={}, note=None), refer_name)
     agents = place.agents
     if plan.demand(shard.runs[0]).steps == 0:  # nothing that would be worth keeping
         agents = Agents((), alone=True)
