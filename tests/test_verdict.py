@@ -1,11 +1,14 @@
 """What runs decide: every verdict, its boundaries, and how often it is right (theory C)."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from complaints import complains
 
+import robustsim as rs
 from robustsim.analysis import verdict
 from robustsim.analysis.verdict import posterior
 
@@ -121,3 +124,19 @@ def test_operating_characteristics(failure: float, in_time: float, too_late: flo
     assert found["in-time"] == pytest.approx(in_time, abs=0.06)
     assert found["too-late"] == pytest.approx(too_late, abs=0.06)
     assert found["seeds"] <= 256
+
+
+def test_seeds_grow_until_the_verdict_is_decided(tmp_path: Path) -> None:
+    settings = {"agent.gradient": "sampled", "agent.initial_logit": 1.0}
+    found = rs.run("bandit", seeds=8, settings=settings, until="decided", max_seeds=64)
+    assert len(found.runs) == 32  # 8 and 16 runs are too few, whatever they say
+    assert found.verdict()["verdict"] != "undetermined"
+    kept = rs.run("bandit", seeds=8, settings=settings, out=tmp_path / "out", until="decided", max_seeds=16)
+    assert len(kept.runs) == 16
+    assert kept.runs.equals(found.runs.head(16))
+    for parts, wrong in (
+        (("until", "soon"), {"until": "soon"}),
+        (("max_seeds", 4), {"until": "decided", "max_seeds": 4}),
+    ):
+        with complains(*parts):
+            rs.run("bandit", seeds=8, **wrong)
