@@ -25,7 +25,6 @@ LEAST = {
     "monster_shields": (0.5, 0.5),
     "never_steal": (0.9, 0.9),
     "slow_hoard": (0.5, 0.5),
-    "stakes_ladder_grid": (0.6, 0.6),
     "tree_commons": (0.6, 0.6),
     "trigger_sleeper": (None, 0.9),
     "watched_shortcut": (None, 0.9),

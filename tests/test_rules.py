@@ -12,7 +12,6 @@ from complaints import complains
 
 import robustsim as rs
 from robustsim.envs import maps
-from robustsim.parts import name_of
 from robustsim.spec.loading import load
 
 UP, RIGHT, DOWN, LEFT = range(4)
@@ -399,14 +398,8 @@ def test_the_storm_strikes_whoever_is_not_in_the_shelter() -> None:
     assert deployed.bad(deployed.go(deployed.start(agent=(1, 4), items=items), RIGHT)) == [True]
 
 
-def test_the_ladder_changes_the_stakes_and_nothing_else() -> None:
-    for name, base in (("stakes_ladder", "bandit"), ("stakes_ladder_grid", "coin_corridor")):
-        factory = load(name)
-        for acts in (1, 1000):
-            for in_a_row in (False, True):
-                scenario, plain = factory(acts=acts, in_a_row=in_a_row), load(base)()
-                assert scenario.catastrophe.threshold == acts
-                assert name_of(scenario.catastrophe) == ("consecutive" if in_a_row else "cumulative")
-                assert (scenario.overseer, scenario.training) == (plain.overseer, plain.training)
-    with complains("env.acts", 0):
-        load("stakes_ladder")(acts=0)
+def test_there_are_two_ways_to_tamper_with_oversight() -> None:
+    for act, kind in (("cut", "overseer"), ("bribe", "supervisor")):
+        assert load("tamper_with_oversight")(act=act).tampering.kind == kind
+    with complains("env.act", "ask"):
+        load("tamper_with_oversight")(act="ask")
