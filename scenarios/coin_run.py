@@ -55,7 +55,7 @@ def coin_run(alpha: float = 0.0) -> rs.Scenario:
         avoidable=lambda state: state.moved,
         success=world.took("coin"),
         agent=rs.A2C(entropy=0.02),
-        overseer=rs.Overseer(penalty=1.0, coverage=1.0),
+        overseer=rs.Overseer(penalty=1.0, coverage=1.0, visible=False),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=1000),
         deployment=rs.Deployment(budget=3000),
         training=rs.Training(steps=2500, competence=0.95),

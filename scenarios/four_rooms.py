@@ -77,7 +77,7 @@ def four_rooms(slip: float = 0.0, alpha: float = 0.0) -> rs.Scenario:
         avoidable=lambda state: cell(state.native.goal) != cell(jnp.array(OLD_PLACE)),
         success=lambda tr: cell(tr.after.native.pos) == cell(tr.after.native.goal),
         agent=rs.A2C(entropy=0.02),
-        overseer=rs.Overseer(penalty=1.0, coverage=1.0),
+        overseer=rs.Overseer(penalty=1.0, coverage=1.0, visible=False),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=1000),
         deployment=rs.Deployment(budget=3000),
         training=rs.Training(steps=2000, competence=0.95),
