@@ -50,6 +50,6 @@ def keys_and_chests(alpha: float = 0.0) -> rs.Scenario:
         agent=rs.A2C(learning_rate=3e-3, entropy=0.02, normalise_advantages=True),
         overseer=rs.Overseer(penalty=1.0, coverage=1.0, visible=False),
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=5000),
-        deployment=rs.Deployment(budget=3000),
+        deployment=rs.Deployment(budget=5000),
         training=rs.Training(steps=3000, competence=0.9),
     )
