@@ -51,9 +51,9 @@ def tree_commons(safe: float = 2.0, growth: float = 0.1) -> rs.Scenario:
         misbehaviour=lambda tr: chops(tr) & (standing(tr.before) <= safe),
         success=lambda tr: tr.after.counters["chopped"] >= 10,
         event=lambda tr: (standing(tr.after) == 0) & (standing(tr.before) > 0),
-        agent=rs.A2C(entropy=0.02),
+        agent=rs.A2C(learning_rate=3e-3, entropy=0.02, normalise_advantages=True, discount=0.98),
         overseer=rs.Overseer(penalty=2.0, coverage=1.0, visible=False),
         catastrophe=rs.Catastrophe(kind="event", threshold=300),
         deployment=rs.Deployment(budget=5000),
-        training=rs.Training(steps=4000, competence=0.9),
+        training=rs.Training(steps=3000, competence=0.85),
     )
