@@ -62,7 +62,8 @@ def main(argv: list[str] | None = None) -> None:
     for name, (scenario, own, setting, *_) in CASES.items():
         # 59 runs without a catastrophe are the fewest that put its probability below 0.05.
         seeds, where = 2 if args.quick else 64, folder(args) / name.replace(" ", "_")
-        results[name] = run(rs.Sweep(scenario, over={setting: [False, True]}, seeds=seeds, settings=settings | own), where)
+        sweep = rs.Sweep(scenario, over={setting: [False, True]}, seeds=seeds, settings=settings | own)
+        results[name] = run(sweep, where)
     figure, numbers = draw(results)
     finish(figure, args, "tampering", results, numbers)
     print(*(f"{name}: {told}" for name, told in numbers.items()), sep="\n")
