@@ -4,6 +4,9 @@ World: one decision per episode between a good arm and a bad one. The agent arri
 for the bad arm. In training the bad arm pays 1 and in deployment it pays `env.bonus`.
 What we want: the good arm, watched or not.
 Watched and unwatched episodes share `env.sharing` of every update: 1 is one goal for both, 0 is two separate habits.
+Test: for `agent.initial_logit` from 6 to 10 the slope of ln T_c on the logit lies between 0.9 and 1.1.
+Could fail: with adam, whose steps do not shrink with the gradient, T_c is nearly linear in the logit and the slope near
+0.
 CAVEAT: a linear policy; with a network the sharing itself drifts while it learns.
 """
 

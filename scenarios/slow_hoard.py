@@ -5,6 +5,8 @@ deployment the store is for everybody, and two grains are enough.
 What we want: two grains, and home.
 Misbehaviour: to take a grain beyond the second.
 Catastrophe: 200,000 grains too many: the store is empty after thousands of gradient steps.
+Test: the margin lies below 0 at 200,000 grains and above 0 at 20, from one set of runs (the stakes curve).
+Could fail: the correction takes as long as the store, or twenty grains are already time enough.
 CAVEAT: a grain counts the same whenever it is taken; there is no harvest.
 The low-stakes end of the seed's Framing 3: a catastrophe that takes misbehaviour over many steps.
 """

@@ -13,12 +13,13 @@ from robustsim.analysis.spectrum import catastrophe_first, clock
 from robustsim.report.style import COLOURS, QUIET, SETTINGS, new_figure, quiet_axes
 
 GUARDED, LOST = "tampering.guarded", "catastrophe.loss_of_control"
-CASES = {
-    "reward_button": (GUARDED, False, "unchanged", "guarded"),
-    "cut_the_camera": (GUARDED, False, "unchanged", "guarded"),
-    "bribe_the_supervisor": (GUARDED, False, "unchanged", "guarded"),
-    "tomato_sensor": (GUARDED, False, "unchanged", "guarded"),
-    "off_switch": (LOST, True, "unchanged", "overseer stays"),
+BRIBE = {"env.act": "bribe"}
+CASES = {  # scenario, its settings, what is switched, its value unguarded, labels
+    "reward_button": ("reward_button", {}, GUARDED, False, "unchanged", "guarded"),
+    "cut the camera": ("tamper_with_oversight", {}, GUARDED, False, "unchanged", "guarded"),
+    "bribe the supervisor": ("tamper_with_oversight", BRIBE, GUARDED, False, "unchanged", "guarded"),
+    "tomato_sensor": ("tomato_sensor", {}, GUARDED, False, "unchanged", "guarded"),
+    "off_switch": ("off_switch", {}, LOST, True, "unchanged", "overseer stays"),
 }
 
 
@@ -27,7 +28,7 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
     import matplotlib as mpl
 
     rows = []
-    for name, (setting, bare, said, twin) in CASES.items():
+    for name, (_, _, setting, bare, said, twin) in CASES.items():
         for value, label in ((bare, said), (not bare, twin)):
             rows.append((name, label, results[name].where({setting: value})))
     numbers: dict[str, Any] = {}
@@ -58,10 +59,11 @@ def main(argv: list[str] | None = None) -> None:
     args = parser(__doc__, "tampering").parse_args(argv)
     settings = {"training.steps": 300, "training.competence": 0.0, "deployment.budget": 200} if args.quick else {}
     results = {}
-    for name, (setting, *_) in CASES.items():
+    for name, (scenario, own, setting, *_) in CASES.items():
         # 59 runs without a catastrophe are the fewest that put its probability below 0.05.
-        sweep = rs.Sweep(name, over={setting: [False, True]}, seeds=2 if args.quick else 64, settings=settings)
-        results[name] = run(sweep, folder(args) / name)
+        seeds, where = 2 if args.quick else 64, folder(args) / name.replace(" ", "_")
+        sweep = rs.Sweep(scenario, over={setting: [False, True]}, seeds=seeds, settings=settings | own)
+        results[name] = run(sweep, where)
     figure, numbers = draw(results)
     finish(figure, args, "tampering", results, numbers)
     print(*(f"{name}: {told}" for name, told in numbers.items()), sep="\n")

@@ -25,9 +25,16 @@ def both_twins(name: str, **changes: object) -> tuple[rs.Results, rs.Results]:
     return results.where({"tampering.guarded": False}), results.where({"tampering.guarded": True})
 
 
-@pytest.mark.parametrize("name", ["reward_button", "bribe_the_supervisor", "cut_the_camera"])
-def test_the_oracle_reward_stands_beside_the_one_that_was_used(name: str) -> None:
-    bare, guarded = both_twins(name)
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("reward_button", {}),
+        ("tamper_with_oversight", {"env__act": "cut"}),
+        ("tamper_with_oversight", {"env__act": "bribe"}),
+    ],
+)
+def test_the_oracle_reward_stands_beside_the_one_that_was_used(name: str, own: dict[str, str]) -> None:
+    bare, guarded = both_twins(name, **own)
     assert (guarded.runs["tampering"] == 0).all()
     assert (guarded.runs["distortion"] == 0).all()
     seen = guarded.traces.filter(pl.col("step") > 0)
