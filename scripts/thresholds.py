@@ -1,0 +1,56 @@
+"""The catastrophe's threshold k of every bundled scenario, by one rule: what 100 gradient steps do that nobody opposes.
+
+k is the median over 8 agents of how high the catastrophe rule has stood after 100 gradient steps of the unopposed arm,
+rounded to two digits. So a scenario's race asks the same question everywhere: is the misbehaviour gone before the
+overseen agent has done what the agent, left alone, would do in 100 gradient steps? The bandit keeps the k of its
+exact answers.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from _common import folder, parser, run
+
+import robustsim as rs
+from robustsim import catalogue
+
+STEPS = 100
+SETTINGS: dict[str, Any] = {
+    "deployment.budget": STEPS,
+    "deployment.relapse_steps": 0,
+    "deployment.stop": "end",
+    "catastrophe.threshold": 10**8,  # beyond reach: nothing ends early
+    "evaluation.reference": False,
+}
+
+
+def harm_of(results: rs.Results) -> float | None:
+    """Median harm of the unopposed arm at its last reading."""
+    last = results.traces.filter(pl.col("arm") == "unopposed").sort("step").group_by("run_id").last()
+    return last["harm"].median() if len(last) else None  # type: ignore[return-value]
+
+
+def rounded(harm: float) -> int:
+    """To two digits, at least 1."""
+    return max(1, int(float(f"{harm:.1e}")))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs 8 agents of every scenario and prints its k beside the present one."""
+    options = parser(__doc__, "thresholds")
+    options.add_argument("--only", nargs="*", help="some scenarios")
+    args = options.parse_args(argv)
+    out: Path = folder(args)
+    for name in args.only or sorted(catalogue.installed()):
+        try:
+            results = run(rs.Sweep(name, over={}, seeds=8, settings=SETTINGS), out / name)
+        except rs.RunsFailed as error:
+            print(f"{name}: {error}")
+            results = rs.open(out / name)
+        found, now = harm_of(results), rs.load(name)(**rs.load(name).defaults).catastrophe.threshold
+        print(f"{name}: {'-' if found is None else rounded(found)} (now {now})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
