@@ -194,14 +194,8 @@ class Agents:
         }
         buffer = io.BytesIO()
         np.savez(buffer, description=np.array(json.dumps(description)), **leaves)  # pyright: ignore[reportArgumentType]
-        for folder in self.folders:
-            try:
-                files.write_atomically(folder / f"{name}.npz", buffer.getvalue())
-                return
-            except StorageError:  # the next folder will do
-                if folder == self.folders[-1] and not self.alone:
-                    raise
-        self._homeless[name] = trained
+        if not self._wrote(f"{name}.npz", buffer.getvalue()):
+            self._homeless[name] = trained
 
     def get(self, name: str, factory: ScenarioFactory, run: Run) -> Trained | None:
         """The agent of that name; None if it is not there or its file is damaged."""
@@ -222,15 +216,8 @@ class Agents:
 
     def put_reference(self, name: str, reference: Reference) -> None:
         """Keeps what a set of reference agents came to. Raises StorageError as :meth:`put`."""
-        data = files.seal(json.dumps(reference).encode())
-        for folder in self.folders:
-            try:
-                files.write_atomically(folder / f"{name}.reference", data)
-                return
-            except StorageError:
-                if folder == self.folders[-1] and not self.alone:
-                    raise
-        self._references[name] = reference
+        if not self._wrote(f"{name}.reference", files.seal(json.dumps(reference).encode())):
+            self._references[name] = reference
 
     def reference(self, name: str) -> Reference | None:
         """What the reference agents of that name came to; None if it is not there or its file is damaged."""
@@ -242,6 +229,17 @@ class Agents:
                     self._references[name] = Reference(a, b, c, d, tuple(scratch))
                     break
         return self._references.get(name)
+
+    def _wrote(self, name: str, data: bytes) -> bool:
+        """Writes a file into the first folder that takes it; raises StorageError where none does and others need it."""
+        for folder in self.folders:
+            try:
+                files.write_atomically(folder / name, data)
+                return True
+            except StorageError:  # the next folder will do
+                if folder == self.folders[-1] and not self.alone:
+                    raise
+        return False
 
     def _read(self, name: str, blank: Tree) -> Trained | None:
         for folder in self.folders:

@@ -16,8 +16,8 @@ from robustsim.errors import UserError, nearest
 from robustsim.sweep import worker
 from robustsim.sweep.dask_executor import Dask
 from robustsim.sweep.execution import KINDS, Execution
+from robustsim.sweep.place import Place
 from robustsim.sweep.plan import Plan
-from robustsim.sweep.unit import Place
 from robustsim.sweep.worker import GRACE, Outcome, Task
 
 

@@ -203,9 +203,11 @@ class Plan:
         for point in range(len(self.points)):
             settings = self._resolved(point)
             one_decision = self.factory(**env_values(settings)).env.outcomes is not None
+            if not reference.wanted(settings, one_decision):
+                names.append("")
+                continue
             mine = twins.reference_settings(self.factory, settings)
-            wanted = reference.wanted(settings, one_decision)
-            names.append(twins.reference_hash(self.factory, mine, code, reference.SEEDS) if wanted else "")
+            names.append(twins.reference_hash(self.factory, mine, code, reference.SEEDS))
         return names
 
     @cached_property

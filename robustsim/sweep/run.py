@@ -24,6 +24,7 @@ from robustsim.sweep.execution import Execution, Narrate, default_workers, quiet
 from robustsim.sweep.executors import Dask, Inline, Processes, can_fork, make_executor
 from robustsim.sweep.layout import STOP
 from robustsim.sweep.locking import locked
+from robustsim.sweep.place import Place, active, forget_active, place_in, unit_name
 from robustsim.sweep.plan import DEPLOY, REFERENCE, Plan
 from robustsim.sweep.worker import Task
 from robustsim.version import VERSION
@@ -84,7 +85,7 @@ def run_here(
         narrate(progress.summary(manifest["plan"], finished, [{**news, "rate": rate}], ()))
 
     agents = Agents((files.cache_folder() / "agents",), alone=True)
-    place = unit.Place(agents=agents, width=how.width, tell=tell)
+    place = Place(agents=agents, width=how.width, tell=tell)
     for training in plan.trainings:
         unit.train(plan, training, place)
     for references in plan.references:
@@ -180,7 +181,7 @@ def _do_all(
     plan: Plan, folder: Path, wanted: list[int], how: Execution, handle: int, narrate: Narrate, finish: Finished
 ) -> None:
     """First the agents that the wanted shards start from, then the shards."""
-    place = unit.place_in(folder.resolve(), how.width, how.checkpoint)
+    place = place_in(folder.resolve(), how.width, how.checkpoint)
     needed = {plan.agent_name(i) for index in wanted for i in plan.shards[index].runs}
     trainings = [
         t.index
@@ -277,10 +278,10 @@ def _again(task: Task, why: str, folder: Path, trouble: _Trouble) -> Task:
       StorageError: it fails again and again, before it comes to any run.
     """
     key = task["kind"], task["unit"]
-    name = unit.unit_name(*key)
+    name = unit_name(*key)
     trouble.deaths[key] += 1
     if task["solo"]:
-        suspect = unit.active(folder, name)
+        suspect = active(folder, name)
         if suspect is None:
             trouble.nowhere[key] += 1
             if trouble.nowhere[key] >= HOPELESS:
@@ -289,5 +290,5 @@ def _again(task: Task, why: str, folder: Path, trouble: _Trouble) -> Task:
             trouble.strikes[*key, suspect] += 1
             if trouble.strikes[*key, suspect] >= STRIKES:
                 trouble.skip.setdefault(key, {})[suspect] = why
-    unit.forget_active(folder, name)
+    forget_active(folder, name)
     return {**task, "solo": trouble.deaths[key] >= DEATHS, "skip": {**task["skip"], **trouble.skip.get(key, {})}}

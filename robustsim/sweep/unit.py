@@ -1,211 +1,27 @@
 """A unit of work: training agents, or taking a shard's runs through both arms. It can stop, and go on."""
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from robustsim import files
 from robustsim.errors import Stopped
 from robustsim.sim import batched
-from robustsim.sim.agents import Agents, Trained, blank_agent, complaint, handed_out, new_agent, training_track
+from robustsim.sim.agents import Agents, blank_agent
 from robustsim.sim.check import check_shapes
 from robustsim.sim.cohort import Cohort
 from robustsim.sim.pace import compile_seconds
-from robustsim.sim.reference import SEEDS, Reference, bar_of, reference_of
-from robustsim.sim.track import REFERENCE as REFERENCE_PHASE
-from robustsim.sim.track import Track, arms_of
-from robustsim.spec.settings import Run, for_training
-from robustsim.spec.twins import reference_settings
+from robustsim.sim.track import Track
+from robustsim.spec.settings import for_training
 from robustsim.sweep import checkpoint, compiled, rows, store
 from robustsim.sweep.checkpoint import InFlight
-from robustsim.sweep.execution import CHECKPOINT
-from robustsim.sweep.layout import STOP
+from robustsim.sweep.place import Place
 from robustsim.sweep.plan import REFERENCE, TRAIN, Plan, Shard, plan_precision
-from robustsim.types import Tree
+from robustsim.sweep.work import Deploy, Refer, Train, Work
 
 IN_TURN, SIDE_BY_SIDE = 8, 1024  # slots, where runs take their steps one after the other and where together
-
-Tell = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a unit's work goes, and how it is done. None of it changes a result.
-
-    Attributes:
-      folder: the results directory; None keeps everything in memory.
-      manifest: of the directory.
-      agents: the trained agents.
-      width: slots; 0 chooses.
-      checkpoint: seconds between two checkpoints.
-      note: told the index of the run that is taken up, one at a time: for finding the one that kills workers.
-      skip: runs to record as failed, with the reason.
-      stop: whether to stop; asked about twice a second.
-      tell: told how far the work is.
-    """
-
-    agents: Agents
-    folder: Path | None = None
-    manifest: dict[str, Any] = field(default_factory=dict)
-    width: int = 0
-    checkpoint: float = CHECKPOINT
-    note: Callable[[int], None] | None = None
-    skip: dict[int, str] = field(default_factory=dict)
-    stop: Callable[[], bool] = lambda: False
-    tell: Tell = lambda _: None
-
-    @property
-    def identity(self) -> str:
-        """The identity of the results."""
-        return store.identity(self.manifest) if self.manifest else ""
-
-
-def place_in(folder: Path, width: int, checkpoint: float) -> Place:
-    """The place of a sweep whose results go to a directory; it stops where it is asked to there."""
-    agents = Agents((files.cache_folder() / "agents", folder / "agents"))
-    stop = (folder / STOP).exists
-    return Place(agents, folder, store.read_manifest(folder), width, checkpoint, stop=stop)
-
-
-class Train:
-    """Trains the agents of a unit that are not there yet; those of one training on one way.
-
-    `name` is that of its checkpoint. `unfit` says why a run cannot be taken up ("": it can), `tracks` the phases of a
-    run, `agent` what a phase begins with, and `finish` takes a phase that has ended; :class:`Deploy` has the same.
-    """
-
-    def __init__(self, plan: Plan, runs: tuple[int, ...], place: Place, name: str) -> None:
-        self.name = name
-        self._plan, self._place = plan, place
-        self._wanted: dict[tuple[str, int], list[int]] = {}
-        for index in runs:
-            if _agent(plan, place.agents, index) is None:
-                self._wanted.setdefault(plan.training_of(index), []).append(index)
-        self._first = {indices[0]: indices for indices in self._wanted.values()}
-
-    def indices(self) -> list[int]:
-        """The first run of each training."""
-        return list(self._first)
-
-    def unfit(self, index: int) -> str:
-        """Only what kills workers is left out."""
-        return self._place.skip.get(index, "")
-
-    def tracks(self, index: int) -> list[Track]:
-        """The training."""
-        demands = tuple(dict.fromkeys(self._plan.demand(i) for i in self._first[index]))
-        return [training_track(index, self._plan.run(index), demands)]
-
-    def agent(self, track: Track) -> Tree:
-        """A new one."""
-        return None
-
-    def finish(self, track: Track, flight: InFlight) -> None:
-        """Keeps the agents that are wanted."""
-        about = {"scenario": self._plan.factory.name, "seed": track.run.seed}
-        for index in self._first[track.index]:
-            trained = handed_out(track, self._plan.demand(index))
-            self._place.agents.put(self._plan.agent_name(index), trained, about)
-        flight.done.add(track.index)
-
-
-class Refer:
-    """Trains a set of reference agents; its runs are their seeds."""
-
-    def __init__(self, plan: Plan, unit: Shard, place: Place, name: str) -> None:
-        self.name = name
-        self._plan, self._place, (self._first,) = plan, place, unit.runs
-        self._settings = reference_settings(plan.factory, plan.run(self._first).settings)
-
-    def indices(self) -> list[int]:
-        """The seeds."""
-        there = self._place.agents.reference(self._plan.reference_name(self._first)) is not None
-        return [] if there else list(range(SEEDS))
-
-    def unfit(self, index: int) -> str:
-        """A set in which one kills workers is left out: without all of its seeds it is none."""
-        return next(iter(self._place.skip.values()), "")
-
-    def tracks(self, index: int) -> list[Track]:
-        """Its deployment."""
-        return [Track(index, Run(self._settings, index), REFERENCE_PHASE)]
-
-    def agent(self, track: Track) -> Tree:
-        """One that was never trained."""
-        return new_agent(self._plan.factory, track.run)
-
-    def finish(self, track: Track, flight: InFlight) -> None:
-        """Keeps what they came to, once all are there."""
-        flight.halves[track.index, track.phase] = track
-        flight.done.add(track.index)
-        tracks = [flight.halves[half] for half in sorted(flight.halves)]
-        if len(tracks) == SEEDS:
-            found = reference_of([t.readings for t in tracks], self._settings)
-            self._place.agents.put_reference(self._plan.reference_name(self._first), found)
-
-
-class Deploy:
-    """Takes the runs of a shard through their arms."""
-
-    def __init__(self, plan: Plan, shard: Shard, place: Place, agents: Agents) -> None:
-        self.name = shard.name
-        self._plan, self._shard, self._place, self._agents = plan, shard, place, agents
-
-    def _reference(self, index: int) -> Reference | None:
-        name = self._plan.reference_name(index)
-        return self._place.agents.reference(name) if name else None
-
-    def indices(self) -> list[int]:
-        """The runs of the shard."""
-        return list(self._shard.runs)
-
-    def unfit(self, index: int) -> str:
-        """A run whose agent cannot be deployed is left out."""
-        if index in self._place.skip:
-            return self._place.skip[index]
-        agent = _agent(self._plan, self._agents, index)
-        if agent is None:
-            return "its agent could not be trained"
-        if self._plan.reference_name(index) and self._reference(index) is None:
-            return "its reference agents could not be trained"
-        return complaint(agent, self._plan.run(index).settings)
-
-    def tracks(self, index: int) -> list[Track]:
-        """Its arms."""
-        run = self._plan.run(index)
-        bar = bar_of(run.settings, self._reference(index))
-        return [Track(index, run, phase, bar) for phase in arms_of(run.settings)]
-
-    def agent(self, track: Track) -> Tree:
-        """The trained one."""
-        return self._trained(track.index).agent
-
-    def finish(self, track: Track, flight: InFlight) -> None:
-        """Makes the rows of a run once its arms are there."""
-        index = track.index
-        if not track.readings[-1].measures["finite"] and index not in dict(flight.failed):
-            flight.failed.append((index, "the weights are not finite; lower agent.learning_rate"))
-        flight.halves[index, track.phase] = track
-        halves = [(index, phase) for phase in arms_of(track.run.settings)]
-        if not all(half in flight.halves for half in halves):
-            return
-        arms = [flight.halves.pop(half) for half in halves]
-        flight.done.add(index)
-        if index not in dict(flight.failed):
-            about = rows.About(self._trained(index), self._reference(index))
-            for name, frame in rows.tables(self._plan, index, about, arms).items():
-                flight.tables[name].append(frame)
-
-    def _trained(self, index: int) -> Trained:
-        found = _agent(self._plan, self._agents, index)
-        assert found is not None
-        return found
-
-
-Work = Train | Refer | Deploy
 
 
 def train(plan: Plan, unit: Shard, place: Place, name: str = "") -> None:
@@ -259,10 +75,6 @@ def deploy(plan: Plan, shard: Shard, place: Place) -> dict[str, Any]:
             with suppress(OSError):
                 _checkpoint_path(place.folder, name).unlink(missing_ok=True)
     return {"tables": tables, **notes}
-
-
-def _agent(plan: Plan, agents: Agents, index: int) -> Trained | None:
-    return agents.get(plan.agent_name(index), plan.factory, plan.run(index))
 
 
 # --- the loop over the runs of a unit ---
@@ -381,27 +193,3 @@ def _width(settings: Any, tracks: int) -> int:
 
 def _checkpoint_path(folder: Path, unit: str) -> Path:
     return folder / "inflight" / f"{unit}.checkpoint"
-
-
-def note_active(folder: Path, unit: str, index: int) -> None:
-    """Notes which run is being worked on."""
-    files.write_atomically(folder / "inflight" / f"{unit}.active", str(index).encode())
-
-
-def forget_active(folder: Path, unit: str) -> None:
-    """Forgets which run was being worked on."""
-    with suppress(OSError):
-        (folder / "inflight" / f"{unit}.active").unlink(missing_ok=True)
-
-
-def active(folder: Path, unit: str) -> int | None:
-    """The run that was being worked on, if that is known."""
-    try:
-        return int(files.read(folder / "inflight" / f"{unit}.active", 100))
-    except (OSError, ValueError):
-        return None
-
-
-def unit_name(kind: str, index: int) -> str:
-    """The name under which a unit's files are kept; `kind` is TRAIN or DEPLOY."""
-    return Shard(kind, index, ()).name

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from robustsim.sweep.place import Place
     from robustsim.sweep.plan import Plan
-    from robustsim.sweep.unit import Place
 
 GRACE = 3.5  # seconds that workers have to save before they are killed
 
@@ -38,11 +38,11 @@ def packed(plan: "Plan", place: "Place") -> str:
 @lru_cache(maxsize=4)
 def unpacked(sweep: str) -> tuple["Plan", "Place"]:
     """The plan of a sweep that :func:`packed` wrote, and the place where its units go."""
-    from robustsim.sweep import compiled, plan, unit
+    from robustsim.sweep import compiled, place, plan
 
     table, folder, width, checkpoint = json.loads(sweep)
     compiled.keep()
-    return plan.from_plain(table), unit.place_in(Path(folder), width, checkpoint)
+    return plan.from_plain(table), place.place_in(Path(folder), width, checkpoint)
 
 
 def perform(sweep: Callable[[], tuple["Plan", "Place"]], task: Task) -> Outcome:
@@ -70,6 +70,7 @@ def perform_on_cluster(sweep: str, task: Task) -> Outcome:
 
 def _perform(plan: "Plan", place: "Place", task: Task) -> None:
     from robustsim.sweep import progress, unit
+    from robustsim.sweep.place import note_active
 
     assert place.folder is not None
     shards, work = {
@@ -80,7 +81,7 @@ def _perform(plan: "Plan", place: "Place", task: Task) -> None:
     shard = shards[task["unit"]]
     place = replace(
         place,
-        note=partial(unit.note_active, place.folder, shard.name) if task["solo"] else None,
+        note=partial(note_active, place.folder, shard.name) if task["solo"] else None,
         skip={int(i): why for i, why in task["skip"].items()},
         tell=progress.noting(place.folder, task["worker"]),
     )
