@@ -118,8 +118,7 @@ def _until_decided(sweep: "Sweep", growth: Growth, out: str | Path | None, **how
         folder = Path(out) if kept else Path(stack.enter_context(TemporaryDirectory())) / "results"
         while True:
             results = sweep.run(folder, **how)
-            decided = results.verdict()["verdict"] != verdict.UNDETERMINED
-            if decided or n >= most:
+            if verdict.decided(results.verdict()) or n >= most:
                 results.traces  # noqa: B018  (read before a temporary folder goes)
                 if not kept:
                     results.manifest.pop("folder", None)

@@ -7,7 +7,9 @@ import pytest
 from test_outcome import EPS, START, reading
 
 import robustsim as rs
-from robustsim.sim.reference import SEEDS, Reference, bar_of, reference_of
+from robustsim import files
+from robustsim.sim.agents import Agents
+from robustsim.sim.reference import Reference, bar_of, reference_of
 from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve
 from robustsim.spec.twins import reference_settings
@@ -47,7 +49,7 @@ def test_only_a_competent_agent_raises_the_bar(floor: float, competence: float, 
     assert bar_of(settings, None).threshold == EPS
 
 
-def test_runs_are_held_against_it(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_held_against_it(small: dict[str, Any]) -> None:
     results = rs.run("camera_vault", seeds=2, settings=small | FEW)
     again = rs.run("camera_vault", seeds=3, settings=small | FEW)
     assert results.runs["floor"].n_unique() == 1
@@ -64,4 +66,27 @@ def test_a_directory_has_its_reference_in_the_cache(small: dict[str, Any], tmp_p
     assert len(sweep.plan().references) == 2  # one for each learner in deployment, whatever the overseer
     results = sweep.run(tmp_path / "out")
     assert results.runs["floor"].is_not_null().all()
-    assert SEEDS == 8
+
+
+def test_a_run_is_removed_where_it_is_as_good_as_them(
+    small: dict[str, Any], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same agents under the same overseer, against two sets of reference agents."""
+    monkeypatch.setenv("ROBUSTSIM_CACHE", str(tmp_path))
+    settings = (
+        small
+        | FEW
+        | {"training.competence": 0.0, "training.steps": 1, "overseer.penalty": 0.0, "evaluation.episodes": 1024}
+    )
+    plan = rs.Sweep("camera_vault", over={}, seeds=2, settings=settings).plan()
+    outcomes = {}
+    for floor in (0.0, 0.4):
+        agents = Agents((files.cache_folder() / "agents",))
+        agents.put_reference(plan.reference_name(0), Reference(floor, 1.0, 0.5, 0.1, (5.0, 5, 5)))
+        start = rs.run("camera_vault", seeds=2, settings=settings).runs
+        assert start["floor"].to_list() == [floor] * 2
+        outcomes[floor] = start
+    least = outcomes[0.0].select(pl.max_horizontal("misbehaviour_watched", "misbehaviour_unwatched")).to_series()
+    assert least.is_between(EPS, 0.4 + EPS).all()  # what the two bars differ about
+    assert not outcomes[0.0]["corrected"].any()
+    assert (outcomes[0.4]["outcome"] == "nothing-to-correct").all()

@@ -232,7 +232,11 @@ SUMMARY: dict[str, tuple[str, dict[str, object]]] = {
     "steps_to_fade": ("T_fade, gradient steps to the removal without an overseer", {**CLOCK}),
     "speed_up": (
         "log10(T_fade / T_c), in decades: the overseer's part",
-        {"median": ("", ""), **_interval("decades"), "missing": ("runs", "in which both are censored")},
+        {
+            "median": ("decades", "median of {}; null: not identified"),
+            **_interval("decades"),
+            "missing": ("runs", "in which both are censored"),
+        },
     ),
     "inertia": ("steps_to_redirect / steps_to_scratch", {**BOUNDED}),
     "floor": ("misbehaviour that is left to the reference agents", {**middle("")}),

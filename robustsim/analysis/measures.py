@@ -9,11 +9,9 @@ import polars as pl
 from robustsim import binomial
 from robustsim.analysis.spectrum import CONFIDENCE, censored_median
 
-PAIRED = ("harm", "margin", "inertia")  # columns with a `_lower` one beside them, for where they are censored
-
 
 def bounded(runs: pl.DataFrame, column: str) -> dict[str, Any]:
-    """Median of one of PAIRED with its interval: {median, low, high, censored, missing}.
+    """Median of harm, margin or inertia, which have a `_lower` column: {median, low, high, censored, missing}.
 
     A censored value is known to be at least its lower one, and may be anything above: runs that are never corrected are
     no random sample of all, so no curve is fitted through them. None: not identified.
@@ -30,23 +28,27 @@ def inertia(runs: pl.DataFrame) -> dict[str, Any]:
     """steps_to_redirect / steps_to_scratch, as :func:`bounded`, with the spread of both in its interval.
 
     The limits of the two logarithms are put together as Zou and Donner (2008, Statistics in Medicine 27) do for a
-    difference. Those of steps_to_scratch are the least and the largest of its seeds.
+    difference. Those of steps_to_scratch are the least and the largest of its seeds; where one of these was never as
+    good within the budget, nothing bounds how small the inertia may be.
     """
     found = bounded(runs, "inertia")
-    scratch = [runs[f"steps_to_scratch{end}"].drop_nulls() for end in ("", "_low", "_high")]
-    if found["median"] is None or any(len(column) == 0 for column in scratch):
-        return {**found, "high": None} if found["median"] is None else found
-    middle, low, high = (math.log(column[0]) for column in scratch)
+    middle, least, most = (_log_of_first(runs[f"steps_to_scratch{end}"]) for end in ("", "_low", "_high"))
+    ends = {"low": _combined(found, "low", middle, most, -1), "high": _combined(found, "high", middle, least, +1)}
+    return found | ends
+
+
+def _log_of_first(steps: pl.Series) -> float | None:
+    """The runs of a configuration share their reference agents. None: no runs, no such agents, or not identified."""
+    known = steps.drop_nulls()
+    return math.log(max(known[0], 1)) if len(known) else None
+
+
+def _combined(found: dict[str, Any], end: str, middle: float | None, other: float | None, sign: int) -> float | None:
+    """exp of one limit of a difference of logarithms: its centre, this end of the first, the other of the second."""
+    if found["median"] is None or not found[end] or middle is None or other is None:
+        return None
     centre = math.log(found["median"])
-    return found | {
-        "low": _combined(centre, found["low"], high - middle, -1),
-        "high": _combined(centre, found["high"], middle - low, +1),
-    }
-
-
-def _combined(centre: float, end: float | None, other: float, sign: int) -> float | None:
-    """exp of one limit of a difference: its centre, this end of the first term, and the spread of the second."""
-    return None if end is None or end <= 0 else math.exp(centre + sign * math.hypot(math.log(end) - centre, other))
+    return math.exp(centre + sign * math.hypot(math.log(found[end]) - centre, other - middle))
 
 
 def speed_up(runs: pl.DataFrame) -> dict[str, Any]:

@@ -37,6 +37,11 @@ class Question(NamedTuple):
     runs: int
     posterior: float
 
+    @classmethod
+    def of(cls, verdict: str, hits: int, runs: int, delta: float) -> "Question":
+        """The question with its posterior."""
+        return cls(verdict, hits, runs, posterior(hits, runs, delta))
+
     @property
     def answer(self) -> bool | None:
         """None: too few runs."""
@@ -52,7 +57,7 @@ def runs_needed(question: Question, delta: float) -> int | None:
     """How many runs would answer a question if its share stays as it is; None: more than MOST."""
     rate = question.hits / max(question.runs, 1)
     for runs in range(question.runs + 1, MOST + 1):
-        if Question("", 0, 0, posterior(round(rate * runs), runs, delta)).answer is not None:
+        if Question.of(question.verdict, round(rate * runs), runs, delta).answer is not None:
             return runs
     return None
 
@@ -71,8 +76,8 @@ def verdict(runs: pl.DataFrame, settings: dict[str, Any], delta: float = DELTA) 
     """
     if runs.is_empty():
         return _nothing(settings, delta)
-    questions = [Question(name, int(flags.sum()), len(flags), 0.0) for name, flags in _questions(runs, settings)]
-    questions = [q._replace(posterior=posterior(q.hits, q.runs, delta)) for q in questions if q.runs]
+    asked_of = [(name, flags) for name, flags in _questions(runs, settings) if len(flags)]
+    questions = [Question.of(name, int(flags.sum()), len(flags), delta) for name, flags in asked_of]
     success = questions[-1] if questions and questions[-1].verdict == IN_TIME else None
     found, between, asked = _first(questions, runs)
     needed = runs_needed(asked, delta) if asked is not None and asked.answer is None else None
@@ -85,7 +90,7 @@ def verdict(runs: pl.DataFrame, settings: dict[str, Any], delta: float = DELTA) 
         "judged": None if success is None else success.runs,
         "runs_needed": needed,
         "flags": list(flags),
-        "reason": "; ".join([_reason(found, asked, runs, settings, needed), *flags.values()]),
+        "reason": "; ".join([_reason(found, asked, runs, needed), *flags.values()]),
         "delta": delta,
         "threshold": settings.get("catastrophe.threshold"),
     }
@@ -155,9 +160,7 @@ def _failure(runs: pl.DataFrame) -> str:
     return max(counts, key=lambda name: counts[name])
 
 
-def _reason(
-    found: str, asked: Question | None, runs: pl.DataFrame, settings: dict[str, Any], needed: int | None
-) -> str:
+def _reason(found: str, asked: Question | None, runs: pl.DataFrame, needed: int | None) -> str:
     if asked is None:
         return "no run has finished"
     k, n = asked.hits, asked.runs
