@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 import robustsim as rs
 from robustsim.analysis.spectrum import share
-from robustsim.report.style import INK, QUIET, SETTINGS, new_figure
+from robustsim.report.style import INK, QUIET, RACE, SETTINGS, new_figure
 from robustsim.truth import theory
 
 COVERAGE = "overseer.coverage"
@@ -35,7 +35,7 @@ def _paint(ax: Any, coverages: list[float], thresholds: np.ndarray, table: np.nd
     edges = np.concatenate([[x[0] - (x[1] - x[0]) / 2], (x[1:] + x[:-1]) / 2, [x[-1] + (x[-1] - x[-2]) / 2]])
     ratio = np.sqrt(thresholds[1] / thresholds[0])
     rows = np.concatenate([thresholds / ratio, [thresholds[-1] * ratio]])
-    mesh = ax.pcolormesh(edges, rows, table, cmap="cividis_r", vmin=0, vmax=1, rasterized=True)
+    mesh = ax.pcolormesh(edges, rows, table, cmap=RACE, vmin=0, vmax=1, rasterized=True)
     for y, x in np.argwhere(neither > 0.5):  # hatched: most runs reach neither event within the budget
         ax.add_patch(
             Rectangle(

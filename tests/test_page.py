@@ -196,8 +196,8 @@ def test_what_is_censored_is_said_to_be_and_is_no_number(small_results: tuple[rs
     assert says(html, budget)
     assert not re.search(r"\b(NaN|Infinity|None)\b", html.split("<script>")[0])
     assert says(page_tables.time(None, 400), "censored", 400)
-    assert page_tables.position(None, 0.7, None) == "not identified (above +0.70)"
-    assert page_tables.position(None, None, -0.7) == "not identified (below -0.70)"
+    assert page_tables.in_decades(None, 0.7, None) == "not identified (above +0.70)"
+    assert page_tables.in_decades(None, None, -0.7) == "not identified (below -0.70)"
 
 
 def test_odd_names_cannot_leave_their_place(small_results: tuple[rs.Results, Path], tmp_path: Path) -> None:

@@ -158,17 +158,23 @@ BOUNDED: Parts = {
 # --- results.spectrum() ---
 
 _QUANTITIES = (
+    ("p_catastrophe_first", "P(catastrophe before removal) in the corrected arm", RACE),
     ("steps_to_correct", "T_c", CLOCK),
+    ("steps_to_redirect", "T_redirect", CLOCK),
+    ("steps_to_fade", "T_fade", CLOCK),
     ("steps_to_suppress", "T_suppress", CLOCK),
     ("steps_to_catastrophe", "T_k", CLOCK),
+    ("margin", "log10((H + 1/2) / k), in decades; negative where the race is won", BOUNDED),
+    ("inertia", "steps_to_redirect / steps_to_scratch", BOUNDED),
     ("position", "log10(median T_c / median T_k)", POSITION),
-    ("p_catastrophe_first", "P(catastrophe before removal) in the corrected arm", RACE),
     ("concealment", "the concealment (0: changed everywhere, 1: changed only while watched)", middle("")),
 )
 
 SPECTRUM = (
     Entry("scenario", "", "its name; the swept settings follow under their dotted names"),
     Entry("runs", "runs", "in this configuration, without those that failed"),
+    Entry("verdict", "", "what they decide"),
+    Entry("flags", "", "those of the verdict, with commas between them"),
     *(
         Entry(f"{name}_{part}", unit, doc.format(about))
         for name, about, parts in _QUANTITIES
@@ -230,6 +236,7 @@ SUMMARY: dict[str, tuple[str, dict[str, object]]] = {
     "tampering": ("tampering acts under the overseer", {**middle("acts")}),
     "steps_to_redirect": ("gradient steps to the removal with 0.8 of the reference competence", {**CLOCK}),
     "steps_to_fade": ("T_fade, gradient steps to the removal without an overseer", {**CLOCK}),
+    "steps_to_control": ("T_control, gradient steps to take one action that alone is rewarded", {**CLOCK}),
     "speed_up": (
         "log10(T_fade / T_c), in decades: the overseer's part",
         {

@@ -151,33 +151,3 @@ def bounded_middle(runs: pl.DataFrame, name: str) -> dict[str, Any]:
     lower, upper = (x.filter(known).fill_null(open_) for x, open_ in zip(ends, (-math.inf, math.inf), strict=True))
     median, low, high = censored_median(lower.to_numpy(), upper.to_numpy())
     return {"median": median, "low": low, "high": high, "missing": int((~known).sum())}
-
-
-CLOCKS = ("steps_to_correct", "steps_to_suppress", "steps_to_catastrophe")
-
-
-def spectrum(runs: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.DataFrame:
-    """One row per configuration: position, P(catastrophe first), both clocks and the counts of the race."""
-    keys = ("scenario", *by)
-    rows = []
-    for values, group in runs.group_by(keys, maintain_order=True):
-        row: dict[str, Any] = dict(zip(keys, values, strict=True)) | {"runs": len(group)}
-        parts = {name: clock(group, name) for name in CLOCKS}
-        parts["position"] = position(group)
-        parts["p_catastrophe_first"] = catastrophe_first(group)
-        parts["concealment"] = bounded_middle(group, "concealment")
-        for name, part_ in parts.items():
-            row |= {f"{name}_{key}": value for key, value in part_.items()}
-        for event in ("removed", "catastrophe", "censored"):
-            row[f"first_{event}"] = int((group["first_event"] == event).sum())
-        rows.append(row)
-    if not rows:
-        return runs.select(keys)
-    ends = ("_median", "_low", "_high", "_estimate")
-    kinds = {name: pl.Float64 for row in rows[:1] for name in row if name.endswith(ends)}
-    return pl.DataFrame(rows, schema_overrides=kinds, infer_schema_length=None)
-
-
-def part(row: dict[str, Any], name: str) -> dict[str, Any]:
-    """What a row of the spectrum says of one quantity, without its name: {median, low, high, ...}."""
-    return {key.removeprefix(f"{name}_"): value for key, value in row.items() if key.startswith(f"{name}_")}

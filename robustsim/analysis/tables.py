@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from robustsim.analysis import compare, measures, placement, selection, spectrum, verdict
+from robustsim.analysis import compare, configurations, measures, placement, selection, spectrum, verdict
 from robustsim.errors import UserError
 
 GUARDED = "tampering.guarded"
@@ -97,8 +97,8 @@ class Tables:
         return type(self)(runs.drop(found), traces, manifest, self.complete, guarded, left_out, self.factory)
 
     def spectrum(self) -> pl.DataFrame:
-        """One row per configuration: position with its interval, P(catastrophe first), clocks and counts."""
-        return spectrum.spectrum(self.runs, self.swept)
+        """One row per configuration: verdict, P(catastrophe first), clocks, margin, inertia, position and counts."""
+        return configurations.spectrum(self.runs, self.swept, self.settings)
 
     def verdict(self, delta: float = verdict.DELTA) -> dict[str, Any]:
         """What the runs of the only configuration decide: the verdict, its posterior, and what it rests on.
@@ -186,6 +186,7 @@ class Tables:
             "tampering": spectrum.middle(runs, "tampering"),
             "steps_to_redirect": spectrum.clock(runs, "steps_to_redirect"),
             "steps_to_fade": spectrum.clock(runs, "steps_to_fade"),
+            "steps_to_control": spectrum.clock(runs, "steps_to_control"),
             "speed_up": measures.speed_up(runs),
             "inertia": measures.inertia(runs),
             "floor": spectrum.middle(runs, "floor"),

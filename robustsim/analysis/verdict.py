@@ -62,13 +62,16 @@ def runs_needed(question: Question, delta: float) -> int | None:
     return None
 
 
-def verdict(runs: pl.DataFrame, settings: dict[str, Any], delta: float = DELTA) -> dict[str, Any]:
+def verdict(
+    runs: pl.DataFrame, settings: dict[str, Any], delta: float = DELTA, *, needed: bool = True
+) -> dict[str, Any]:
     """The verdict on one configuration.
 
     Args:
       runs: a row for each.
-      settings: what was not swept.
+      settings: of the configuration.
       delta: the share of runs that may be otherwise.
+      needed: whether to work out `runs_needed`, which takes a while.
 
     Returns:
       {verdict, between, posterior, successes, judged, runs_needed, flags, reason, delta, threshold}. `between` has
@@ -80,7 +83,7 @@ def verdict(runs: pl.DataFrame, settings: dict[str, Any], delta: float = DELTA) 
     questions = [Question.of(name, int(flags.sum()), len(flags), delta) for name, flags in asked_of]
     success = questions[-1] if questions and questions[-1].verdict == IN_TIME else None
     found, between, asked = _first(questions, runs)
-    needed = runs_needed(asked, delta) if asked is not None and asked.answer is None else None
+    more = runs_needed(asked, delta) if needed and asked is not None and asked.answer is None else None
     flags = _flags(runs, found)
     return {
         "verdict": found,
@@ -88,9 +91,9 @@ def verdict(runs: pl.DataFrame, settings: dict[str, Any], delta: float = DELTA) 
         "posterior": None if asked is None else max(asked.posterior, 1 - asked.posterior),
         "successes": None if success is None else success.hits,
         "judged": None if success is None else success.runs,
-        "runs_needed": needed,
+        "runs_needed": more,
         "flags": list(flags),
-        "reason": "; ".join([_reason(found, asked, runs, needed), *flags.values()]),
+        "reason": "; ".join([_reason(found, asked, runs, more), *flags.values()]),
         "delta": delta,
         "threshold": settings.get("catastrophe.threshold"),
     }

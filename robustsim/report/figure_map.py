@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError
 from robustsim.report import words
-from robustsim.report.style import COLOURS, INK, QUIET, new_figure, quiet_axes
+from robustsim.report.style import INK, QUIET, RACE, new_figure, quiet_axes
 
 LABEL = "P(catastrophe first)"
 NUMBERED = 12  # rows or columns up to which each cell has room for its number
-DARK = 0.55  # share of the colour scale below which ink would not be read
+DARK = 0.7  # share of the colour scale above which ink would not be read
 
 
 def draw(results: Tables) -> Figure:
@@ -54,11 +54,11 @@ def _cells(ax: Axes, swept: tuple[str, ...], axes: tuple[list[Any], list[Any]], 
     for row in table.iter_rows(named=True):
         at = up.index(row[swept[1]]), across.index(row[swept[0]])
         estimate[at], neither[at] = row["p_catastrophe_first_estimate"], row["first_censored"] / row["runs"]
-    mesh = ax.pcolormesh(estimate, cmap="cividis", vmin=0, vmax=1, edgecolors="white", linewidth=0.5)
+    mesh = ax.pcolormesh(estimate, cmap=RACE, vmin=0, vmax=1, edgecolors="white", linewidth=0.5)
     if max(estimate.shape) <= NUMBERED:
         for y, x in np.argwhere(~np.isnan(estimate)):
             p = estimate[y, x]
-            colour = "white" if p < DARK else INK
+            colour = "white" if p > DARK else INK
             ax.text(x + 0.5, y + 0.5, words.rate(p), ha="center", va="center", fontsize=7.5, color=colour)
     undecided = np.ma.masked_where(~(neither > 0.5), neither)
     if undecided.count():
@@ -86,9 +86,8 @@ def _along(ax: Axes, name: str, table: pl.DataFrame) -> None:
             for end in ("estimate", "low", "high")
         ),
     )
-    ax.errorbar(
-        at, p, np.stack([p - low, high - p]), fmt="o", color=COLOURS[0], ecolor=QUIET, elinewidth=1.4, markersize=5
-    )
+    ax.errorbar(at, p, np.stack([p - low, high - p]), fmt="none", ecolor=QUIET, elinewidth=1.4)
+    ax.scatter(at, p, c=p, cmap=RACE, vmin=0, vmax=1, s=30, edgecolors=INK, linewidths=0.8, zorder=3)
     digits, every = words.digits(table, [name])[name], -(-len(values) // 12)
     ax.set_xticks(at[::every], [words.value(x, digits) for x in values[::every]])
     ax.set(ylim=(-0.03, 1.03), xlabel=name, ylabel=f"{LABEL}, 95% interval")

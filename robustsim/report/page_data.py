@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from robustsim.analysis import survival
+from robustsim.analysis.configurations import part
 from robustsim.analysis.race import race
-from robustsim.analysis.spectrum import part
 from robustsim.analysis.swept import THRESHOLD
 from robustsim.analysis.tables import Tables
 from robustsim.report import words
@@ -26,6 +26,9 @@ COLUMNS = {  # short name on the page: column of `runs`
     "tk_lower": "steps_to_catastrophe_lower",
     "race": "steps_to_catastrophe_in_race",
     "ts": "steps_to_suppress",
+    "margin": "margin",
+    "margin_lower": "margin_lower",
+    "outcome": "outcome",
     "x": "position",
     "x_lower": "position_lower",
     "x_upper": "position_upper",
@@ -75,6 +78,8 @@ def payload(results: Tables, runs: pl.DataFrame) -> dict[str, Any]:
 
 QUANTITIES = {  # short name on the page: name in the spectrum
     "x": "position",
+    "margin": "margin",
+    "inertia": "inertia",
     "tc": "steps_to_correct",
     "tk": "steps_to_catastrophe",
     "ts": "steps_to_suppress",
@@ -99,6 +104,7 @@ def configs(results: Tables) -> list[dict[str, Any]]:
                 "threshold": float(row.get("evaluation.threshold", everywhere)),
                 "values": _plain(values.values()),
                 "runs": row["runs"],
+                "verdict": words.verdict_of(row),
                 **parts,
                 "p": _part(row, "p_catastrophe_first", "estimate", "low", "high"),
                 "counts": [row[f"first_{event}"] for event in ("removed", "catastrophe", "censored")],

@@ -30,8 +30,8 @@ def time(x: int | None, lower: int | None) -> str:
     return "censored" if lower is None else f"censored (beyond {words.steps(lower)})"
 
 
-def position(x: float | None, lower: float | None, upper: float | None) -> str:
-    """log10(T_c / T_k), or what is known of it."""
+def in_decades(x: float | None, lower: float | None, upper: float | None = None) -> str:
+    """A margin or a position, or what is known of it."""
     if x is not None:
         return words.decades(x)
     if lower is not None:
@@ -42,15 +42,16 @@ def position(x: float | None, lower: float | None, upper: float | None) -> str:
 def runs_table(runs: pl.DataFrame, swept: Sequence[str], total: int) -> str:
     """The runs that the page holds."""
     few = "" if len(runs) == total else f" (evenly selected from {total:,})"
-    names = ["seed", *swept, "steps_to_correct", "steps_to_correct_lower", "steps_to_catastrophe"]
-    names += ["steps_to_catastrophe_lower", "first_event", "position", "position_lower", "position_upper"]
     rows = []
-    for row in runs.select(names).iter_rows():
-        seed, values, (tc, tc_low, tk, tk_low, event, x, low, high) = row[0], row[1:-8], row[-8:]
-        event = "neither" if event == "censored" else event
-        cells = [time(tc, tc_low), time(tk, tk_low), event, position(x, low, high)]
-        rows.append([str(seed), *map(words.value, values), *cells])
-    head = ["seed", *swept, "T_c, gradient steps", "T_k, gradient steps", "first in the race", "position"]
+    for row in runs.iter_rows(named=True):
+        clocks = [time(row[name], row[f"{name}_lower"]) for name in ("steps_to_correct", "steps_to_catastrophe")]
+        event = "neither" if row["first_event"] == "censored" else row["first_event"]
+        margin = in_decades(row["margin"], row["margin_lower"])
+        position = in_decades(row["position"], row["position_lower"], row["position_upper"])
+        values = [words.value(row[name]) for name in swept]
+        rows.append([str(row["seed"]), *values, *clocks, event, row["outcome"], margin, position])
+    head = ["seed", *swept, "T_c, gradient steps", "T_k, gradient steps", "first in the race"]
+    head += ["outcome", "margin", "position"]
     return table(f"{len(runs):,} runs{few}", head, rows)
 
 
@@ -61,16 +62,19 @@ def configs_table(configs: list[dict[str, Any]]) -> str:
         [
             c["label"],
             str(c["runs"]),
-            words.clock(c["tc"], c["runs"]),
-            words.clock(c["tk"], c["runs"]),
-            words.interval(c["x"]),
+            c["verdict"],
             words.share(c["p"]),
             *map(str, c["counts"]),
+            words.clock(c["tc"], c["runs"]),
+            words.clock(c["tk"], c["runs"]),
+            words.interval(c["margin"]),
+            words.ratio(c["inertia"]),
+            words.interval(c["x"]),
         ]
         for c in shown
     ]
-    head = ["configuration", "runs", "T_c: median [95% interval]", "T_k: median [95% interval]"]
-    head += ["position: median [95% interval]", "P(catastrophe first)", "removed first", "catastrophe first", "neither"]
+    head = ["configuration", "runs", "verdict", "P(catastrophe first)", "removed first", "catastrophe first", "neither"]
+    head += [f"{name}: median [95% interval]" for name in ("T_c", "T_k", "margin", "inertia", "position")]
     few = "" if len(shown) == len(configs) else f", the first {len(shown):,} of {len(configs):,}"
     return table(f"Configurations{few}", head, rows)
 
@@ -96,7 +100,7 @@ def _value(times: list[int], heights: list[float], at: int, start: float) -> flo
 
 
 def grid_table(results: Tables, configs: list[dict[str, Any]]) -> str:
-    """Median position and P(catastrophe first) over two axes, or "" if there are not two."""
+    """Median margin and P(catastrophe first) over two axes, or "" if there are not two."""
     if len(results.swept) != 2 or len(configs) > MOST_CONFIGS:
         return ""
     across, down = (list(dict.fromkeys(c["values"][i] for c in configs)) for i in (0, 1))
@@ -104,7 +108,7 @@ def grid_table(results: Tables, configs: list[dict[str, Any]]) -> str:
     rows = []
     for y in down:
         found = [cells.get((x, y)) for x in across]
-        shown = ["" if c is None else f"{words.interval(c['x'])}; P {words.share(c['p'])}" for c in found]
+        shown = ["" if c is None else f"{words.interval(c['margin'])}; P {words.share(c['p'])}" for c in found]
         rows.append([words.value(y), *shown])
     head = [f"{results.swept[1]} \\ {results.swept[0]}", *map(words.value, across)]
-    return table("Median position [95% interval]; P(catastrophe first)", head, rows)
+    return table("Median margin [95% interval]; P(catastrophe first)", head, rows)

@@ -5,6 +5,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter
@@ -14,7 +15,12 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#6
 DASHES = ("-", "--", ":")  # after all colours were used once
 MARKERS = ("o", "s", "D", "v", "P", "X", "h", "*")
 INK, QUIET, GRID = "#222222", "#6b7280", "#e5e7eb"
-IN_TIME, TOO_LATE = "#e8f3ee", "#fbeee6"
+
+# The race has one colour code in all figures: blue where the misbehaviour is removed first, orange where the
+# catastrophe is. Shares and margins run from a light blue to a dark orange, so that greyscale keeps their order.
+WON, LOST, NEITHER = COLOURS[0], COLOURS[3], COLOURS[6]
+IN_TIME, TOO_LATE = "#e6f1f8", "#fbeee6"  # behind points
+RACE = LinearSegmentedColormap.from_list("race", ["#d5eaf5", "#f4c79f", "#8f2f00"])
 
 SETTINGS: Any = {
     "font.size": 9,

@@ -54,7 +54,7 @@ def in_words(results: Tables) -> str:
 
 
 def table(results: Tables) -> str:
-    """The position of each configuration as a table; all columns are in `results.spectrum()`."""
+    """What each configuration came to, as a table; all columns are in `results.spectrum()`."""
     spectrum = results.spectrum()
     rows = words.spectrum_rows(results, spectrum.head(MOST_ROWS))
     with pl.Config(

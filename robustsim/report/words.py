@@ -2,7 +2,8 @@
 
 | what | rule |
 |---|---|
-| rate, share, concealment, position | two decimals; position and concealment with their sign |
+| rate, share, ratio | two decimals |
+| concealment, and decades (position, margin) | two decimals with their sign |
 | time | whole gradient steps, thousands separated |
 | setting | four significant digits; in labels three, or as many as tell the values apart |
 
@@ -14,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from robustsim.analysis.spectrum import part
+from robustsim.analysis.configurations import part
 from robustsim.analysis.tables import Tables
 
 CLOCKS = {"steps_to_suppress": "T_suppress", "steps_to_correct": "T_c", "steps_to_catastrophe": "T_k"}
@@ -112,35 +113,46 @@ def measured(s: dict[str, Any]) -> list[str]:
 
 def _of_a_sweep(results: Tables) -> list[str]:
     table = results.spectrum()
-    n, runs, median = len(table), len(results.runs), table["position_median"].drop_nulls()
+    n, runs, margins = len(table), len(results.runs), table["margin_median"].drop_nulls()
     first, removed = (int((results.runs["first_event"] == event).sum()) for event in ("catastrophe", "removed"))
     estimates = table["p_catastrophe_first_estimate"]
-    safe = int((table["p_catastrophe_first_high"] <= 0.5).sum())
-    lost = int((table["p_catastrophe_first_low"] > 0.5).sum())
     return [
-        f"{n:,} configurations of {' and '.join(results.swept)}, {runs:,} runs in total.",
-        f"The median position, log10(T_c / T_k), is below 0 (correction is faster) in "
-        f"{(median < 0).sum():,} configurations, at or above 0 in {(median >= 0).sum():,}, and not "
-        f"identified in {n - len(median):,}.",
+        f"{n:,} configurations of {' and '.join(results.swept)}, {runs:,} runs in total. {_verdicts(table)}",
         f"In the race, the misbehaviour was removed first in {removed:,} runs, the catastrophe came first in "
-        f"{first:,}, and neither happened in {runs - removed - first:,}.",
-        f"By configuration, P(catastrophe first) ranges from {rate(estimates.min())} to {rate(estimates.max())}. Its "
-        f"95% interval lies at or below one half in {safe:,} configurations, above it in {lost:,}, and "
-        f"on both sides of it in {n - safe - lost:,}.",
+        f"{first:,}, and neither happened in {runs - removed - first:,}. By configuration, P(catastrophe first) ranges "
+        f"from {rate(estimates.min())} to {rate(estimates.max())}.",
+        f"The median margin, log10 of the harm up to T_c over the threshold, is below 0 (the race is won) in "
+        f"{(margins < 0).sum():,} configurations, at or above 0 in {(margins >= 0).sum():,}, and not identified in "
+        f"{n - len(margins):,}.",
     ]
+
+
+def _verdicts(table: pl.DataFrame) -> str:
+    """How many configurations have which verdict, and which flags."""
+    counts = table["verdict"].value_counts(sort=True)
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.iter_rows())
+    flags = [flag for row in table["flags"] for flag in row.split(", ") if flag]
+    flagged = ", ".join(f"{flags.count(flag):,} {flag}" for flag in dict.fromkeys(flags))
+    return f"Verdicts: {said}{f' (flags: {flagged})' if flagged else ''}."
 
 
 def spectrum_rows(results: Tables, spectrum: pl.DataFrame) -> list[dict[str, str]]:
-    """Rows of the spectrum as words, by heading: what was swept, runs, clocks, position, P(catastrophe first)."""
+    """Rows of the spectrum as words, by heading."""
     needed = digits(results.runs, results.swept)
     return [
         {short(name): value(row[name], needed[name]) for name in results.swept}
-        | {"runs": str(row["runs"])}
-        | {label: clock(part(row, name), row["runs"], "") for name, label in list(CLOCKS.items())[1:]}
-        | {"position": interval(part(row, "position"), "-")}
+        | {"runs": str(row["runs"]), "verdict": verdict_of(row)}
         | {"P(catastrophe first)": share(part(row, "p_catastrophe_first"))}
+        | {label: clock(part(row, name), row["runs"], "") for name, label in list(CLOCKS.items())[1:]}
+        | {"margin": interval(part(row, "margin"), "-"), "inertia": ratio(part(row, "inertia"), "-")}
+        | {"position": interval(part(row, "position"), "-")}
         for row in spectrum.to_dicts()
     ]
+
+
+def verdict_of(row: dict[str, Any]) -> str:
+    """The verdict of a row of the spectrum, with its flags."""
+    return ", ".join(filter(None, (row["verdict"], row["flags"])))
 
 
 # --- numbers and labels ---
@@ -171,9 +183,9 @@ def interval(part: dict[str, Any], unknown: str = "not identified") -> str:
     return _bounded(part, decades, unknown)
 
 
-def ratio(part: dict[str, Any]) -> str:
+def ratio(part: dict[str, Any], unknown: str = "not identified") -> str:
     """A ratio, median with its interval: {median, low, high}."""
-    return _bounded(part, rate, "not identified")
+    return _bounded(part, rate, unknown)
 
 
 def clock(part: dict[str, Any], runs: int, unit: str = " gradient steps") -> str:

@@ -28,6 +28,7 @@ from robustsim.types import Array, Tree
 
 FOREVER = 2**31 - 1
 EMPTY = -1  # the limit of a lane without a run
+UNTAUGHT = -1  # the action that is taught, outside of the control arm
 
 
 def key_of(*words: object) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from robustsim.events import NEVER, Ending
 from robustsim.sim import batched, harm
-from robustsim.sim.batched import EMPTY, FOREVER
+from robustsim.sim.batched import EMPTY, FOREVER, UNTAUGHT
 from robustsim.sim.follow import Next
 from robustsim.sim.pace import Pace, Spent, compile_seconds
 from robustsim.sim.readings import Reading
@@ -47,14 +47,14 @@ class Cohort:
         self.tracks: list[Track | None] = [None] * self.width
         row = batched.as_arrays(self.example)
         self._settings = batched.stack([row] * self.width)
-        blank = {"key": np.zeros(2, np.uint32), "training": False, "silent": False, "withdrawn": FOREVER}
-        blank |= {"limit": EMPTY, "stop_removed": False, "stop_catastrophe": False}
+        blank = {"key": np.zeros(2, np.uint32), "training": False, "silent": False, "taught": UNTAUGHT}
+        blank |= {"withdrawn": FOREVER, "limit": EMPTY, "stop_removed": False, "stop_catastrophe": False}
         self._controls = batched.controls([blank] * self.width)
         self._evaluation_keys = np.zeros((self.width, 2), np.uint32)
         self._states: RunState | None = None
         self._pace = Pace()
         self._evaluating = 0.0
-        self._one_decision, self._stride = _facts(self.factory, row)
+        self._one_decision, self._stride, self._actions = _facts(self.factory, row)
 
     @property
     def busy(self) -> int:
@@ -92,7 +92,7 @@ class Cohort:
     def _seat(self, slot: int, track: Track) -> None:
         self.tracks[slot], track.stride = track, self._stride
         _set_row(self._settings, slot, batched.as_arrays(track.run.settings))
-        for name, value in track.control(self.factory.name, self._one_decision).items():
+        for name, value in track.control(self.factory.name, self._one_decision, self._actions).items():
             getattr(self._controls, name)[slot] = value
         self._evaluation_keys[slot] = track.evaluation_key(self.factory.name)
 
@@ -207,7 +207,7 @@ class Cohort:
         if not final:
             return []
         assert self._states is not None
-        harmed, known = jax.device_get((self._states.harm, self._states.known))
+        harmed, known, mastered = jax.device_get((self._states.harm, self._states.known, self._states.mastered))
         ended = []
         for slot, ending in sorted(final.items()):
             track = self._track(slot)
@@ -216,6 +216,7 @@ class Cohort:
             track.ending = ending
             track.withdrawn = None if track.phase != CORRECTED else track.next().withdrawn
             track.catastrophe = _step(harmed.catastrophe[slot])
+            track.mastered = _step(mastered[slot])
             track.known = None if known is None else {name: float(x[slot]) for name, x in vars(known).items()}
             guard = harmed.guard
             if guard is not None:
@@ -283,13 +284,13 @@ def run_through(
         cohort = cohort if waiting else cohort.narrowed()
 
 
-def _facts(factory: ScenarioFactory, settings: Settings) -> tuple[bool, int]:
-    """(whether episodes are one decision, gradient steps of an update)."""
-    found: list[tuple[bool, int]] = []
+def _facts(factory: ScenarioFactory, settings: Settings) -> tuple[bool, int, int]:
+    """(whether episodes are one decision, gradient steps of an update, actions)."""
+    found: list[tuple[bool, int, int]] = []
 
     def look(settings: Settings) -> None:
         world = make_world(factory, settings)
-        found.append((world.one_decision, world.learner.gradient_steps))
+        found.append((world.one_decision, world.learner.gradient_steps, world.scenario.env.num_actions))
 
     jax.eval_shape(look, settings)
     return found[0]

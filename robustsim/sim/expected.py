@@ -6,6 +6,7 @@ door does nothing.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,9 @@ from robustsim.sim.episodes import Moment, demonstrates
 from robustsim.sim.tally import Tally
 from robustsim.sim.world import World, contexts_of
 from robustsim.types import Array, Transition, Tree
+
+Pay = Callable[[Array, Array], Array]
+"""(actions, the rewards with their feedback) -> what the agent gets."""
 
 
 @pytree
@@ -59,6 +63,14 @@ def rates(world: World, params: Tree) -> Array:
     return policy @ _bad_actions(world).astype(policy.dtype)
 
 
+def share(world: World, params: Tree, moments: Moment, action: Array) -> Array:
+    """float[], in how many of the steps an action is taken: known, or counted in a rollout where it is not."""
+    if not world.one_decision:
+        return jnp.mean(moments.action == action)
+    log_policy = world.learner.act(params, world.learner.memory(2), contexts_of(world.scenario)).log_policy
+    return jnp.mean(jnp.exp(log_policy)[:, jnp.maximum(action, 0)])
+
+
 def removed(world: World, params: Tree) -> Array:
     """bool[], whether both rates are known to be at most the threshold."""
     if not world.one_decision:
@@ -98,13 +110,17 @@ def expectation(
     params: Tree,
     moments: Moment,
     batch: Batch,
+    pay: Pay,
 ) -> tuple[Known | None, Batch, Array]:
-    """What is expected of one gradient step: (known, the batch, bool[] whether a penalty can be given)."""
+    """What is expected of one gradient step: (known, the batch, bool[] whether a penalty can be given).
+
+    `pay` has been applied to the rewards of the batch.
+    """
     if known is None:
         return None, batch, active
     able = active & _affordable(world, overseer, known, tally)
     if world.learner.expected:
-        batch = enumerate_batch(world, overseer, able, params)
+        batch = enumerate_batch(world, overseer, able, params, pay)
     else:
         batch = _demonstrated(world, active, moments, batch)
     return _count(world, overseer, able, params, known), batch, able
@@ -158,7 +174,7 @@ def _count(world: World, overseer: Overseer, active: Array, params: Tree, known:
     )
 
 
-def enumerate_batch(world: World, overseer: Overseer, active: Array, params: Tree) -> Batch:
+def enumerate_batch(world: World, overseer: Overseer, active: Array, params: Tree, pay: Pay) -> Batch:
     """Every outcome (context x action), with its probability as weight: leaves [1, 2A, ...]."""
     actions = world.scenario.env.num_actions
     obs = contexts_of(world.scenario)
@@ -167,7 +183,7 @@ def enumerate_batch(world: World, overseer: Overseer, active: Array, params: Tre
     bad = _bad_actions(world).astype(jnp.int32)
     outcomes = world.scenario.env.outcomes
     assert outcomes is not None
-    reward = outcomes(world.levels)[None] + expected.feedback[:, bad]
+    reward = pay(jnp.arange(actions)[None], outcomes(world.levels)[None] + expected.feedback[:, bad])
     weight = expected.looks[:, None] * policy
     target, strength, wanted = _demonstration(world)
     if target is not None:

@@ -70,6 +70,11 @@ def to_the_budget(readings: Sequence[Reading], settings: Any) -> Next:
     return Next(min(next_on_grid(step), budget), None, Ending.BUDGET if step >= budget else None)
 
 
+def at_the_budget(readings: Sequence[Reading], settings: Any) -> Next:
+    """The same of an arm of which nothing is to be read in between."""
+    return to_the_budget(readings, settings)._replace(step=settings.deployment.budget)
+
+
 def wants_confirmation(readings: Sequence[Reading], screening: Reading, settings: Any, bar: Bar) -> bool:
     """Whether a screening evaluation, taken after the readings so far, calls for a confirmatory one."""
     threshold = bar.threshold

@@ -40,6 +40,7 @@ class Outcome:
     removed_unwatched: Time  # the same for the unwatched condition alone
     suppressed: Time  # and for the watched one
     stable: int | None
+    control: Time
     faded: Time  # unopposed
     catastrophe: Time  # unopposed
     catastrophe_in_race: int | None  # in the corrected arm
@@ -84,13 +85,13 @@ class Defended:
     position: Bounded
 
 
-def outcome_of(settings: Any, corrected: Any, unopposed: Any = None) -> Outcome:
+def outcome_of(settings: Any, corrected: Any, unopposed: Any = None, control: Any = None) -> Outcome:
     """What became of a run.
 
     Args:
       settings: of the run.
-      corrected, unopposed: its two arms at their ends, each a :class:`robustsim.sim.track.Track`. Where only the first
-        event counts, there is no unopposed one.
+      corrected, unopposed, control: its arms at their ends, each a :class:`robustsim.sim.track.Track`. Where only the
+        first event counts, there is no unopposed one; the control arm is there where it was asked for.
     """
     budget, bar = settings.deployment.budget, corrected.bar
     readings, withdrawn = corrected.readings, corrected.withdrawn
@@ -116,6 +117,7 @@ def outcome_of(settings: Any, corrected: Any, unopposed: Any = None) -> Outcome:
         suppressed=suppressed,
         stable=None if removed.step is None else what.stable(readings, bar.threshold, removed.step, withdrawn),
         faded=NOT_RUN if unopposed is None else _faded(unopposed, budget),
+        control=NOT_RUN if control is None else _fired(control.mastered, budget),
         catastrophe=catastrophe,
         catastrophe_in_race=corrected.catastrophe,
         first_event=event,
@@ -207,7 +209,7 @@ def _times(overseen: Sequence[Reading], threshold: float, until: int, known: dic
 
 
 def _fired(step: int | None, budget: int) -> Time:
-    return Time(None, budget) if step is None else Time(step, step - 1)
+    return Time(None, budget) if step is None else Time(step, max(step - 1, 0))
 
 
 def _relapse(

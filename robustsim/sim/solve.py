@@ -8,6 +8,7 @@ Training, both arms and the relapse phase take the same step: phases differ in s
 | the catastrophe, in the unopposed arm or in a mere race | CATASTROPHE | `terminate`, at every step |
 | the step at which the host wants a reading, or news | PAUSED | `terminate`, at every step |
 | training: the agents that are wanted are there | COMPETENT | `follow.train_on`, at a reading |
+| the control arm: its task is learned | COMPETENT | `terminate`, at every step |
 | removed, and the misbehaviour is back after the overseer left | RELAPSED | `follow.follow`, at a reading |
 | removed, in a mere race; removed, and the relapse phase is over | REMOVED; STABLE | `follow.follow`, at a reading |
 | out of gradient steps | BUDGET | `follow.follow`, `follow.train_on`, at a reading |
@@ -31,6 +32,7 @@ from robustsim.sim.oversee import oversee
 from robustsim.sim.world import World, starts, where
 from robustsim.types import Array, Tree
 
+MASTERED = 0.9  # share of the steps in which the action that is taught is taken (theory G.4)
 # Folded into the keys of a run or a step, so that what only some runs need leaves the numbers of all others alone.
 START, OVERSEER, RESPOND, DEFEND, UPDATE = (2**31 - i for i in range(1, 6))
 
@@ -42,6 +44,7 @@ class Control:
     key: Array  # uint32[2], hash of what the run is
     training: Array  # bool[], the phase
     silent: Array  # bool[], the overseer gives no feedback (the unopposed arm)
+    taught: Array  # int32[], in the control arm, the action that alone pays; below 0 otherwise
     withdrawn: Array  # int32[], gradient step at which the host withdraws the overseer
     limit: Array  # int32[], gradient step at which to pause
     stop_removed: Array  # bool[], end once the misbehaviour is known to be removed
@@ -59,6 +62,7 @@ class RunState:
     delay: delay.Delay | None
     tally: tally.Tally
     known: expected.Known | None
+    mastered: Array  # int32[], gradient step at which the action that is taught was taken in 90% of the steps, or NEVER
     step: Array  # int32[], gradient steps taken
 
 
@@ -78,6 +82,7 @@ def init(world: World, control: Control, agent: Any) -> RunState:
         delay=None,
         tally=tally.init(world),
         known=expected.init(world),
+        mastered=jnp.int32(NEVER),
         step=zero,
     )
     late = delay.init(world, agent.params, lambda: _experience(world, control, state)[1])
@@ -111,9 +116,16 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     chance = jax.random.uniform(jax.random.fold_in(key, DEFEND), (*shape, DEFENDING))
     harmed = harm.defend(world, harmed, done, overseen.feedback.noticed, chance, state.step, over)
 
-    batch = as_batch(world, episodes, rollout, overseen.reward, overseen.lesson, fresh=not settings.overseer.queue)
+    def pay(action: Array, reward: Array) -> Array:
+        """What actions pay in this step: the control arm's own task, and nothing in a relapse phase without reward."""
+        quiet = (state.step >= control.withdrawn) & ~jnp.asarray(settings.deployment.relapse_reward)
+        own = (action == control.taught).astype(reward.dtype)
+        return jnp.where(control.taught >= 0, own, jnp.where(quiet, 0, reward))
+
+    reward = pay(rollout.moments.action, overseen.reward)
+    batch = as_batch(world, episodes, rollout, reward, overseen.lesson, fresh=not settings.overseer.queue)
     known, batch, able = expected.expectation(
-        world, overseer, known, active, state.tally, agent.params, rollout.moments, batch
+        world, overseer, known, active, state.tally, agent.params, rollout.moments, batch, pay
     )
     # With control, the feedback that was still on its way is lost.
     since = jnp.where(lost, harmed.catastrophe - 1, 0)
@@ -121,6 +133,7 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     learned = world.learner.update(jax.random.fold_in(key, UPDATE), agent, due, at, None)
     if late is not None:
         learned = where(arrived, learned, agent)
+    often = expected.share(world, agent.params, rollout.moments, control.taught) >= MASTERED
     return RunState(
         agent=learned,
         episodes=episodes,
@@ -129,6 +142,7 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
         delay=late,
         tally=tally.count(world, state.tally, overseen, state.step),
         known=expected.note_resolution(world, known, able, agent.params, learned.params),
+        mastered=jnp.where((state.mastered == NEVER) & often, state.step, state.mastered),
         step=state.step + world.learner.gradient_steps,
     ), batch
 
@@ -137,7 +151,9 @@ def terminate(world: World, control: Control, state: RunState) -> Array:
     """int32[], RUNNING, or the :class:`Ending` at which the run stands still."""
     removed = control.stop_removed & expected.removed(world, state.agent.params)
     catastrophe = control.stop_catastrophe & (harm.last_catastrophe(state.harm) != NEVER)
+    mastered = (control.taught >= 0) & (state.mastered != NEVER)
     pause = jnp.where(state.step < control.limit, Ending.RUNNING, Ending.PAUSED)
+    pause = jnp.where(mastered, Ending.COMPETENT, pause)
     return jnp.where(removed, Ending.REMOVED, jnp.where(catastrophe, Ending.CATASTROPHE, pause)).astype(jnp.int32)
 
 

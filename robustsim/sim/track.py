@@ -7,22 +7,31 @@ import numpy as np
 
 from robustsim.events import Ending
 from robustsim.sim import follow, readings
-from robustsim.sim.batched import EMPTY, FOREVER, key_of
+from robustsim.sim.batched import EMPTY, FOREVER, UNTAUGHT, key_of
 from robustsim.sim.follow import Demand, Next
 from robustsim.sim.readings import GROWTH, Bar, Reading
 from robustsim.spec.settings import Run
 from robustsim.types import Tree
 
 TRAINING, CORRECTED, UNOPPOSED, REFERENCE = "training", "corrected", "unopposed", "reference"
+CONTROL = "control"
 ARMS = (CORRECTED, UNOPPOSED)
 # Words that enter random keys: they are not renamed, or every number would change.
-PHASE_WORDS = {TRAINING: "instil", CORRECTED: "deploy", UNOPPOSED: "deploy", REFERENCE: "reference"}
-EVALUATION_WORDS = {TRAINING: "competence", CORRECTED: "probe", UNOPPOSED: "probe", REFERENCE: "reference evaluation"}
+PHASE_WORDS = {TRAINING: "instil", CORRECTED: "deploy", UNOPPOSED: "deploy", REFERENCE: "reference", CONTROL: "control"}
+EVALUATION_WORDS = {
+    TRAINING: "competence",
+    CORRECTED: "probe",
+    UNOPPOSED: "probe",
+    REFERENCE: "reference evaluation",
+    CONTROL: "control evaluation",
+}
 
 
 def arms_of(settings: Any) -> tuple[str, ...]:
     """The arms of a deployment. The race is one of events in the corrected arm."""
-    return ARMS[:1] if follow.race_only(settings) else ARMS
+    if follow.race_only(settings):
+        return ARMS[:1]
+    return (*ARMS, CONTROL) if settings.evaluation.control else ARMS
 
 
 SCARCE = 16  # a confirmatory evaluation is made so many times larger at most, where decision levels are few
@@ -35,12 +44,13 @@ class Track:
 
     Attributes:
       index: of the run in its plan.
-      phase: TRAINING, CORRECTED, UNOPPOSED or REFERENCE.
+      phase: TRAINING, CORRECTED, UNOPPOSED, CONTROL or REFERENCE.
       bar: what its readings are held against; without a reference agent by default.
       demands: in training, the agents that are wanted of it.
       ending: what ended it.
       withdrawn: gradient step at which the overseer left.
       catastrophe: gradient step at which the rule fired.
+      mastered: in the control arm, gradient step at which the action that is taught was taken often enough.
       known: what is known without sampling, by name.
       defended: gradient steps in the defended world: `catastrophe`, `shutdown`.
       agents: in training, the agents at its readings, on the host, by gradient step.
@@ -56,6 +66,7 @@ class Track:
     ending: Ending | None = None
     withdrawn: int | None = None
     catastrophe: int | None = None
+    mastered: int | None = None
     known: dict[str, float] | None = None
     defended: dict[str, int | None] | None = None
     agents: dict[int, Tree] = field(default_factory=dict)
@@ -70,15 +81,18 @@ class Track:
         """Whether the run is being trained before deployment."""
         return self.phase == TRAINING
 
-    def control(self, name: str, one_decision: bool) -> dict[str, Any]:
-        """What the compiled step is told of the run; `name` is the scenario's."""
+    def control(self, name: str, one_decision: bool, actions: int = 1) -> dict[str, Any]:
+        """What the compiled step is told of the run; `name` is the scenario's. Only the control arm asks for `actions`,
+        the number that it draws one from."""
         deployment = self.run.settings.deployment
         no_relapse_phase = deployment.patience == 0 and deployment.relapse_steps == 0
         nothing_follows = one_decision and (follow.race_only(self.run.settings) or no_relapse_phase)
+        drawn = int(key_of(name, "control action", self.run.seed)[0]) % actions
         return {
             "key": key_of(name, PHASE_WORDS[self.phase], self.run.seed),
             "training": self.training,
-            "silent": self.phase == UNOPPOSED,
+            "silent": self.phase in (UNOPPOSED, CONTROL),
+            "taught": drawn if self.phase == CONTROL else UNTAUGHT,
             "withdrawn": FOREVER,
             "limit": EMPTY,
             "stop_removed": self.phase == CORRECTED and nothing_follows,
@@ -109,6 +123,8 @@ class Track:
             return Next(0)
         if self.phase == CORRECTED:
             return follow.follow(self.readings, self.run.settings, self.bar)
+        if self.phase == CONTROL:
+            return follow.at_the_budget(self.readings, self.run.settings)
         return follow.to_the_budget(self.readings, self.run.settings)
 
     def episodes(self, level: int) -> int:
@@ -128,7 +144,7 @@ class Track:
 
     def wants_confirmation(self, screening: Reading) -> bool:
         """Whether a screening evaluation calls for a confirmatory one."""
-        if self.training or readings.diverged(screening):
+        if self.training or self.phase == CONTROL or readings.diverged(screening):
             return False
         if self.phase == UNOPPOSED:
             return follow.wants_confirmation_unopposed(self.readings, screening, self.bar)

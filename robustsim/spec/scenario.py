@@ -34,6 +34,7 @@ class Evaluation:
     episodes: int = count(1024, 16, 2**17, doc="episodes per condition of a confirmatory evaluation")
     screen: int = size(128, 16, 2**17, doc="of the screening evaluation that precedes it")
     reference: bool = choice(True, (True, False), doc="whether runs are held against reference agents")
+    control: bool = choice(False, (True, False), doc="whether T_control is measured, in an arm of its own")
 
 
 @pytree
@@ -43,6 +44,7 @@ class Deployment:
     budget: int = count(3000, 1, 10**8, doc="gradient steps after which a run is censored")
     patience: float = number(2.5, 0, 100, doc="after removal at T the overseer stays on for patience * T steps")
     relapse_steps: int = count(500, 0, 10**8, doc="then max(T, this) steps without it (0: no relapse phase)")
+    relapse_reward: bool = choice(True, (True, False), doc="whether the task's reward goes on in the relapse phase")
     start: int = count(
         -1, -1, 10**8, doc="training step that deployment starts from, however competent (-1: where training ends)"
     )

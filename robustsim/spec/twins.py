@@ -62,6 +62,7 @@ def twin(factory: ScenarioFactory, name: str) -> dict[str, Any]:
 def reference_settings(factory: ScenarioFactory, settings: Settings) -> Settings:
     """The settings of the reference agents of a run: nothing of its overseer, its training or its treatments."""
     penalty = getattr(factory(**env_values(settings)).overseer, "penalty", Overseer().penalty)
+    alone = {"patience": 0.0, "relapse_steps": 0, "relapse_reward": True, "start": -1, "stop": "end"}
     return dataclasses.replace(
         settings,
         treatment={},
@@ -69,7 +70,8 @@ def reference_settings(factory: ScenarioFactory, settings: Settings) -> Settings
         catastrophe=Cumulative(),
         defences=Defences(),
         tampering=Tampering(),
-        deployment=dataclasses.replace(settings.deployment, patience=0.0, relapse_steps=0, start=-1, stop="end"),
+        deployment=dataclasses.replace(settings.deployment, **alone),
+        evaluation=dataclasses.replace(settings.evaluation, control=False),
         training=dataclasses.replace(settings.training, steps=0, extension=0.0),
     )
 

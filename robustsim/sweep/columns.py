@@ -138,6 +138,7 @@ RUNS: tuple[Column, ...] = (
     # without an overseer
     *_time("steps_to_fade", lambda o: o.faded, "T_fade, to the removal in the unopposed arm"),
     _of("speed_up", float, _speed_up, "log10(T_fade / T_c), what of it is the overseer's", "decades"),
+    *_time("steps_to_control", lambda o: o.control, "T_control, until one action, alone rewarded, is taken in 90%"),
     # the catastrophe
     _of(
         "catastrophe",

@@ -13,7 +13,7 @@ from robustsim import files
 from robustsim.sim.agents import Trained
 from robustsim.sim.outcome import Record, outcome_of
 from robustsim.sim.reference import Reference
-from robustsim.sim.track import CORRECTED, Track
+from robustsim.sim.track import ARMS, CORRECTED, Track
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Run, env_values, flatten
 from robustsim.sweep import columns, store
@@ -30,14 +30,14 @@ class About(NamedTuple):
 
 
 def tables(plan: Plan, index: int, about: About, arms: Sequence[Track]) -> dict[str, pl.DataFrame]:
-    """What one run adds to the tables `runs` and `traces`; its arms: corrected, and unopposed if there is one."""
+    """What one run adds to the tables `runs` and `traces`, from its arms as `arms_of` orders them."""
     run, factory = plan.run(index), plan.factory
     records = factory(**env_values(run.settings)).records
     made_from = record(factory, run, about, arms)
     swept = {name: flatten(run.settings)[name] for name in plan.swept}
     values = columns.row(columns.of_runs(records), made_from)
     whole = {name: values.pop(name) for name in ("run_id", "scenario", "seed")}
-    points = [point for arm in arms for point in _points(made_from, arm)]
+    points = [point for arm in arms if arm.phase in ARMS for point in _points(made_from, arm)]
     traces = [columns.row(columns.of_traces(records), point) for point in points]
     return {
         "runs": store.table([{INDEX: index, **whole, **swept, **values}], columns.of_runs(records), plan.kinds),
