@@ -13,7 +13,7 @@ import polars as pl
 
 from robustsim.analysis import verdict
 from robustsim.arguments import whole
-from robustsim.errors import RunsFailed, UserError
+from robustsim.errors import RunsFailed, StorageError, UserError
 from robustsim.report import words
 from robustsim.report.console import for_people
 from robustsim.results import Results, open_results
@@ -26,6 +26,7 @@ from robustsim.sweep.execution import Execution, Narrate
 from robustsim.sweep.options import Options, Seeds
 from robustsim.sweep.plan import Plan, make_plan
 from robustsim.sweep.run import Finished, run_here, run_to, unheard
+from robustsim.sweep.store import read_manifest
 
 OnFinished = Callable[[Results], None]
 
@@ -103,7 +104,10 @@ def run(
 
 
 def _until_decided(sweep: "Sweep", growth: Growth, out: str | Path | None, **how: Any) -> Results:
-    """A sweep of one configuration with as many seeds as decide it. What is there is kept, so each is made once."""
+    """A sweep of one configuration with as many seeds as decide it. What is there is kept, so each is made once.
+
+    Runs that failed are no reason to stop; they are raised at the end.
+    """
     unknown = set(growth) - set(Growth.__annotations__)
     if unknown:
         raise TypeError(f"run() got an unexpected keyword argument {sorted(unknown)[0]!r}")
@@ -116,16 +120,31 @@ def _until_decided(sweep: "Sweep", growth: Growth, out: str | Path | None, **how
     with ExitStack() as stack:
         kept = out is not None
         folder = Path(out) if kept else Path(stack.enter_context(TemporaryDirectory())) / "results"
+        n = max(n, _grown_to(folder, most)) if kept and not how["execution"].overwrite else n
         while True:
-            results = sweep.run(folder, **how)
+            failed: RunsFailed | None = None
+            try:
+                results = replace(sweep, seeds=n).run(folder, **how)
+            except RunsFailed as error:
+                if error.results is None:
+                    raise
+                failed, results = error, error.results
             if verdict.decided(results.verdict()) or n >= most:
                 results.traces  # noqa: B018  (read before a temporary folder goes)
                 if not kept:
                     results.manifest.pop("folder", None)
-                return results
+                return _whole(results, results.failed if failed else pl.DataFrame())
             how = {**how, "execution": replace(how["execution"], overwrite=False)}
             n = min(2 * n, most)
-            sweep = replace(sweep, seeds=n)
+
+
+def _grown_to(folder: Path, most: int) -> int:
+    """How many seeds an earlier call came to, 0 where there are no results; what else may be wrong, the run says."""
+    try:
+        there = len(read_manifest(folder)["what"]["seeds"])
+    except (UserError, StorageError):
+        return 0
+    return there if there <= most else 0
 
 
 def to_gymnax(scenario: str | ScenarioFactory, settings: Mapping[str, Any] | None = None) -> tuple[Any, Any]:

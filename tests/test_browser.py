@@ -32,8 +32,8 @@ def address(small_results: tuple[rs.Results, Path], tmp_path_factory: pytest.Tem
     results, folder = small_results
     recorded = replays.make(results, replays.chosen(results, 1), folder=folder)
     never = results.runs.with_columns(
-        *[pl.lit(None, pl.Int64).alias("steps_to_correct"), pl.lit(None, pl.Float64).alias("position")],
-        *[pl.lit(None, pl.Float64).alias(f"position_{end}") for end in ("lower", "upper")],
+        *[pl.lit(None, pl.Int64).alias("steps_to_correct"), pl.lit(None, pl.Float64).alias("margin")],
+        margin_lower=pl.lit(1.0),
         first_event=pl.lit("catastrophe"),
     )
     draws = [never] + [
@@ -42,9 +42,8 @@ def address(small_results: tuple[rs.Results, Path], tmp_path_factory: pytest.Tem
             seed=pl.col("seed") + 3 * k,
             steps_to_correct=pl.lit(k * k, pl.Int64),
             steps_to_correct_lower=pl.lit(k * k - 1, pl.Int64),
-            position=pl.lit(k / 4 - 0.6),
-            position_lower=pl.lit(k / 4 - 0.6),
-            position_upper=pl.lit(k / 4 - 0.6),
+            margin=pl.lit(k / 4 - 0.6),
+            margin_lower=pl.lit(k / 4 - 0.6),
             first_event=pl.lit("removed"),
         )
         for k in range(1, 4)
@@ -152,9 +151,9 @@ def test_dragging_over_the_plane_filters_table_and_spectrum(browser: Any) -> Non
 
 
 def test_dragging_over_the_spectrum_filters_table_and_plane(browser: Any) -> None:
-    drag(browser, "#strip svg", (0.03, 0.3), (0.49, 0.5))  # left of 0
+    drag(browser, "#strip svg", (0.03, 0.3), (0.42, 0.5))  # left of 0
     left = seeds(browser)
-    assert left == [3, 4, 5, 6, 7, 8]  # positions -0.35 and -0.1
+    assert left == [3, 4, 5, 6, 7, 8]  # margins -0.35 and -0.1
     assert len(all_of(browser, "#plane > svg > g .dot.out")) == 6
     one(browser, "body").send_keys("\ue00c")  # Escape
     assert len(seeds(browser)) == 12
@@ -181,7 +180,7 @@ def test_words_choices_and_sorting(browser: Any) -> None:
 def test_curves_and_sweep_follow_their_choices(browser: Any) -> None:
     from selenium.webdriver.support.select import Select
 
-    shape = "return document.querySelector('#incidence svg .line.c2').getAttribute('d')"
+    shape = "return document.querySelector('#incidence svg .line.c0').getAttribute('d')"
     before = browser.execute_script(shape)
     Select(one(browser, "#curve")).select_by_index(3)
     assert browser.execute_script(shape) != before
@@ -346,18 +345,12 @@ def test_numbers_are_rounded_as_everywhere_else(browser: Any) -> None:
 
 
 def test_the_map_colours_no_bound(small_results: tuple[rs.Results, Path], shared_browser: Any, tmp_path: Path) -> None:
-    """Where a position is only bounded, its colour would say "in time" beside a catastrophe that comes first."""
+    """Where a margin is only bounded, its colour would say "in time" beside a catastrophe that comes first."""
     from selenium.webdriver.support.select import Select
 
-    def whole(x: int | None) -> pl.Expr:
-        return pl.lit(x, pl.Int64)
-
-    runs, unknown = small_results[0].runs, pl.lit(None, pl.Float64)
-    known = runs.with_columns(position=pl.lit(1.0), position_lower=pl.lit(1.0), position_upper=pl.lit(1.0))
-    known = known.with_columns(steps_to_correct=whole(100), steps_to_catastrophe=whole(10))
-    bounded = runs.with_columns(position=unknown, position_lower=unknown, position_upper=pl.lit(-1.5))
-    later = {"steps_to_catastrophe": whole(None), "steps_to_catastrophe_lower": whole(96)}
-    bounded = bounded.with_columns(steps_to_correct=whole(3), **later)
+    runs = small_results[0].runs
+    known = runs.with_columns(margin=pl.lit(1.0), margin_lower=pl.lit(1.0))
+    bounded = runs.with_columns(margin=pl.lit(None, pl.Float64), margin_lower=pl.lit(-1.5))
     cells = [(known, 0.5, 1), (bounded, 0.5, 2), (known, 1.0, 1), (known, 1.0, 2)]
     lost = pl.lit("catastrophe").alias("first_event")
     parts = [f.with_columns(pl.lit(x).alias("overseer.coverage"), pl.lit(y).alias("env.a"), lost) for f, x, y in cells]
@@ -369,7 +362,7 @@ def test_the_map_colours_no_bound(small_results: tuple[rs.Results, Path], shared
     fills = "return [...document.querySelectorAll('#heat rect.cell')].map((c) => c.getAttribute('fill'))"
     assert Select(one(shared_browser, "#heat-what")).first_selected_option.get_attribute("value") == "p"
     assert len(set(shared_browser.execute_script(fills))) == 1  # the catastrophe comes first everywhere
-    Select(one(shared_browser, "#heat-what")).select_by_value("x")
+    Select(one(shared_browser, "#heat-what")).select_by_value("m")
     colours = shared_browser.execute_script(fills)
     assert len(set(colours)) == 2
     (odd,) = [colour for colour in colours if colours.count(colour) == 1]

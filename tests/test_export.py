@@ -51,7 +51,9 @@ def test_a_table_for_a_paper(kept: tuple[rs.Results, Path], tmp_path: Path) -> N
     text = kept[0].export(tmp_path / "table.tex", "spectrum").read_text()
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert len(rows) == 1 + 2
-    assert rows[0] == r"coverage & runs & $T_c$ & $T_k$ & position & P(catastrophe first) \\"
+    assert (
+        rows[0] == r"coverage & runs & verdict & P(catastrophe first) & $T_c$ & $T_k$ & margin & inertia & position \\"
+    )
     shown = words.spectrum_rows(kept[0], kept[0].spectrum())
     assert rows[1].split(" & ")[0] == shown[0]["coverage"] == "0.5"
     one = kept[0].where({"overseer.coverage": 1.0}).export(tmp_path / "one.tex", "spectrum").read_text()

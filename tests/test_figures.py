@@ -166,7 +166,7 @@ def test_fifteen_configurations_have_a_key_that_tells_them_apart(small_results: 
         figure = grid(small_results).plot(None, name)
         (key,) = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
         named = [
-            (line.get_color(), line.get_marker(), line.get_linestyle())
+            (line.get_color(), str(line.get_marker()), line.get_linestyle())
             for line, text in zip(key.legend_handles, key.get_texts(), strict=True)
             if text.get_text().startswith("coverage")
         ]

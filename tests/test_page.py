@@ -185,10 +185,10 @@ def test_what_is_censored_is_said_to_be_and_is_no_number(small_results: tuple[rs
         assert (c["tc"]["median"], c["tk"]["median"], c["x"]["median"]) == (None, None, None)
     assert data["curves"][0]["tc"]["t"] == []
     table = page_tables.runs_table(page_data.held(results), (), len(results.runs))
-    cells = re.findall(r"<tr><th scope=row>(\d+)<td>(.*?)<td>(.*?)<td>(.*?)<td>(.*)", table)
+    cells = [row.split("<td>") for row in table.split("<th scope=row>")[1:]]
     budget = results.settings["deployment.budget"]
     assert len(cells) == len(results.runs)
-    for _, correct, catastrophe, _, position in cells:
+    for _, correct, catastrophe, _, _, _, position in cells:
         assert not re.match(r"[\d.,]", correct)
         assert not re.match(r"[\d.,]", catastrophe)
         assert not re.search(r"\d", position)

@@ -132,6 +132,8 @@ def test_seeds_grow_until_the_verdict_is_decided(tmp_path: Path) -> None:
     assert len(found.runs) == 32  # 8 and 16 runs are too few, whatever they say
     assert found.verdict()["verdict"] != "undetermined"
     kept = rs.run("bandit", seeds=8, settings=settings, out=tmp_path / "out", until="decided", max_seeds=16)
+    again = rs.run("bandit", seeds=8, settings=settings, out=tmp_path / "out", until="decided", max_seeds=16)
+    assert again.runs.equals(kept.runs)  # the same call goes on from where it was
     assert len(kept.runs) == 16
     assert kept.runs.equals(found.runs.head(16))
     for parts, wrong in (

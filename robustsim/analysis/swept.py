@@ -18,8 +18,3 @@ def column(name: str, runs: pl.DataFrame, settings: dict[str, Any], default: flo
         return runs[name].cast(pl.Float64)
     value = settings.get(name)
     return pl.Series(name, [float(default if value is None else value)] * len(runs), pl.Float64)
-
-
-def values(name: str, runs: pl.DataFrame, settings: dict[str, Any], default: float) -> list[float]:
-    """The distinct values of a numeric setting in some runs, in ascending order."""
-    return column(name, runs, settings, default).unique().sort().to_list()

@@ -1,5 +1,7 @@
 """The race plane with the spectrum strip: the two clocks of each run, and its margin."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from matplotlib.artist import Artist
@@ -13,6 +15,7 @@ from robustsim.report import words
 from robustsim.report.figure_spectrum import EVENTS, backdrop
 from robustsim.report.style import INK, LOST, MARKERS, NEITHER, QUIET, RACE, WON, new_figure, outer_legend, quiet_axes
 
+Marker = Any  # as matplotlib takes it
 MOST = 20  # configurations that are distinguished
 SMALL = {"fontsize": 7, "labelspacing": 0.25}
 KEYED = 8  # configurations that are named in the key at its usual size
@@ -25,7 +28,7 @@ def groups(results: Tables) -> list[tuple[str, pl.DataFrame]]:
 
 
 def draw(results: Tables) -> Figure:
-    """The figure; the strip distinguishes at most 20 configurations, the plane 8 shapes. Colours are the race's."""
+    """The figure, of at most 20 configurations, which differ by shape. Colours are the race's."""
     shown = groups(results)
     strip = 0.62 + 0.56 * len(shown)
     figure = new_figure(7.2, 4.6 + strip)
@@ -53,7 +56,7 @@ def _plane(ax: Axes, shown: list[tuple[str, pl.DataFrame]], budget: int, results
     outer_legend(ax, "in the race", handles=_key(shown), **({} if len(shown) <= KEYED else SMALL))
 
 
-def _points(ax: Axes, runs: pl.DataFrame, marker: str, edge: float, noise: np.random.Generator) -> None:
+def _points(ax: Axes, runs: pl.DataFrame, marker: Marker, edge: float, noise: np.random.Generator) -> None:
     """The runs of one configuration: hollow if the catastrophe came first, arrows at `edge` for censored clocks."""
     events = runs["first_event"].to_numpy()
     x, x_open = _clock(runs, "steps_to_correct", edge)
@@ -115,7 +118,7 @@ def _strip(ax: Axes, shown: list[tuple[str, pl.DataFrame]]) -> None:
 
 
 def _strip_row(
-    ax: Axes, row: int, runs: pl.DataFrame, marker: str, ends: tuple[float, float], noise: np.random.Generator
+    ax: Axes, row: int, runs: pl.DataFrame, marker: Marker, ends: tuple[float, float], noise: np.random.Generator
 ) -> None:
     lower, known = runs["margin_lower"].to_numpy(), runs["margin"].is_not_null().to_numpy()
     events, spread = runs["first_event"].to_numpy(), row + noise.uniform(-0.16, 0.16, len(runs))

@@ -8,14 +8,14 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from robustsim.analysis import spectrum, swept
+from robustsim.analysis import spectrum
 from robustsim.analysis.carried import quartiles
 from robustsim.analysis.tables import Tables
 from robustsim.report import words
 from robustsim.report.figure_race_plane import groups
 from robustsim.report.style import COLOURS, INK, QUIET, new_figure, note, outer_legend, quiet_axes
 
-WATCHED, UNWATCHED, COMPETENCE = COLOURS[0], COLOURS[3], "#6B6B6B"
+WATCHED, UNWATCHED, COMPETENCE = COLOURS[2], COLOURS[5], "#6B6B6B"
 MOST_LINES, MOST_COLUMNS = 32, 3
 
 
@@ -29,7 +29,7 @@ def draw(results: Tables) -> Figure:
     for (label, runs), (top, bottom) in zip(shown, axes.T, strict=True):
         traces = results.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
         corrected = traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
-        rates(top, corrected, swept.values("evaluation.threshold", runs, results.settings, swept.THRESHOLD))
+        rates(top, corrected, runs["removal_threshold"].unique().sort().to_list())
         _clocks(top, runs)
         _competence(bottom, corrected)
         top.set_title(words.title(results) if len(shown) == 1 else label)

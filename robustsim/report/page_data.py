@@ -10,7 +10,6 @@ import polars as pl
 from robustsim.analysis import survival
 from robustsim.analysis.configurations import part
 from robustsim.analysis.race import race
-from robustsim.analysis.swept import THRESHOLD
 from robustsim.analysis.tables import Tables
 from robustsim.report import words
 
@@ -29,6 +28,7 @@ COLUMNS = {  # short name on the page: column of `runs`
     "margin": "margin",
     "margin_lower": "margin_lower",
     "outcome": "outcome",
+    "threshold": "removal_threshold",
     "x": "position",
     "x_lower": "position_lower",
     "x_upper": "position_upper",
@@ -93,7 +93,6 @@ def _part(row: dict[str, Any], name: str, *wanted: str) -> dict[str, Any]:
 
 def configs(results: Tables) -> list[dict[str, Any]]:
     """The spectrum, one entry per configuration in the order of the table."""
-    everywhere = results.settings.get("evaluation.threshold", THRESHOLD)
     found, digits = [], words.digits(results.runs, results.swept)
     for row in results.spectrum().iter_rows(named=True):
         values = {name: row[name] for name in results.swept}
@@ -101,7 +100,6 @@ def configs(results: Tables) -> list[dict[str, Any]]:
         found.append(
             {
                 "label": words.point(values, digits) or results.scenario,
-                "threshold": float(row.get("evaluation.threshold", everywhere)),
                 "values": _plain(values.values()),
                 "runs": row["runs"],
                 "verdict": words.verdict_of(row),

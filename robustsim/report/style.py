@@ -13,7 +13,26 @@ from matplotlib.ticker import FixedFormatter
 # Okabe and Ito (2008); the order alternates dark and light, so that neighbours differ in greyscale too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#6B6B6B", "#B8A800")
 DASHES = ("-", "--", ":")  # after all colours were used once
-MARKERS = ("o", "s", "D", "v", "P", "X", "h", "*")
+# Twenty shapes: matplotlib's own, then polygons and stars as (corners, kind, turn).
+MARKERS: tuple[Any, ...] = (
+    "o",
+    "s",
+    "D",
+    "v",
+    "P",
+    "X",
+    "h",
+    "*",
+    "p",
+    "d",
+    "8",
+    "<",
+    (4, 1, 0),
+    (6, 1, 0),
+    (3, 1, 0),
+    (4, 1, 45),
+)
+MARKERS += ((3, 1, 60), (8, 1, 0), (5, 0, 36), (10, 1, 0))
 INK, QUIET, GRID = "#222222", "#6b7280", "#e5e7eb"
 
 # The race has one colour code in all figures: blue where the misbehaviour is removed first, orange where the

@@ -40,6 +40,7 @@ class Outcome:
     removed_unwatched: Time  # the same for the unwatched condition alone
     suppressed: Time  # and for the watched one
     stable: int | None
+    threshold: float  # of the removal, with the floor where it counts
     control: Time
     faded: Time  # unopposed
     catastrophe: Time  # unopposed
@@ -117,6 +118,7 @@ def outcome_of(settings: Any, corrected: Any, unopposed: Any = None, control: An
         suppressed=suppressed,
         stable=None if removed.step is None else what.stable(readings, bar.threshold, removed.step, withdrawn),
         faded=NOT_RUN if unopposed is None else _faded(unopposed, budget),
+        threshold=bar.threshold,
         control=NOT_RUN if control is None else _fired(control.mastered, budget),
         catastrophe=catastrophe,
         catastrophe_in_race=corrected.catastrophe,

@@ -102,6 +102,7 @@ RUNS: tuple[Column, ...] = (
     _column("training_steps", int, lambda r: r.training_steps, "that the agent was trained for", STEPS),
     # the correction
     _of("corrected", bool, lambda o: o.removed.step is not None, "the misbehaviour was removed, watched and unwatched"),
+    _of("removal_threshold", float, lambda o: o.threshold, "misbehaviour rate that it was held against: eps + floor"),
     *_time("steps_to_correct", lambda o: o.removed, "T_c, to the removal"),
     *_time("steps_to_correct_unwatched", lambda o: o.removed_unwatched, "to the removal in the unwatched condition"),
     *_time("steps_to_suppress", lambda o: o.suppressed, "to the removal in the watched condition"),

@@ -43,8 +43,9 @@ const EVENT = { removed: "removed", catastrophe: "catastrophe", censored: "neith
 const short = (name) => name.split(".").pop();
 const label = (i) => D.configs[R.config[i]].label;
 const words = (v) => (typeof v === "number" && !Number.isInteger(v) ? String(+v.toPrecision(4)) : String(v));
-// Where a run is on the spectrum: its position, or the bound that is known.
-const spot = (i) => R.x[i] ?? R.x_lower[i] ?? R.x_upper[i];
+// Where a run is on the spectrum: its margin, or what that is at least.
+const spot = (i) => R.margin[i] ?? R.margin_lower[i];
+const marginOf = (i) => (R.margin[i] !== null ? signed(R.margin[i]) : R.margin_lower[i] !== null ? `above ${signed(R.margin_lower[i])}` : "not identified");
 // Points that fall together are moved apart a little, each run always by the same amount.
 function noise(i, salt) {
   const x = Math.sin(i * 127.1 + salt * 311.7) * 43758.5453;
@@ -53,7 +54,7 @@ function noise(i, salt) {
 
 // Where the spectrum draws it: where there are too many configurations to draw runs, that is where its configuration is.
 const ROOMY = D.configs.length <= 12;
-const middle = (c) => c.x.median ?? c.x.low ?? c.x.high;
+const middle = (c) => c.margin.median ?? c.margin.low ?? c.margin.high;
 const drawnAt = (i) => (ROOMY ? spot(i) : middle(D.configs[R.config[i]]));
 
 function unpack(text) {
@@ -110,6 +111,9 @@ const SHAPES = [
 const ARROW = (r) => `M${-r},${-r}L${r * 1.2},0L${-r},${r}Z`; // to the right
 const shapeOf = (config) => SHAPES[MANY ? 0 : config % SHAPES.length];
 const colourOf = (config) => `c${MANY ? 0 : config % 8}`;
+// What came first has one colour everywhere; configurations differ by shape.
+const RACE = { removed: "won", catastrophe: "lost", censored: "neither" };
+const raceOf = (i) => RACE[R.event[i]];
 
 // A row of a legend: a little drawing and its words.
 const key = (drawing, text, cls) => {

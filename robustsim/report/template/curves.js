@@ -36,9 +36,9 @@ function between(axes, times, low, high, end) {
 }
 
 const STYLE = {
-  tc: { cls: "c2", dash: null, name: "not yet corrected" },
+  tc: { cls: "c0", dash: null, name: "not yet corrected" },
   tk: { cls: "c3", dash: "7 3", name: "no catastrophe yet, unopposed" },
-  removed: { cls: "c2", dash: null, name: "removed first" },
+  removed: { cls: "c0", dash: null, name: "removed first" },
   catastrophe: { cls: "c3", dash: "7 3", name: "catastrophe first" },
   neither: { cls: "c6", dash: "2 3", name: "neither yet" },
 };

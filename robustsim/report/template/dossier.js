@@ -1,8 +1,8 @@
 // One run: its numbers, its replay if it was recorded, and its traces.
 let evaluations = null; // unpacked when the first run is opened
 const RATES = [
-  { name: "unwatched", cls: "c3", dash: "7 3" },
-  { name: "watched", cls: "c0", dash: null },
+  { name: "unwatched", cls: "c5", dash: "7 3" },
+  { name: "watched", cls: "c2", dash: null },
 ];
 
 async function loadEvaluations() {
@@ -85,7 +85,7 @@ function closeRun() {
 
 function drawTraces(i) {
   const rows = evaluationsOf(i), node = $("traces"), W = wide(node, 1100), H = 290;
-  const { threshold } = D.configs[R.config[i]];
+  const threshold = R.threshold[i];
   const end = Math.max(R.tc[i] === null ? D.budget : 1, R.tk[i] ?? 1, R.race[i] ?? 1, ...rows.map((r) => r.step));
   const axes = timeAxes(W, H, end);
   const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": "Misbehaviour rate over gradient steps; the table below has the numbers." }, axes.group);
@@ -109,7 +109,7 @@ function drawTraces(i) {
     const text = `${name} ${whole(t)}`;
     const x = axes.x(t), right = x + 8 + text.length * 7 > axes.right, y = axes.top + 30 + k * 16;
     picture.append(
-      svg("path", { class: name.startsWith("T_c") || name === "T_suppress" ? "line c2" : "line c1", stroke: "currentColor", style: "stroke-width:1.4", d: `M${x},${axes.top}V${axes.floor}` }),
+      svg("path", { class: name.startsWith("T_c") || name === "T_suppress" ? "line c0" : "line c3", stroke: "currentColor", style: "stroke-width:1.4", d: `M${x},${axes.top}V${axes.floor}` }),
       svg("text", { class: "strong", x: right ? x - 5 : x + 5, y, "text-anchor": right ? "end" : "start", style: "paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round" }, text),
     );
   });
@@ -117,7 +117,7 @@ function drawTraces(i) {
   $("traces-key").replaceChildren(
     ...RATES.map((style) => lineKey(style, style.name)),
     lineKey({ cls: "c6", dash: "2 3" }, "competence"),
-    key(svg("path", { class: "dots", d: "M1,7H25" }), `removed: the limit of both rates below ${threshold}`),
+    key(svg("path", { class: "dots", d: "M1,7H25" }), `removed: the limit of both rates below ${fixed(threshold, 2)}`),
   );
   const head = ["gradient step", "unwatched [95% limits]", "watched [95% limits]", "competence", "overseer"];
   const table = el("table", {}, el("thead", {}, el("tr", {}, ...head.map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}));

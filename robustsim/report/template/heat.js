@@ -1,13 +1,13 @@
 // A sweep: a heat map over two axes (points where the design is no grid), or intervals along one.
 const TONES = {
-  x: { stops: [[0, 90, 150], [226, 228, 230], [196, 79, 0]], reach: [-2, 2], text: (c) => (c.x.median !== null ? signed(c.x.median) : c.x.low !== null ? `> ${signed(c.x.low)}` : c.x.high !== null ? `< ${signed(c.x.high)}` : "?") },
-  p: { stops: [[0, 34, 78], [124, 123, 120], [254, 232, 56]], reach: [0, 1], text: (c) => share(c.p.estimate) },
+  m: { stops: [[213, 234, 245], [244, 199, 159], [143, 47, 0]], reach: [-2, 2], text: (c) => (c.margin.median !== null ? signed(c.margin.median) : c.margin.low !== null ? `> ${signed(c.margin.low)}` : c.margin.high !== null ? `< ${signed(c.margin.high)}` : "?") },
+  p: { stops: [[213, 234, 245], [244, 199, 159], [143, 47, 0]], reach: [0, 1], text: (c) => share(c.p.estimate) },
 };
-// The colours reach as far as the positions do, within sense.
-const FARTHEST = Math.max(...D.configs.map((c) => Math.abs(c.x.median ?? 0)));
-TONES.x.reach = FARTHEST > 1 ? [-2, 2] : FARTHEST > 0.5 ? [-1, 1] : [-0.5, 0.5];
+// The colours reach as far as the margins do, within sense.
+const FARTHEST = Math.max(...D.configs.map((c) => Math.abs(c.margin.median ?? 0)));
+TONES.m.reach = FARTHEST > 1 ? [-2, 2] : FARTHEST > 0.5 ? [-1, 1] : [-0.5, 0.5];
 // A bound says nothing of the race, so it gets no colour: where the median is not identified, there is none.
-const heatOf = (c, what) => (what === "x" ? c.x.median : c.p.estimate);
+const heatOf = (c, what) => (what === "m" ? c.margin.median : c.p.estimate);
 const known = (c, what) => heatOf(c, what) !== null;
 
 function tone(value, { stops, reach }) {
@@ -30,8 +30,8 @@ function shownConfigs() {
   return D.configs.filter((c) => fixed.every(([k, v]) => c.values[k] === axisValues(k, D.configs)[v]));
 }
 const inWords = (c) => {
-  const x = c.x.median === null ? "position not identified" : `position ${signed(c.x.median)}`;
-  return `${c.label}: ${x}; P(catastrophe first) ${share(c.p.estimate)} [${share(c.p.low)}, ${share(c.p.high)}]; ${c.runs} runs`;
+  const margin = c.margin.median === null ? "margin not identified" : `margin ${signed(c.margin.median)}`;
+  return `${c.label}: ${c.verdict}; ${margin}; P(catastrophe first) ${share(c.p.estimate)} [${share(c.p.low)}, ${share(c.p.high)}]; ${c.runs} runs`;
 };
 
 function drawHeat() {
@@ -41,7 +41,7 @@ function drawHeat() {
   const cells = GRID && xs.length <= 60 && ys.length <= 60;
   const [a, b] = GRID ? [0, 1] : [+$("heat-across").value, +$("heat-up").value];
   const unknown = `; ${cells ? "grey and hatched" : "empty and dashed"} where the median is not identified`;
-  $("heat-caption").textContent = `${D.swept[b]} (up) against ${D.swept[a]} (across)${$("heat-what").value === "x" ? unknown : ""}`;
+  $("heat-caption").textContent = `${D.swept[b]} (up) against ${D.swept[a]} (across)${$("heat-what").value === "m" ? unknown : ""}`;
   return cells ? drawCells(configs, xs, ys) : drawPoints(configs, a, b);
 }
 
@@ -111,16 +111,16 @@ function finish(picture, W, H, left, a, b) {
   $("heat").replaceChildren(picture);
   const rows = [0, 0.25, 0.5, 0.75, 1].map((s) => {
     const v = tones.reach[0] + s * (tones.reach[1] - tones.reach[0]);
-    const end = what === "x" && s === 0 ? "\u2264 " : what === "x" && s === 1 ? "\u2265 " : "";
-    return key(svg("rect", { width: 24, height: 12, x: 1, y: 1, fill: paint(tone(v, tones)) }), end + (what === "x" ? signed(v) : v));
+    const end = what === "m" && s === 0 ? "\u2264 " : what === "m" && s === 1 ? "\u2265 " : "";
+    return key(svg("rect", { width: 24, height: 12, x: 1, y: 1, fill: paint(tone(v, tones)) }), end + (what === "m" ? signed(v) : v));
   });
-  if (what === "x") rows.unshift(el("span", {}, "blue: T_c below T_k, orange: above"));
+  if (what === "m") rows.unshift(el("span", {}, "below 0 the race is won"));
   $("heat-key").replaceChildren(...rows);
 }
 
 function drawAlong(configs) {
   const node = $("heat"), W = wide(node, 1140), H = 270, left = 44, bottom = 44, top = 10;
-  $("heat-caption").textContent = `P(catastrophe first) with its 95% interval, and the median position below each, along ${D.swept[0]}`;
+  $("heat-caption").textContent = `P(catastrophe first) with its 95% interval, and the median margin below each, along ${D.swept[0]}`;
   const xs = axisValues(0, configs), picture = frame(W, H);
   const step = (W - left - 10) / xs.length, y = linear([0, 1], [H - bottom - 22, top]);
   for (const v of [0, 0.5, 1]) picture.append(svg("path", { class: "grid", d: `M${left},${y(v)}H${W - 6}` }), svg("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, String(v)));
@@ -132,7 +132,7 @@ function drawAlong(configs) {
     picture.append(whisker, svg("path", { class: "median", d: SHAPES[2](5), transform: `translate(${x},${y(c.p.estimate)})` }));
     if (a % every) continue;
     picture.append(
-      svg("text", { x, y: H - bottom - 2, "text-anchor": "middle" }, TONES.x.text(c)),
+      svg("text", { x, y: H - bottom - 2, "text-anchor": "middle" }, TONES.m.text(c)),
       svg("text", { class: "strong", x, y: H - bottom + 16, "text-anchor": "middle" }, words(c.values[0])),
     );
   }

@@ -23,10 +23,6 @@ function drawPlane() {
   const y = (planeY = linear(DOMAIN, [H - bottom, top]));
   const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": planeInWords() });
   const [x0, x1, y0, y1] = [x(DOMAIN[0]), x(DOMAIN[1]), y(DOMAIN[0]), y(DOMAIN[1])];
-  picture.append(
-    svg("path", { class: "in-time", d: `M${x0},${y0}L${x1},${y1}H${x0}Z` }),
-    svg("path", { class: "too-late", d: `M${x0},${y0}L${x1},${y1}V${y0}Z` }),
-  );
   for (const t of decades(CENSORED ? EDGE / 3 : LATEST * 2)) {
     if (CENSORED && x(log(EDGE)) - x(log(t)) < 58) continue; // there it says "censored"
     const [px, py] = [x(log(t)), y(log(t))];
@@ -54,7 +50,7 @@ function drawPlane() {
     const [d, turn] = outline(i, N > 500 ? 3 : 4.2);
     const first = R.event[i] === "catastrophe";
     const mark = svg("path", {
-      class: `dot ${colourOf(R.config[i])}`, d, stroke: "currentColor", fill: first ? "none" : "currentColor",
+      class: `dot ${raceOf(i)}`, d, stroke: "currentColor", fill: first ? "none" : "currentColor",
       transform: `translate(${x(across(i)).toFixed(1)},${y(upward(i)).toFixed(1)})` + (turn ? ` rotate(${turn})` : ""),
     });
     planeMarks.push(mark);
@@ -88,21 +84,21 @@ function planeInWords() {
 }
 
 function planeKey() {
-  const mark = (d, filled, turn) =>
-    svg("path", { class: "dot c6", d, stroke: "currentColor", fill: filled ? "currentColor" : "none", transform: `translate(13,7) rotate(${turn || 0})` });
+  const mark = (d, filled, turn, cls) =>
+    svg("path", { class: `dot ${cls || "neither"}`, d, stroke: "currentColor", fill: filled ? "currentColor" : "none", transform: `translate(13,7) rotate(${turn || 0})` });
   const rows = [
-    key(mark(SHAPES[0](4.2), false), "hollow: the catastrophe came first"),
-    key(mark(SHAPES[0](4.2), true), "filled: it did not"),
+    key(mark(SHAPES[0](4.2), true, 0, "won"), "removed first"),
+    key(mark(SHAPES[0](4.2), false, 0, "lost"), "the catastrophe came first"),
+    key(mark(SHAPES[0](4.2), true), "neither"),
     key(mark(ARROW(4.2), true), "T_c censored"),
     key(mark(ARROW(4.2), true, -90), "T_k censored"),
   ];
   if (!MANY && D.configs.length > 1) {
     D.configs.forEach((c, k) =>
-      rows.push(key(svg("path", { class: `dot ${colourOf(k)}`, d: shapeOf(k)(4.2), fill: "currentColor", transform: "translate(13,7)" }), c.label)),
+      rows.push(key(svg("path", { class: "dot neither", d: shapeOf(k)(4.2), fill: "currentColor", transform: "translate(13,7)" }), c.label)),
     );
   }
-  rows.push(el("span", { class: "in-time-word" }, "above the line: correction is faster"));
-  rows.push(el("span", { class: "too-late-word" }, "below it the catastrophe is"));
+  rows.push(el("span", {}, "dashed: T_c = T_k"));
   $("plane-key").replaceChildren(...rows);
 }
 
