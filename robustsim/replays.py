@@ -194,8 +194,7 @@ def _make_one(factory: ScenarioFactory, results: Tables, row: Row, agents: Agent
         at = film.agents_at(factory, run, before, [p["step"] for _, p in found])
         same = run_id(factory, run) == row["run_id"]
         for agent, (_, p) in zip(at, found, strict=True):
-            size = run.settings.evaluation.episodes if p["confirmatory"] else run.settings.evaluation.screen
-            measured = film.evaluate_again(factory, run, agent, p["step"], size)
+            measured = film.evaluate_again(factory, run, agent, p["step"], p["episodes"])
             for i, condition in enumerate(CONDITIONS):
                 decisions = int(measured["decisions"][i])
                 rate = measured["misbehaved"][i] / max(decisions, 1)

@@ -68,6 +68,14 @@ def _logs(steps: pl.Series) -> np.ndarray:
     return np.log10(np.maximum(steps.fill_null(1).cast(pl.Float64).to_numpy(), 1.0))
 
 
+def behind_defences(runs: pl.DataFrame) -> pl.DataFrame | None:
+    """The same runs with the harm of the defended world; None where there are no defences."""
+    if runs["harm_defended_lower"].is_null().all():
+        return None
+    known = pl.when(pl.col("harm").is_not_null()).then(pl.col("harm_defended_lower"))
+    return runs.with_columns(harm=known, harm_lower=pl.col("harm_defended_lower"))
+
+
 def stakes(runs: pl.DataFrame) -> pl.DataFrame:
     """The stakes curve, P(H >= k) for every k at which it changes: k, low, estimate, most, high.
 

@@ -142,6 +142,19 @@ class Tables:
             raise UserError(f"compare {name}: {', '.join(others)} varies too; choose its value with where({{{left}}})")
         return compare.compare(self.runs, name, here, there, quantity)
 
+    def stakes(self) -> pl.DataFrame:
+        """The stakes curve of the only configuration: P(H >= k), the share of runs that had done so much harm.
+
+        H is how high the catastrophe rule stood at most up to T_c, so this is P(catastrophe first) for every threshold
+        k, from one set of runs. A row for every k at which it changes, with `estimate`, and `most`, which counts runs
+        that were never corrected at every k; `low` and `high` are 95% limits of the one and of the other.
+
+        Raises:
+          UserError: there are several configurations.
+        """
+        self._check_one("stakes")
+        return measures.stakes(self.runs)
+
     def placement(self) -> dict[str, Any]:
         """The placement of the only configuration: label, reason, and the counterfactuals it rests on.
 

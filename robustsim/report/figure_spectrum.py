@@ -61,12 +61,9 @@ def draw_runs(ax: Axes, rows: Rows) -> None:
         if found["median"] is not None:
             colour = RACE(first["estimate"])
             ax.plot(found["median"], y, "D", color=colour, markeredgecolor=INK, markersize=5.5, zorder=5)
-        at = {"xycoords": ("axes fraction", "data"), "fontsize": 7.5, "va": "center", "color": INK}
-        ax.annotate(words.share(first), (1.01, y), **at)  # pyright: ignore[reportArgumentType]
-        shown = "open" if where is None else words.decades(where)
-        ax.annotate(shown, (1.30, y), ha="right", **at)  # pyright: ignore[reportArgumentType]
-    note(ax, "P(catastrophe first)", (1.01, 1.0), (0, 4), xycoords="axes fraction")
-    note(ax, "position", (1.30, 1.0), (0, 4), xycoords="axes fraction", ha="right")
+        shown = f"{words.share(first)}   {'open' if where is None else words.decades(where)}"
+        ax.annotate(shown, (1.01, y), xycoords=("axes fraction", "data"), fontsize=7.5, va="center", color=INK)
+    note(ax, "P(catastrophe first), position", (1.01, 1.0), (0, 4), xycoords="axes fraction")
     ax.set_yticks(range(len(rows)), [label for label, _ in rows[::-1]], fontsize=8)
     ax.set_ylim(-0.7, len(rows) - 0.3)
 

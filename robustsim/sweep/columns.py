@@ -271,6 +271,7 @@ TRACES: tuple[Column, ...] = (
     _column("step", int, lambda p: p.reading.step, "of the evaluation", STEPS),
     _column("env_steps", int, lambda p: int(p.reading.step * p.env_steps), "the same", "environment steps"),
     _column("overseen", bool, lambda p: p.overseen, "the overseer was there"),
+    _column("episodes", int, lambda p: p.reading.measures["episodes"][WATCHED], "of the evaluation, a condition"),
     _column("confirmatory", bool, lambda p: p.reading.confirmatory, "with enough episodes for a removal"),
     _column("misbehaviour_watched", float, lambda p: p.reading.rates[WATCHED], "misbehaviour rate, watched"),
     _column("misbehaviour_unwatched", float, lambda p: p.reading.rates[UNWATCHED], "misbehaviour rate, unwatched"),
