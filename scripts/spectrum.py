@@ -1,8 +1,8 @@
-"""The spectrum: every scenario of the gallery as a row, from correction in time to correction too late.
+"""The spectrum: every scenario of the gallery as a row, ordered by the race and the margin.
 
-A point is a run. A run whose position is bounded on one side only (a clock was censored) is an arrow in the open
-direction. The bar is the median's 95% interval, the diamond the median if it is identified. The number at the right is
-P(catastrophe first).
+A point is a run, in the colour of what came first: the margin is log10 of the harm up to T_c over the threshold k, so
+left of 0 the race is won. An arrow is a run that was never corrected. The bar is the median's 95% interval, the diamond
+the median, in the colour of P(catastrophe first), which stands at the right with the position, log10(T_c / T_k).
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ from _common import finish, folder, parser
 from gallery import collect
 
 import robustsim as rs
+from robustsim.analysis import measures
 from robustsim.analysis.spectrum import catastrophe_first, position
 from robustsim.report.figure_spectrum import draw_runs, ordered
 from robustsim.report.style import SETTINGS, new_figure
@@ -21,12 +22,18 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
     """The figure and its numbers."""
     rows = ordered([(name, found.runs) for name, found in results.items()])
     with mpl.rc_context(SETTINGS):
-        figure = new_figure(8.2, 0.3 * len(rows) + 1.3)
+        figure = new_figure(9.6, 0.3 * len(rows) + 1.3)
         ax = figure.subplots()
         draw_runs(ax, rows)
         ax.set_title("in time (left) or too late (right)")
     numbers = {
-        name: {"position": position(runs), "p_catastrophe_first": catastrophe_first(runs), "runs": len(runs)}
+        name: {
+            "margin": measures.bounded(runs, "margin"),
+            "position": position(runs),
+            "p_catastrophe_first": catastrophe_first(runs),
+            "inertia": measures.inertia(runs),
+            "runs": len(runs),
+        }
         for name, runs in rows
     }
     return figure, numbers

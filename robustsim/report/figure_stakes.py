@@ -35,7 +35,7 @@ def draw(results: Tables) -> Figure:
         curve(ax, runs, label, float(thresholds[0]), **style)
         defended = measures.behind_defences(runs)
         if defended is not None:
-            curve(ax, defended, None, np.nan, **style | {"linestyle": ":"})
+            curve(ax, defended, None, np.nan, **{**style, "linestyle": ":"})
     dress(ax, "harm that makes a catastrophe, k")
     ax.set_title(f"{words.title(results)}: what the stakes may be")
     if len(shown) > 1:
