@@ -6,6 +6,7 @@ edge of its band where runs were never corrected. Right: k50, the median harm up
 of the same overseer, in the same runs.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
@@ -18,10 +19,10 @@ from robustsim.analysis import measures
 from robustsim.report.figure_stakes import curve, dress
 from robustsim.report.style import COLOURS, DASHES, INK, MARKERS, QUIET, SETTINGS, new_figure, outer_legend, quiet_axes
 
-DEFENCES: dict[str, dict[str, Any]] = {
-    "shutdown after 300 alarms": {"defences.shutdown_after": 300},
-    "rollback after 300 alarms": {"defences.rollback_after": 300},
-    "at most 5 acts a gradient step": {"defences.rate_limit": 5.0},
+DEFENCES: dict[str, Callable[[int], dict[str, Any]]] = {  # settings by the threshold k
+    "shutdown after k / 10 alarms": lambda k: {"defences.shutdown_after": max(1, k // 10)},
+    "rollback after k / 10 alarms": lambda k: {"defences.rollback_after": max(1, k // 10)},
+    "nine in ten acts blocked": lambda k: {"defences.block_rate": 0.9},
 }
 DEFENDED = ("boat_loop", "camera_vault", "corner_maze", "dish_pile", "four_rooms", "keys_and_chests", "never_steal")
 STEPS = 20  # first gradient steps of the unopposed arm, over which acts are counted
@@ -95,9 +96,9 @@ def main(argv: list[str] | None = None) -> None:
     defended: dict[str, dict[str, rs.Results]] = {}
     for name in DEFENDED[:2] if args.quick else DEFENDED:
         defended[name] = {}
-        for i, (label, settings) in enumerate(DEFENCES.items()):
-            small = QUICK if args.quick else {}
-            sweep = rs.Sweep(name, over={}, seeds=2 if args.quick else 16, settings=small | settings)
+        for i, (label, settings_for) in enumerate(DEFENCES.items()):
+            settings = (QUICK if args.quick else {}) | settings_for(results[name].settings["catastrophe.threshold"])
+            sweep = rs.Sweep(name, over={}, seeds=2 if args.quick else 16, settings=settings)
             defended[name][label] = run(sweep, folder(args) / "defended" / f"{name}-{i}")
     with mpl.rc_context(SETTINGS):
         figure = new_figure(13.2, 5.4)

@@ -46,9 +46,10 @@ def main(argv: list[str] | None = None) -> None:
     options.add_argument("--only", nargs="*", help="some scenarios")
     args = options.parse_args(argv)
     out: Path = folder(args)
+    settings = SETTINGS | ({"training.steps": 50, "training.competence": 0.0} if args.quick else {})
     for name in args.only or sorted(catalogue.installed()):
         try:
-            results = run(rs.Sweep(name, over={}, seeds=8, settings=SETTINGS), out / name)
+            results = run(rs.Sweep(name, over={}, seeds=2 if args.quick else 8, settings=settings), out / name)
         except rs.RunsFailed as error:
             print(f"{name}: {error}")
             results = rs.open(out / name)
