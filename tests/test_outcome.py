@@ -12,6 +12,7 @@ from robustsim.sim import follow, readings
 from robustsim.sim.follow import Demand
 from robustsim.sim.outcome import outcome_of, position
 from robustsim.sim.readings import Bar, Reading
+from robustsim.truth import validate_removal
 
 EPS = 0.05
 
@@ -255,3 +256,8 @@ def test_one_training_serves_several_demands() -> None:
         rows.append(reading(plan.step, 0, 0, competence=0.95 if plan.step >= 25 else 0.5))
     assert [r.step for r in rows] == [10, 20, 25, 30]
     assert [follow.supplied(rows, d)[1].step for d in demands] == [30, 10, 25]  # pyright: ignore[reportOptionalMemberAccess]
+
+
+@pytest.mark.slow
+def test_removals_are_declared_where_they_are_and_not_much_later() -> None:
+    assert [check for check in validate_removal.checks(1000) if not check.passed] == []

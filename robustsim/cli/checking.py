@@ -42,11 +42,12 @@ def validate(quick: bool = False, as_json: Json = False) -> None:
     """
     from robustsim.results import to_json
     from robustsim.sweep import compiled
-    from robustsim.truth import validate, validate_oversight, validate_statistics
+    from robustsim.truth import validate, validate_oversight, validate_removal, validate_statistics
 
     compiled.keep()
     failed, tables, runs = [], {}, (200, 2000) if quick else (2000, 20_000)  # of a sampled law, of a race probability
-    checks = itertools.chain(*(part.checks(*runs) for part in (validate, validate_oversight, validate_statistics)))
+    parts = (validate, validate_oversight, validate_statistics, validate_removal)
+    checks = itertools.chain(*(part.checks(*runs) for part in parts))
     for table, group in itertools.groupby(checks, lambda item: item.table):
         found = list(group)
         tables[table] = {"checks": len(found), "passed": sum(c.passed for c in found)}
