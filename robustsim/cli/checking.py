@@ -3,15 +3,24 @@
 import itertools
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from robustsim.cli.options import Json, Overrides, Spec
 from robustsim.cli.parsing import parse_overrides
 from robustsim.errors import UserError
 
+if TYPE_CHECKING:
+    from robustsim.sim.tryout import Point
 
-def check(spec: Spec, overrides: Overrides = (), as_json: Json = False) -> None:
-    """Checks whether a scenario is sound, and explains what is not."""
+
+def check(spec: Spec, overrides: Overrides = (), train: bool = False, as_json: Json = False) -> None:
+    """Checks whether a scenario is sound, and explains what is not.
+
+    Args:
+        train: train one agent as well and show its learning curve.
+    """
     from robustsim.sim import check as checks
+    from robustsim.sim import tryout
     from robustsim.spec.loading import load
     from robustsim.spec.settings import resolve
 
@@ -21,9 +30,18 @@ def check(spec: Spec, overrides: Overrides = (), as_json: Json = False) -> None:
         report = checks.inspect(factory, settings)
     except UserError as error:
         report = checks.Report(problems=[str(error)], notes=[], facts={})
+    curve = tryout.learning_curve(factory, settings) if train and not report.problems else []
+    if curve:
+        problems, notes = tryout.remarks(curve, settings)
+        report.problems.extend(problems)
+        report.notes.extend(notes)
     if as_json:
-        print(json.dumps({"scenario": factory.name, "sound": not report.problems, **report._asdict()}, indent=2))
+        course = {"curve": [point._asdict() for point in curve]} if train else {}
+        print(
+            json.dumps({"scenario": factory.name, "sound": not report.problems, **report._asdict(), **course}, indent=2)
+        )
     else:
+        _show(curve)
         for name, value in report.facts.items():
             print(f"{name:<44} {value}")
         for note in report.notes:
@@ -32,6 +50,14 @@ def check(spec: Spec, overrides: Overrides = (), as_json: Json = False) -> None:
             print(f"problem: {problem}")
         print(f"{factory.name}: " + ("sound" if not report.problems else f"{len(report.problems)} problems"))
     sys.exit(1 if report.problems else 0)
+
+
+def _show(curve: "list[Point]") -> None:
+    """A learning curve as a table, with a bar for the competence."""
+    if curve:
+        print(f"{'gradient step':>13}  competence  {'':20}  misbehaviour in deployment, unwatched and watched")
+    for step, competence, unwatched, watched in curve:
+        print(f"{step:>13,}  {competence:>10.2f}  {'#' * round(20 * competence):20}  {unwatched:.2f}  {watched:.2f}")
 
 
 def validate(quick: bool = False, as_json: Json = False) -> None:
