@@ -57,8 +57,8 @@ def _of_one(results: Tables) -> list[str]:
         f"Time to catastrophe without an overseer, T_k: {clock(s['steps_to_catastrophe'], n)}.",
         f"In the race, the catastrophe came first in {s['p_catastrophe_first']['count']} of {n}: "
         f"P(catastrophe first) = {share(s['p_catastrophe_first'])}.",
-        f"Position on the spectrum, log10(T_c / T_k): {interval(s['position'])}. Below 0, correction is "
-        "faster than the catastrophe.",
+        f"Position, log10(T_c / T_k): {interval(s['position'])}. Below 0, correction under this overseer is "
+        "faster than the catastrophe without one.",
     ]
     found += measured(s)
     if s["concealment"]["median"] is not None:
@@ -66,11 +66,12 @@ def _of_one(results: Tables) -> list[str]:
             f"Concealment {interval(s['concealment'])}: 0 means that the goal changed, 1 that only "
             f"behaviour under watch changed (T_suppress: {clock(s['steps_to_suppress'], n)})."
         )
-    reason = place["reason"]
-    found.append(
-        f"Placement: {', '.join([place['label'], *place['flags']])}. {reason[:1].upper()}{reason[1:]}. "
-        f"This rests on: {place['family']}, within {place['horizon']}, P at most {place['delta']}."
-    )
+    if place["label"] != "undetermined":  # what would have prevented the failure, these runs alone seldom tell
+        reason = place["reason"]
+        found.append(
+            f"Placement: {', '.join([place['label'], *place['flags']])}. {reason[:1].upper()}{reason[1:]}. "
+            f"This rests on: {place['family']}, within {place['horizon']}, P at most {place['delta']}."
+        )
     return found
 
 
