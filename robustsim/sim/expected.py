@@ -6,7 +6,7 @@ door does nothing.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from robustsim.agents.learner import Batch
 from robustsim.events import NEVER
 from robustsim.oversight.overseer import Overseer, expect
+from robustsim.oversight.protocol import Shift
 from robustsim.pytree import pytree
 from robustsim.sim.episodes import Moment, demonstrates
-from robustsim.sim.tally import Tally
 from robustsim.sim.world import World, contexts_of
 from robustsim.types import Array, Transition, Tree
 
@@ -105,8 +105,7 @@ def expectation(
     world: World,
     overseer: Overseer,
     known: Known | None,
-    active: Array,
-    tally: Tally,
+    shift: Shift,
     params: Tree,
     moments: Moment,
     batch: Batch,
@@ -116,9 +115,10 @@ def expectation(
 
     `pay` has been applied to the rewards of the batch.
     """
+    active = shift.active
     if known is None:
         return None, batch, active
-    able = active & _affordable(world, overseer, known, tally)
+    able = active & _affordable(world, overseer, known, shift.spent)
     if world.learner.expected:
         batch = enumerate_batch(world, overseer, able, params, pay)
     else:
@@ -155,10 +155,10 @@ def _bad_actions(world: World) -> Array:
     return jax.vmap(bad)(jnp.arange(env.num_actions, dtype=jnp.int32))
 
 
-def _affordable(world: World, overseer: Overseer, known: Known, tally: Tally) -> Array:
+def _affordable(world: World, overseer: Overseer, known: Known, spent: Mapping[str, Array]) -> Array:
     """bool[], whether the overseer can still give a penalty: an expected one, or one in the sampled world."""
-    given = known.corrections if world.learner.expected else tally["corrections"] + tally["false_alarms"]
-    return (given < overseer.budget) & (overseer.per_update >= 1) & (tally["labels"] < overseer.labels)
+    given = known.corrections if world.learner.expected else spent["corrections"] + spent["false_alarms"]
+    return (given < overseer.budget) & (overseer.per_update >= 1) & (spent["labels"] < overseer.labels)
 
 
 def _count(world: World, overseer: Overseer, active: Array, params: Tree, known: Known) -> Known:

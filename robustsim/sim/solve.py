@@ -124,9 +124,8 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
 
     reward = pay(rollout.moments.action, overseen.reward)
     batch = as_batch(world, episodes, rollout, reward, overseen.lesson, fresh=not settings.overseer.queue)
-    known, batch, able = expected.expectation(
-        world, overseer, known, active, state.tally, agent.params, rollout.moments, batch, pay
-    )
+    moments = rollout.moments
+    known, batch, able = expected.expectation(world, overseer, known, shift, agent.params, moments, batch, pay)
     # With control, the feedback that was still on its way is lost.
     since = jnp.where(lost, harmed.catastrophe - 1, 0)
     late, due, at, arrived = delay.deliver(world, state.delay, batch, agent.params, state.step, since)
