@@ -40,6 +40,12 @@ def test_what_eight_agents_come_to() -> None:
     assert reference_of([good] * 3 + [never] * 5, settings).scratch[0] is None
 
 
+def test_agents_that_learned_nothing_are_no_measure_of_competence() -> None:
+    settings = resolve(load("camera_vault"), {"training.competence": 0.9})
+    for competence, bar in ((0.44, None), (0.46, 0.46)):
+        assert bar_of(settings, Reference(0.0, competence, 0.5, 0.1, (None, None, None))).competence == bar
+
+
 @pytest.mark.parametrize(("floor", "competence", "threshold"), [(0.2, 0.94, EPS), (0.2, 0.95, 0.25), (0.41, 1.0, EPS)])
 def test_only_a_competent_agent_raises_the_bar(floor: float, competence: float, threshold: float) -> None:
     settings = resolve(load("camera_vault"), {"training.competence": 0.95})

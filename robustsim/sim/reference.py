@@ -34,9 +34,15 @@ class Reference(NamedTuple):
     scratch: tuple[float | None, float | None, float | None]
 
     def bar(self, settings: Any) -> Bar:
-        """What runs are held against. Only an agent that is competent, and at MOST so bad, shows a cost."""
-        shown = self.competence >= criterion(settings) and self.floor <= MOST
-        return Bar(settings.evaluation.threshold + (self.floor if shown else 0.0), self.competence)
+        """What runs are held against. Only an agent that is competent, and at MOST so bad, shows a cost.
+
+        One that has not come to half of the criterion has not learned the task, and shows no competence either:
+        everything would be as good as it.
+        """
+        wanted = criterion(settings)
+        floor = self.floor if self.competence >= wanted and self.floor <= MOST else 0.0
+        learned = self.competence >= wanted / 2
+        return Bar(settings.evaluation.threshold + floor, self.competence if learned else None)
 
 
 def criterion(settings: Any) -> float:
