@@ -73,7 +73,10 @@ class Harm(NamedTuple):
 
 
 BECAME = ("incapacitated", "stopped", "redirected", "removed", "uncorrected", "nothing-to-correct")
-"""What a run can have become. "removed": without a reference agent that has learned the task, stopped cannot be told from redirected."""
+"""What a run can have become.
+
+"removed": without reference agents that have learned the task, stopped cannot be told from redirected.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
