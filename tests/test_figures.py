@@ -12,6 +12,7 @@ from complaints import complains, complaint, says
 from matplotlib.figure import Figure
 
 import robustsim as rs
+from robustsim import catalogue
 from robustsim.analysis.carried import quartiles
 from robustsim.cli.main import main
 from robustsim.report import figures, words
@@ -100,6 +101,30 @@ def test_the_spectrum_of_scenarios_at_its_extremes(
     figure, numbers = script("spectrum").draw({f"scenario_number_{i}": results for i in range(count)})
     assert len(numbers) == count
     assert overlaps(figure) == []
+
+
+def test_every_scenario_has_a_claim_that_is_tested_and_a_row_in_the_gallery(
+    small_results: tuple[rs.Results, Path],
+) -> None:
+    claims, gallery = script("claims"), script("gallery")
+    assert set(claims.CLAIMS) == set(catalogue.installed())
+    results = small_results[0]
+    held, numbers = claims.CLAIMS["camera_vault"].check({"default": results, "covert": results})
+    assert isinstance(held, bool)
+    judged = {"rule": "", "holds": held, "numbers": numbers}
+    found = gallery.numbers_of("camera_vault", results, judged)
+    for columns in (gallery.WHAT_HAPPENED, gallery.HELD_AGAINST):
+        head, _, row = gallery.table(columns, {"camera_vault": found}).splitlines()
+        assert head.count("|") == row.count("|") == len(columns) + 1
+
+
+@pytest.mark.parametrize("variant", ["as it is", "all censored", "one seed"])
+def test_the_stakes_of_scenarios_at_their_extremes(small_results: tuple[rs.Results, Path], variant: str) -> None:
+    results, stakes = variants(small_results[0])[variant], script("stakes")
+    ax = stakes.new_figure(6, 4).subplots()
+    numbers = stakes.curves(ax, {f"scenario_number_{i}": results for i in range(24)})
+    assert len(numbers) == 24
+    assert len(ax.get_legend().get_texts()) == 24
 
 
 def test_published_rows_do_not_lie_on_each_other() -> None:
