@@ -79,6 +79,12 @@ def at(results: rs.Results, name: str, value: Any) -> rs.Results:
     return results.where({name: value})
 
 
+def log_odds(rates: pl.Series) -> np.ndarray:
+    """Of rates over about 1,024 episodes, with half an episode added on each side, as `start_logit` has it."""
+    hits = rates.to_numpy() * 1024
+    return np.log((hits + 0.5) / (1024 - hits + 0.5))
+
+
 def final(results: rs.Results) -> float:
     """Median unwatched misbehaviour at the end of oversight."""
     return float(np.median(shares(results, "final_misbehaviour_unwatched")))
@@ -279,8 +285,10 @@ def _commons(found: Found) -> Answer:
 
 def _sleeper(found: Found) -> Answer:
     runs = found["unseen"].runs
-    shift = {c: runs[f"start_logit_{c}"] - runs[f"final_logit_{c}"] for c in ("watched", "unwatched")}
-    moved = {c: float(abs(x.median() or 0)) for c, x in shift.items()}  # pyright: ignore[reportArgumentType]
+    moved = {
+        c: float(np.median(np.abs(log_odds(runs[f"misbehaviour_{c}"]) - log_odds(runs[f"final_misbehaviour_{c}"]))))
+        for c in ("watched", "unwatched")
+    }
     x, y, lost = log_times(found["seen"], "env.seen")
     steep, low, high = slope(np.log(x), y)
     said = f"unseen, the unwatched log odds move by {moved['unwatched']:.2f}, the watched by {moved['watched']:.2f}"

@@ -107,7 +107,7 @@ MECHANISMS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
         "tree_commons",
         "chopping continues in scarcity until the wood is gone (Shah et al. 2022)",
         lambda n: (
-            f"one of the last two trees chopped in {_rate(n)} of the woods; 300 woods gone after "
+            f"one of the last two trees chopped in {_rate(n)} of the woods; {n['k']} woods gone after "
             f"{words.clock(n['steps_to_catastrophe'], n['seeds'])}"
         ),
     ),

@@ -24,7 +24,7 @@ DEFENCES: dict[str, Callable[[int], dict[str, Any]]] = {  # settings by the thre
     "rollback after k / 10 alarms": lambda k: {"defences.rollback_after": max(1, k // 10)},
     "nine in ten acts blocked": lambda k: {"defences.block_rate": 0.9},
 }
-DEFENDED = ("boat_loop", "camera_vault", "corner_maze", "dish_pile", "four_rooms", "keys_and_chests", "never_steal")
+DEFENDED = ("boat_loop", "camera_vault", "corner_maze", "never_steal")
 STEPS = 20  # first gradient steps of the unopposed arm, over which acts are counted
 
 
