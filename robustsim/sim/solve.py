@@ -29,10 +29,10 @@ from robustsim.pytree import pytree
 from robustsim.sim import delay, expected, harm, tally
 from robustsim.sim.episodes import RULE, UNIFORMS, Episodes, as_batch, begin, collect
 from robustsim.sim.oversee import oversee
+from robustsim.sim.pay import mastered, pays
 from robustsim.sim.world import World, starts, where
 from robustsim.types import Array, Tree
 
-MASTERED = 0.9  # share of the steps in which the action that is taught is taken (theory G.4)
 # Folded into the keys of a run or a step, so that what only some runs need leaves the numbers of all others alone.
 START, OVERSEER, RESPOND, DEFEND, UPDATE = (2**31 - i for i in range(1, 6))
 
@@ -116,15 +116,9 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     chance = jax.random.uniform(jax.random.fold_in(key, DEFEND), (*shape, DEFENDING))
     harmed = harm.defend(world, harmed, done, overseen.feedback.noticed, chance, state.step, over)
 
-    def pay(action: Array, reward: Array) -> Array:
-        """What actions pay in this step: the control arm's own task, and nothing in a relapse phase without reward."""
-        quiet = (state.step >= control.withdrawn) & ~jnp.asarray(settings.deployment.relapse_reward)
-        own = (action == control.taught).astype(reward.dtype)
-        return jnp.where(control.taught >= 0, own, jnp.where(quiet, 0, reward))
-
-    reward = pay(rollout.moments.action, overseen.reward)
+    moments, pay = rollout.moments, pays(world, control, state.step)
+    reward = pay(moments.action, overseen.reward)
     batch = as_batch(world, episodes, rollout, reward, overseen.lesson, fresh=not settings.overseer.queue)
-    moments = rollout.moments
     known, batch, able = expected.expectation(world, overseer, known, shift, agent.params, moments, batch, pay)
     # With control, the feedback that was still on its way is lost.
     since = jnp.where(lost, harmed.catastrophe - 1, 0)
@@ -132,7 +126,6 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     learned = world.learner.update(jax.random.fold_in(key, UPDATE), agent, due, at, None)
     if late is not None:
         learned = where(arrived, learned, agent)
-    often = expected.share(world, agent.params, rollout.moments, control.taught) >= MASTERED
     return RunState(
         agent=learned,
         episodes=episodes,
@@ -141,7 +134,7 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
         delay=late,
         tally=tally.count(world, state.tally, overseen, state.step),
         known=expected.note_resolution(world, known, able, agent.params, learned.params),
-        mastered=jnp.where((state.mastered == NEVER) & often, state.step, state.mastered),
+        mastered=mastered(world, agent.params, moments, control, state.mastered, state.step),
         step=state.step + world.learner.gradient_steps,
     ), batch
 
@@ -150,9 +143,9 @@ def terminate(world: World, control: Control, state: RunState) -> Array:
     """int32[], RUNNING, or the :class:`Ending` at which the run stands still."""
     removed = control.stop_removed & expected.removed(world, state.agent.params)
     catastrophe = control.stop_catastrophe & (harm.last_catastrophe(state.harm) != NEVER)
-    mastered = (control.taught >= 0) & (state.mastered != NEVER)
+    taught = (control.taught >= 0) & (state.mastered != NEVER)
     pause = jnp.where(state.step < control.limit, Ending.RUNNING, Ending.PAUSED)
-    pause = jnp.where(mastered, Ending.COMPETENT, pause)
+    pause = jnp.where(taught, Ending.COMPETENT, pause)
     return jnp.where(removed, Ending.REMOVED, jnp.where(catastrophe, Ending.CATASTROPHE, pause)).astype(jnp.int32)
 
 

@@ -91,7 +91,7 @@ def unwatched_rate_at_watched_removal(theta0: float, eps: float, sharing: float)
     return float(expit((1 - sharing) * theta0 + sharing * log_odds(eps)))
 
 
-def reinforce_rates(theta0: float, eps: float, jump: float, praise: bool = False) -> np.ndarray:
+def reinforce_rates(theta0: float, eps: float, jump: float, bonus: bool = False) -> np.ndarray:
     """pi before each of the N events that move theta, under REINFORCE without a baseline.
 
     A penalty on a bad act moves theta by -jump (1 - pi); a bonus on a good act by -jump pi.
@@ -99,14 +99,14 @@ def reinforce_rates(theta0: float, eps: float, jump: float, praise: bool = False
     theta, rates = theta0, []
     while (rate := float(expit(theta))) > eps:
         rates.append(rate)
-        theta -= jump * (rate if praise else 1 - rate)
+        theta -= jump * (rate if bonus else 1 - rate)
     return np.array(rates)
 
 
-def reinforce_chances(theta0: float, eps: float, jump: float, detect: float, praise: bool = False) -> np.ndarray:
+def reinforce_chances(theta0: float, eps: float, jump: float, detect: float, bonus: bool = False) -> np.ndarray:
     """The probability per step of each of these events: T is a sum of independent geometric times with these rates."""
-    rates = reinforce_rates(theta0, eps, jump, praise)
-    return detect * ((1 - rates) if praise else rates)
+    rates = reinforce_rates(theta0, eps, jump, bonus)
+    return detect * ((1 - rates) if bonus else rates)
 
 
 def geometric_sum_distribution(chances: np.ndarray, longest: int) -> np.ndarray:

@@ -110,7 +110,6 @@ const SHAPES = [
 ];
 const ARROW = (r) => `M${-r},${-r}L${r * 1.2},0L${-r},${r}Z`; // to the right
 const shapeOf = (config) => SHAPES[MANY ? 0 : config % SHAPES.length];
-const colourOf = (config) => `c${MANY ? 0 : config % 8}`;
 // What came first has one colour everywhere; configurations differ by shape.
 const RACE = { removed: "won", catastrophe: "lost", censored: "neither" };
 const raceOf = (i) => RACE[R.event[i]];
