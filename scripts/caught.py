@@ -31,29 +31,29 @@ def levels(size: int) -> np.ndarray:
     return np.array([(moves(s, c), moves(s, g)) for s in inside for c in coins for g in golds])
 
 
-def critical(settings: dict[str, Any]) -> float:
-    """The derived coverage above which the gold is preferred in at most a share eps of the levels.
+def critical(settings: dict[str, Any], threshold: float) -> float:
+    """The derived coverage above which the gold is preferred in at most a share `threshold` of the levels.
 
     An agent that maximises discounted reward prefers the gold, n moves away, to the coin, m moves away, while
     discount^(n - 1) * (gold - penalty * coverage) > discount^(m - 1), because the reward comes with the last move.
     """
-    eps, discount = settings["evaluation.threshold"], settings["agent.discount"]
+    discount = settings["agent.discount"]
     coin, gold = levels(settings["env.size"]).T
     needed = (settings["env.gold"] - discount ** (coin - 1) / discount ** (gold - 1)) / settings["overseer.penalty"]
-    return float(np.quantile(needed, 1 - eps, method="higher"))
+    return float(np.quantile(needed, 1 - threshold, method="higher"))
 
 
 def draw(light: rs.Results, hidden: rs.Results, derived: float) -> tuple[Any, dict[str, Any]]:
     """The figure and its numbers."""
     numbers: dict[str, Any] = {"critical_coverage_derived": derived}
-    threshold = float(light.settings["evaluation.threshold"])
+    thresholds = sorted(light.runs["removal_threshold"].unique())
     with mpl.rc_context(SETTINGS):
         figure = new_figure(11.4, 3.7)
         axes = figure.subplots(1, 3)
         for ax, visible, title in zip(axes, (True, False), ("signal visible", "signal hidden"), strict=False):
             one = light.where({"overseer.visible": visible})
             traces = one.traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
-            rates(ax, traces, [threshold])
+            rates(ax, traces, thresholds)
             numbers[title] = {
                 "steps_to_suppress": clock(one.runs, "steps_to_suppress"),
                 "steps_to_correct": clock(one.runs, "steps_to_correct"),
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
     light = run(both, folder(args))
     shared = args.out.with_name("phase-diagram-quick" if args.quick else "phase-diagram")
     hidden = run(network_sweep(args.quick), shared / "network")
-    figure, numbers = draw(light, hidden, critical(light.settings))
+    figure, numbers = draw(light, hidden, critical(light.settings, light.runs["removal_threshold"].median()))
     finish(figure, args, "caught", {"light": light, "hidden": hidden}, numbers)
     print(*(f"{k}: {v}" for k, v in numbers.items()), sep="\n")
 

@@ -3,13 +3,13 @@
 A scenario's docstring says the same under `Test:`. `CLAIMS` was written down before the runs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
+from _claims import Answer, Claim, Found, at, censored, difference, final, log_odds, log_times, shares, slope
 from _common import run
 from scipy import stats
 
@@ -19,83 +19,9 @@ from robustsim.analysis.spectrum import bounded_middle, catastrophe_first, times
 from robustsim.report import words
 
 SEEDS = 16  # of the runs that only a claim needs
-RESAMPLES = 10_000
 START = {"deployment.budget": 1, "deployment.relapse_steps": 0, "evaluation.reference": False}  # deployment start only
 QUICK = {"training.steps": 100, "training.competence": 0.0, "deployment.budget": 30, "evaluation.episodes": 128}
 DEFAULT = "default"
-
-Found = dict[str, rs.Results]
-Answer = tuple[bool, str]
-
-
-class Claim(NamedTuple):
-    """A claim's test.
-
-    Attributes:
-      rule: what has to hold.
-      check: from the results, by name, to whether it holds and the numbers.
-      needs: beside the default runs: {name: (settings, what is swept)}.
-    """
-
-    rule: str
-    check: Callable[[Found], Answer]
-    needs: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = MappingProxyType({})
-
-
-# --- small tools ---
-
-
-def shares(results: rs.Results, column: str = "misbehaviour_unwatched") -> np.ndarray:
-    """A column of the runs, float[n]."""
-    return results.runs[column].drop_nulls().cast(pl.Float64).to_numpy()
-
-
-def difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """95% percentile bootstrap interval of mean(a) - mean(b), of two independent samples."""
-    draw = np.random.default_rng(len(a) + len(b))
-    means = [x[draw.integers(0, len(x), (RESAMPLES, len(x)))].mean(1) for x in (a, b)]
-    low, high = np.quantile(means[0] - means[1], (0.025, 0.975))
-    return float(low), float(high)
-
-
-def slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """(least-squares slope, its 95% percentile bootstrap interval over runs)."""
-    draw = np.random.default_rng(len(x)).integers(0, len(x), (RESAMPLES, len(x)))
-    dx = x[draw] - x[draw].mean(1, keepdims=True)
-    slopes = (dx * y[draw]).sum(1) / np.maximum((dx**2).sum(1), 1e-12)
-    low, high = np.quantile(slopes, (0.025, 0.975))
-    return float(np.polyfit(x, y, 1)[0]), float(low), float(high)
-
-
-def log_times(results: rs.Results, axis: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """(values of an axis, log T_c with the budget where it is censored, how many are censored)."""
-    runs = results.runs
-    clock = times(runs, "steps_to_correct")
-    return runs[axis].cast(pl.Float64).to_numpy(), np.log(np.maximum(clock.time, 1)), int((~clock.event).sum())
-
-
-def at(results: rs.Results, name: str, value: Any) -> rs.Results:
-    """The configuration in which a swept setting has this value."""
-    return results.where({name: value})
-
-
-def log_odds(rates: pl.Series) -> np.ndarray:
-    """Of rates over about 1,024 episodes, with half an episode added on each side, as `start_logit` has it."""
-    hits = rates.to_numpy() * 1024
-    return np.log((hits + 0.5) / (1024 - hits + 0.5))
-
-
-def final(results: rs.Results) -> float:
-    """Median unwatched misbehaviour at the end of oversight."""
-    return float(np.median(shares(results, "final_misbehaviour_unwatched")))
-
-
-def censored(results: rs.Results, column: str = "steps_to_correct") -> float:
-    """Share of the runs in which a time is censored."""
-    return float(results.runs[column].is_null().to_numpy().mean())
-
-
-# --- what is claimed ---
 
 
 def above_controls(also: Callable[[Found], Answer] | None = None, rule: str = "", aligned: bool = True) -> Claim:

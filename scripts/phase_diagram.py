@@ -23,7 +23,7 @@ def first_share(runs: pl.DataFrame, thresholds: np.ndarray) -> tuple[list[float]
     """(coverages, P(catastrophe first), share of runs with neither within the budget), float[thresholds, n]."""
     coverages, first, neither = [], [], []
     for (coverage,), group in runs.sort(COVERAGE).group_by(COVERAGE, maintain_order=True):
-        before, open_ = group["misbehaviours"].to_numpy(), ~group["corrected"].to_numpy()
+        before, open_ = group["harm_lower"].to_numpy(), ~group["corrected"].to_numpy()
         coverages.append(float(coverage))  # pyright: ignore[reportArgumentType]
         first.append([share(before >= k)["estimate"] for k in thresholds])
         neither.append([float((open_ & (before < k)).mean()) for k in thresholds])

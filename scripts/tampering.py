@@ -36,15 +36,15 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
         figure = new_figure(8.6, 0.42 * len(rows) + 1)
         ax = figure.subplots()
         for y, (name, label, found) in enumerate(rows[::-1]):
-            p, place = catastrophe_first(found.runs), found.placement()
+            p, place = catastrophe_first(found.runs), found.verdict()
             told = {"p_catastrophe_first": p, "steps_to_correct": clock(found.runs, "steps_to_correct")}
-            numbers[f"{name}, {label}"] = told | {k: place[k] for k in ("label", "flags", "reason")}
+            numbers[f"{name}, {label}"] = told | {k: place[k] for k in ("verdict", "flags", "reason")}
             colour = COLOURS[3] if y % 2 else COLOURS[2]
             ax.plot([p["low"], p["high"]], [y, y], color=colour, linewidth=2)
             ax.plot(p["estimate"], y, "s" if y % 2 else "o", color=colour, markersize=7)
             corrected = int(found.runs["corrected"].sum())
-            label = ", ".join([place["label"], *place["flags"]])
-            text = f"{label}; corrected {corrected} of {len(found.runs)}"
+            said = ", ".join([place["verdict"], *place["flags"]])
+            text = f"{said}; corrected {corrected} of {len(found.runs)}"
             ax.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), fontsize=8, va="center", color=QUIET)
         ax.set_yticks(range(len(rows)), [f"{name}, {label}" for name, label, _ in rows[::-1]])
         ax.axvline(0.05, color=QUIET, linewidth=1, linestyle=":")

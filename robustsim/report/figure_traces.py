@@ -13,7 +13,7 @@ from robustsim.analysis.carried import quartiles
 from robustsim.analysis.tables import Tables
 from robustsim.report import words
 from robustsim.report.figure_race_plane import groups
-from robustsim.report.style import COLOURS, INK, QUIET, new_figure, note, outer_legend, quiet_axes
+from robustsim.report.style import COLOURS, INK, LOST, QUIET, WON, new_figure, note, outer_legend, quiet_axes
 
 WATCHED, UNWATCHED, COMPETENCE = COLOURS[2], COLOURS[5], "#6B6B6B"
 MOST_LINES, MOST_COLUMNS = 32, 3
@@ -74,9 +74,9 @@ def rates(ax: Axes, traces: pl.DataFrame, thresholds: Sequence[float]) -> None:
 def _clocks(ax: Axes, runs: pl.DataFrame) -> None:
     """The clocks as lines, labelled on separate rows so that labels cannot collide."""
     shown = (
-        ("steps_to_catastrophe", "T_k", COLOURS[1], 0.58),
-        ("steps_to_suppress", "T_suppress", COLOURS[0], 0.52),
-        ("steps_to_correct", "T_c", COLOURS[2], 0.46),
+        ("steps_to_catastrophe", "T_k", LOST, 0.58),
+        ("steps_to_suppress", "T_suppress", COLOURS[4], 0.52),
+        ("steps_to_correct", "T_c", WON, 0.46),
     )
     for column, label, colour, height in shown:
         clock = spectrum.clock(runs, column)
