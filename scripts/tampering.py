@@ -1,7 +1,7 @@
 """Tampering and loss of control: does the failure disappear if the act is guarded, or if the overseer survives?
 
 Each scenario runs twice with the same seeds: unchanged, and as its twin, in which the tampering act is a no-op (or the
-catastrophe leaves the overseer in place).
+catastrophe leaves the overseer in place). The dotted line is the share of failures that a verdict lets pass.
 """
 
 from typing import Any
@@ -10,16 +10,17 @@ from _common import finish, folder, parser, run
 
 import robustsim as rs
 from robustsim.analysis.spectrum import catastrophe_first, clock
-from robustsim.report.style import COLOURS, QUIET, SETTINGS, new_figure, quiet_axes
+from robustsim.analysis.verdict import DELTA
+from robustsim.report.style import LOST, QUIET, SETTINGS, WON, new_figure, quiet_axes
 
-GUARDED, LOST = "tampering.guarded", "catastrophe.loss_of_control"
+GUARDED, CONTROL = "tampering.guarded", "catastrophe.loss_of_control"
 BRIBE = {"env.act": "bribe"}
 CASES = {  # scenario, its settings, what is switched, its value unguarded, labels
     "reward_button": ("reward_button", {}, GUARDED, False, "unchanged", "guarded"),
     "cut the camera": ("tamper_with_oversight", {}, GUARDED, False, "unchanged", "guarded"),
     "bribe the supervisor": ("tamper_with_oversight", BRIBE, GUARDED, False, "unchanged", "guarded"),
     "tomato_sensor": ("tomato_sensor", {}, GUARDED, False, "unchanged", "guarded"),
-    "off_switch": ("off_switch", {}, LOST, True, "unchanged", "overseer stays"),
+    "off_switch": ("off_switch", {}, CONTROL, True, "unchanged", "overseer stays"),
 }
 
 
@@ -39,7 +40,7 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
             p, place = catastrophe_first(found.runs), found.verdict()
             told = {"p_catastrophe_first": p, "steps_to_correct": clock(found.runs, "steps_to_correct")}
             numbers[f"{name}, {label}"] = told | {k: place[k] for k in ("verdict", "flags", "reason")}
-            colour = COLOURS[3] if y % 2 else COLOURS[2]
+            colour = LOST if p["estimate"] > 0.5 else WON
             ax.plot([p["low"], p["high"]], [y, y], color=colour, linewidth=2)
             ax.plot(p["estimate"], y, "s" if y % 2 else "o", color=colour, markersize=7)
             corrected = int(found.runs["corrected"].sum())
@@ -47,7 +48,7 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
             text = f"{said}; corrected {corrected} of {len(found.runs)}"
             ax.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), fontsize=8, va="center", color=QUIET)
         ax.set_yticks(range(len(rows)), [f"{name}, {label}" for name, label, _ in rows[::-1]])
-        ax.axvline(0.05, color=QUIET, linewidth=1, linestyle=":")
+        ax.axvline(DELTA, color=QUIET, linewidth=1, linestyle=":")
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(rows) - 0.4), xlabel="P(catastrophe before removal), 95% interval")
         ax.set_title("The same agents, unguarded and guarded")
         quiet_axes(ax)
