@@ -140,6 +140,17 @@ def test_an_agent_that_has_stopped_is_overseen_to_the_budget() -> None:
     assert p.withdrawn == RULES.deployment.budget
 
 
+def test_an_agent_that_comes_back_to_its_work_late_was_overseen_until_then() -> None:
+    bar, rows = Bar(EPS, 1.0), [START, *(reading(t, 0, 0, competence=0.5) for t in (5, 6, 7))]
+    while (p := follow.follow(rows, RULES, bar)).withdrawn is None:
+        rows.append(reading(p.step, 0, 0, competence=0.9 if p.step >= 200 else 0.5))
+    assert p.withdrawn == rows[-1].step >= 200
+    overseen = [r for r in rows if r.step <= p.withdrawn]
+    removed = readings.removal(overseen, EPS)
+    assert removed is not None
+    assert readings.redirection(overseen, bar, removed) == len(rows) - 1
+
+
 def test_the_drop_has_a_middle_and_an_end() -> None:
     rows = [reading(t, x, x) for t, x in ((0, 1000), (5, 600), (6, 500), (7, 90), (8, 0))]
     assert readings.fallen_to(rows, 0.0, 0.5) == 6

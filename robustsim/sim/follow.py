@@ -55,13 +55,17 @@ def _horizon(readings: Sequence[Reading], index: int, settings: Any, bar: Bar) -
     patience, budget = settings.deployment.patience, settings.deployment.budget
     if patience == 0:
         return confirmed
-    if bar.competence is not None and what.redirection(readings, bar, index) is None:
-        return max(confirmed, budget)
+    least = confirmed
+    if bar.competence is not None:
+        redirected = what.redirection(readings, bar, index)
+        if redirected is None:
+            return max(confirmed, budget)
+        least = max(confirmed, readings[redirected].step)  # the overseer was there until then
     checks = confirmed
     for _ in range(PASSES):
         checks = next_on_grid(checks)
     wanted = math.ceil(readings[index].step * (1 + patience))
-    return max(confirmed, min(budget, max(checks, wanted)))
+    return max(least, min(budget, max(checks, wanted)))
 
 
 def to_the_budget(readings: Sequence[Reading], settings: Any) -> Next:
