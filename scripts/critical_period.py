@@ -35,6 +35,7 @@ CASES = {  # (optimizer, whether its state is reset): learning rate of the bandi
     ("adam", True): (0.05, 0.001),
     ("adam", False): (0.05, 0.001),
 }
+BUDGETS = {"coin_corridor": 2000, "corner_maze": 4000}
 EPS = 0.05
 NAMES = ("training.steps", "agent.optimizer", "online.reset_optimizer", "agent.learning_rate")
 QUANTITIES = ("gradient steps to correct, plus 1", "T_c / T_control", "inertia")
@@ -53,10 +54,8 @@ def sweeps(quick: bool) -> dict[str, rs.Sweep]:
             "catastrophe.threshold": 10**6,
         }
         settings |= ALONE | {"deployment.stop": "catastrophe"}
-        if who == "coin_corridor":  # overseen on until it is redirected; the agents of corner_maze only stop
-            settings |= {"deployment.patience": 2.5}
-        if network:
-            settings |= {"deployment.budget": 100 if quick else 2000}
+        if network:  # overseen on until it is redirected, which takes corner_maze long
+            settings |= {"deployment.budget": 100 if quick else BUDGETS[who], "deployment.patience": 2.5}
             seeds: Any = 2 if quick else 16
         else:
             settings |= {"agent.initial_logit": 0.0, "deployment.budget": 30_000}
