@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
     light = run(both, folder(args))
     shared = args.out.with_name("phase-diagram-quick" if args.quick else "phase-diagram")
     hidden = run(network_sweep(args.quick), shared / "network")
-    figure, numbers = draw(light, hidden, critical(light.settings, light.runs["removal_threshold"].median()))
+    figure, numbers = draw(light, hidden, critical(light.settings, float(np.median(light.runs["removal_threshold"]))))
     finish(figure, args, "caught", {"light": light, "hidden": hidden}, numbers)
     print(*(f"{k}: {v}" for k, v in numbers.items()), sep="\n")
 

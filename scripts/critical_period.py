@@ -101,9 +101,10 @@ def panel(ax: Any, who: str, quantity: str, found: dict[str, dict[str, Any]]) ->
         n = np.geomspace(LENGTHS[who][0], LENGTHS[who][-1], 50)
         said = f"SGD, continuous: n + {exact_line(np.zeros(1))[0]:.0f}"
         ax.plot(n, exact_line(n), color=QUIET, linestyle="--", linewidth=1.2, label=said)
+    empty = all(len(line.get_xdata()) == 0 for line in ax.lines)  # pyright: ignore[reportArgumentType]
     if quantity != QUANTITIES[0]:
         ax.axhline(1, color=QUIET, linewidth=0.8, linestyle=":")
-    if not ax.lines or all(len(line.get_xdata()) == 0 for line in ax.lines[:2]):
+    if empty:
         ax.text(
             0.5, 0.5, "not defined, or not identified", transform=ax.transAxes, ha="center", color=QUIET, fontsize=8
         )
