@@ -18,9 +18,10 @@ from robustsim.agents.learner import Batch
 from robustsim.events import Ending
 from robustsim.numerics import precision as precision
 from robustsim.sim import expected
+from robustsim.sim.control import Control
 from robustsim.sim.episodes import UNIFORMS, as_batch, begin, collect
 from robustsim.sim.evaluate import Measured, evaluate
-from robustsim.sim.solve import Control, RunState, init, solve, step, terminate
+from robustsim.sim.solve import RunState, init, solve, step, terminate
 from robustsim.sim.world import World, make_world, starts, where
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Settings, for_training

@@ -1,11 +1,10 @@
 """What actions pay where it is not the task: in the control arm, and in a relapse phase without reward."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from robustsim.events import NEVER
 from robustsim.sim import expected
+from robustsim.sim.control import Control
 from robustsim.sim.episodes import Moment
 from robustsim.sim.world import World
 from robustsim.types import Array, Tree
@@ -13,12 +12,8 @@ from robustsim.types import Array, Tree
 MASTERED = 0.9  # share of the steps in which the action that is taught is taken (theory G.4)
 
 
-def pays(world: World, control: Any, step: Array) -> expected.Pay:
-    """(actions, the rewards with their feedback) -> what the agent gets at this gradient step, of the same shape.
-
-    Args:
-      control: of the run, a :class:`robustsim.sim.solve.Control`.
-    """
+def pays(world: World, control: Control, step: Array) -> expected.Pay:
+    """(actions, the rewards with their feedback) -> what the agent gets at this gradient step, of the same shape."""
     quiet = (step >= control.withdrawn) & ~jnp.asarray(world.settings.deployment.relapse_reward)
 
     def pay(action: Array, reward: Array) -> Array:
@@ -28,7 +23,7 @@ def pays(world: World, control: Any, step: Array) -> expected.Pay:
     return pay
 
 
-def mastered(world: World, params: Tree, moments: Moment, control: Any, before: Array, step: Array) -> Array:
+def mastered(world: World, params: Tree, moments: Moment, control: Control, before: Array, step: Array) -> Array:
     """int32[], the first gradient step at which the action that is taught was taken often enough, or NEVER.
 
     Args:

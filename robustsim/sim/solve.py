@@ -27,6 +27,7 @@ from robustsim.oversight.defences import UNIFORMS as DEFENDING
 from robustsim.oversight.protocol import Shift
 from robustsim.pytree import pytree
 from robustsim.sim import delay, expected, harm, tally
+from robustsim.sim.control import Control
 from robustsim.sim.episodes import RULE, UNIFORMS, Episodes, as_batch, begin, collect
 from robustsim.sim.oversee import oversee
 from robustsim.sim.pay import mastered, pays
@@ -35,20 +36,6 @@ from robustsim.types import Array, Tree
 
 # Folded into the keys of a run or a step, so that what only some runs need leaves the numbers of all others alone.
 START, OVERSEER, RESPOND, DEFEND, UPDATE = (2**31 - i for i in range(1, 6))
-
-
-@pytree
-class Control:
-    """What the host tells one run of a batch."""
-
-    key: Array  # uint32[2], hash of what the run is
-    training: Array  # bool[], the phase
-    silent: Array  # bool[], the overseer gives no feedback (the unopposed arm)
-    taught: Array  # int32[], in the control arm, the action that alone pays; below 0 otherwise
-    withdrawn: Array  # int32[], gradient step at which the host withdraws the overseer
-    limit: Array  # int32[], gradient step at which to pause
-    stop_removed: Array  # bool[], end once the misbehaviour is known to be removed
-    stop_catastrophe: Array  # bool[], end once the catastrophe rule fires
 
 
 @pytree
