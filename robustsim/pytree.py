@@ -27,24 +27,20 @@ def pytree(cls: type[T]) -> type[T]:
     and as many leaves are equal (jax 0.10), so that a program compiled for the one can be run for the other.
     """
     made: Any = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
-    names = {
-        flag: [f.name for f in dataclasses.fields(made) if f.metadata.get("static", False) == flag] for flag in _KINDS
-    }
-    keys = [jax.tree_util.GetAttrKey(name) for name in names[False]]
+    fields = dataclasses.fields(made)
+    fixed = [field.name for field in fields if field.metadata.get("static")]
+    leaves = [field.name for field in fields if field.name not in fixed]
+    keys = [jax.tree_util.GetAttrKey(name) for name in leaves]
 
-    def flatten(tree: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        return tuple(getattr(tree, n) for n in names[False]), (made, *(getattr(tree, n) for n in names[True]))
+    def flatten(tree: Any) -> tuple[list[Any], tuple[Any, ...]]:
+        return [getattr(tree, name) for name in leaves], (made, *(getattr(tree, name) for name in fixed))
 
-    def with_keys(tree: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        leaves, structure = flatten(tree)
-        return tuple(zip(keys, leaves, strict=True)), structure
+    def with_keys(tree: Any) -> tuple[list[Any], tuple[Any, ...]]:
+        values, structure = flatten(tree)
+        return list(zip(keys, values, strict=True)), structure
 
-    def unflatten(structure: tuple[Any, ...], leaves: Iterable[Any]) -> Any:
-        fixed = zip(names[True], structure[1:], strict=True)
-        return made(**dict(zip(names[False], leaves, strict=True)), **dict(fixed))
+    def unflatten(structure: tuple[Any, ...], values: Iterable[Any]) -> Any:
+        return made(**dict(zip(leaves, values, strict=True)), **dict(zip(fixed, structure[1:], strict=True)))
 
     jax.tree_util.register_pytree_with_keys(made, with_keys, unflatten, flatten)
     return made
-
-
-_KINDS = (False, True)  # leaves, and what is static

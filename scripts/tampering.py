@@ -37,14 +37,14 @@ def draw(results: dict[str, rs.Results]) -> tuple[Any, dict[str, Any]]:
         figure = new_figure(8.6, 0.42 * len(rows) + 1)
         ax = figure.subplots()
         for y, (name, label, found) in enumerate(rows[::-1]):
-            p, place = catastrophe_first(found.runs), found.verdict()
+            p, decided = catastrophe_first(found.runs), found.verdict()
             told = {"p_catastrophe_first": p, "steps_to_correct": clock(found.runs, "steps_to_correct")}
-            numbers[f"{name}, {label}"] = told | {k: place[k] for k in ("verdict", "flags", "reason")}
+            numbers[f"{name}, {label}"] = told | {k: decided[k] for k in ("verdict", "flags", "reason")}
             colour = LOST if p["estimate"] > 0.5 else WON
             ax.plot([p["low"], p["high"]], [y, y], color=colour, linewidth=2)
             ax.plot(p["estimate"], y, "s" if y % 2 else "o", color=colour, markersize=7)
             corrected = int(found.runs["corrected"].sum())
-            said = ", ".join([place["verdict"], *place["flags"]])
+            said = ", ".join([decided["verdict"], *decided["flags"]])
             text = f"{said}; corrected {corrected} of {len(found.runs)}"
             ax.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), fontsize=8, va="center", color=QUIET)
         ax.set_yticks(range(len(rows)), [f"{name}, {label}" for name, label, _ in rows[::-1]])

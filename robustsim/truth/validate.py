@@ -252,18 +252,18 @@ def _critic_lag(rows: list[Row]) -> Iterator[Check]:
 
 
 def _reinforce(table: str, rows: list[Row], runs: int) -> Iterator[Check]:
-    praise = table == "reinforce_praise"
+    by_bonus = table == "reinforce_praise"
     for r in rows:
-        chances = theory.reinforce_chances(r["theta0"], r["eps"], r["a_p"], r["d"], praise)
+        chances = theory.reinforce_chances(r["theta0"], r["eps"], r["a_p"], r["d"], by_bonus)
         yield equal(table, r, "N", r["N"], len(chances))
         yield close(table, r, "E[T]", r["ET"], float((1 / chances).sum()))
         yield close(table, r, "SD[T]", r["SDT"], float(np.sqrt(((1 - chances) / chances**2).sum())))
-        yield from _law(table, r, praise, chances, runs)
+        yield from _law(table, r, by_bonus, chances, runs)
 
 
-def _law(table: str, row: Row, praise: bool, chances: np.ndarray, runs: int) -> Iterator[Check]:
+def _law(table: str, row: Row, by_bonus: bool, chances: np.ndarray, runs: int) -> Iterator[Check]:
     """Tests simulated removal times against their exact distribution, and the number of corrections for equality."""
-    bonus = {"overseer.penalty": 0.0, "overseer.bonus": row["a_p"]} if praise else {}
+    bonus = {"overseer.penalty": 0.0, "overseer.bonus": row["a_p"]} if by_bonus else {}
     longest = int((1 / chances).sum() + 12 * np.sqrt(((1 - chances) / chances**2).sum())) + 10
     mass = theory.geometric_sum_distribution(chances, longest)
     below = np.concatenate([[0.0], np.cumsum(mass)])
@@ -273,7 +273,7 @@ def _law(table: str, row: Row, praise: bool, chances: np.ndarray, runs: int) -> 
         steps = np.where(got["steps"] < 0, longest, got["steps"])
         spread = np.random.default_rng(attempt).uniform(size=runs)
         tries.append(float(kstest(below[steps] + spread * mass[steps], "uniform").pvalue))
-        if attempt == 0 and not praise:
+        if attempt == 0 and not by_bonus:
             yield equal(table, row, "N simulated", [row["N"]], np.unique(got["corrections"]).tolist())
         if tries[-1] > 1e-4:
             break
