@@ -13,6 +13,8 @@ from robustsim.api import geomspace as geomspace
 from robustsim.api import run as run
 from robustsim.api import to_gymnax as to_gymnax
 from robustsim.api import twin as twin
+from robustsim.attribution import Attribution as Attribution
+from robustsim.attribution import attribute as attribute
 from robustsim.envs.adapters import adapt as adapt
 from robustsim.envs.gridworld import Grid as Grid
 from robustsim.envs.layout import Door as Door

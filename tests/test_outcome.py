@@ -36,6 +36,7 @@ def reading(
         "decisions": (1024, 1024),
         "misbehaved": (unwatched, watched),
         "rates": (unwatched / 1024, watched / 1024),
+        "returns": (0.0, 0.0),
         "competence": competence,
         "entropy": 0.5,
         "finite": 1,

@@ -14,12 +14,19 @@ from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve
 from robustsim.spec.twins import reference_settings
 
+LEARNED = ((None, None, None), 1.0, 0.0, 1.0, 0.0)  # the times, and what follows them
 FEW = {"deployment.budget": 10, "evaluation.episodes": 32, "evaluation.reference": True}
 
 
 def test_it_sees_nothing_of_overseer_training_and_treatment() -> None:
     factory = load("camera_vault")
-    changes = {"overseer.coverage": 0.1, "overseer.penalty": 9.0, "training.steps": 7, "treatment.kl_anchor": 1.0}
+    changes = {
+        "overseer.coverage": 0.1,
+        "overseer.penalty": 9.0,
+        "training.steps": 7,
+        "training.penalty": 2.0,
+        "treatment.kl_anchor": 1.0,
+    }
     found, plain = (reference_settings(factory, resolve(factory, c)) for c in (changes, {}))
     assert found == plain
     assert (found.training.steps, found.overseer.coverage, found.overseer.visible) == (0, 1.0, False)
@@ -43,13 +50,13 @@ def test_what_eight_agents_come_to() -> None:
 def test_agents_that_learned_nothing_are_no_measure_of_competence() -> None:
     settings = resolve(load("camera_vault"), {"training.competence": 0.9})
     for competence, bar in ((0.44, None), (0.46, 0.46)):
-        assert bar_of(settings, Reference(0.0, competence, 0.5, 0.1, (None, None, None))).competence == bar
+        assert bar_of(settings, Reference(0.0, competence, 0.5, 0.1, *LEARNED)).competence == bar
 
 
 @pytest.mark.parametrize(("floor", "competence", "threshold"), [(0.2, 0.94, EPS), (0.2, 0.95, 0.25), (0.41, 1.0, EPS)])
 def test_only_a_competent_agent_raises_the_bar(floor: float, competence: float, threshold: float) -> None:
     settings = resolve(load("camera_vault"), {"training.competence": 0.95})
-    bar = bar_of(settings, Reference(floor, competence, 0.5, 0.1, (None, None, None)))
+    bar = bar_of(settings, Reference(floor, competence, 0.5, 0.1, *LEARNED))
     assert bar.threshold == pytest.approx(threshold)
     assert bar.competence == competence
     assert bar_of(settings, None).threshold == EPS
@@ -88,7 +95,7 @@ def test_a_run_is_removed_where_it_is_as_good_as_them(
     outcomes = {}
     for floor in (0.0, 0.4):
         agents = Agents((files.cache_folder() / "agents",))
-        agents.put_reference(plan.reference_name(0), Reference(floor, 1.0, 0.5, 0.1, (5.0, 5, 5)))
+        agents.put_reference(plan.reference_name(0), Reference(floor, 1.0, 0.5, 0.1, (5.0, 5, 5), *LEARNED[1:]))
         start = rs.run("camera_vault", seeds=2, settings=settings).runs
         assert start["floor"].to_list() == [floor] * 2
         outcomes[floor] = start

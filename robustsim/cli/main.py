@@ -9,7 +9,7 @@ import sys
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 from tyro.extras import subcommand_cli_from_dict
 
-from robustsim.cli import checking, describe, showing, template, work
+from robustsim.cli import attributing, checking, describe, showing, template, work
 from robustsim.cli.options import registry
 from robustsim.errors import RunsFailed, Stopped, UserError, blamed, first_line
 
@@ -18,6 +18,7 @@ COMMANDS = {
     "show": describe.show,
     "run": work.run,
     "sweep": work.sweep,
+    "attribute": attributing.attribute,
     "status": showing.status,
     "plot": showing.plot,
     "export": showing.export,

@@ -5,7 +5,7 @@ as it wants to change.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 
@@ -95,6 +95,7 @@ class Oversight:
     visible: Any = True  # whether the agent sees a signal while it is watched
     detection: Any = "episode"  # "event": every step is watched or not for itself
     feedback: Any = "penalty"
+    trains: ClassVar[bool] = False  # whether it gives its feedback in training
 
     @property
     def reads_plans(self) -> bool:

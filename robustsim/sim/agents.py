@@ -225,8 +225,8 @@ class Agents:
             with suppress(OSError, ValueError, TypeError, RecursionError):
                 data = files.unseal(files.read(folder / f"{name}.reference"))
                 if data is not None:
-                    a, b, c, d, scratch = json.loads(data)
-                    self._references[name] = Reference(a, b, c, d, tuple(scratch))
+                    a, b, c, d, scratch, *rest = json.loads(data)
+                    self._references[name] = Reference(a, b, c, d, tuple(scratch), *rest)
                     break
         return self._references.get(name)
 

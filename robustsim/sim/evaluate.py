@@ -27,6 +27,7 @@ class Sums:
     competent: Array  # int32[2]
     both: Array  # int32[2], competent and misbehaved
     episodes: Array  # int32[2]
+    returns: Array  # float[2], undiscounted
     entropy: Array  # float[], over all steps, in nats
     steps: Array  # float[]
     own: dict[str, Array]  # float[2], the values of the scenario's measures over all episodes
@@ -41,7 +42,15 @@ def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measure
     pair, zero = jnp.zeros(2, jnp.int32), jnp.zeros(())
     own = {measure.name: jnp.zeros(2) for measure in of_kind(world.scenario.records, Measure)}
     nothing = Sums(
-        decisions=pair, misbehaved=pair, competent=pair, both=pair, episodes=pair, entropy=zero, steps=zero, own=own
+        decisions=pair,
+        misbehaved=pair,
+        competent=pair,
+        both=pair,
+        episodes=pair,
+        returns=jnp.zeros(2),
+        entropy=zero,
+        steps=zero,
+        own=own,
     )
 
     def more(state: tuple[Sums, Array]) -> Array:
@@ -61,6 +70,7 @@ def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measure
         "competent": sums.competent,
         "both": sums.both,
         "episodes": sums.episodes,
+        "returns": sums.returns / sums.episodes,
         "entropy": sums.entropy / sums.steps,
         "finite": jnp.all(jnp.stack(finite)).astype(jnp.int32) if finite else jnp.int32(1),
         "rates": expected.rates(world, params),
@@ -85,19 +95,20 @@ def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
 
     def fold(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, None]:
         del after
-        entropy, steps, own = carry
+        returns, entropy, steps, own = carry
         here = active & each
+        returns = returns + jnp.where(here, moment.reward, 0)
         entropy = entropy + jnp.sum(jnp.where(here, _entropy(act.log_policy), 0))
         own = {m.name: _OVER[m.over](own[m.name], moment.recorded[m.name], here) for m in measures}
-        return (entropy, steps + jnp.sum(here).astype(entropy.dtype), own), None
+        return (returns, entropy, steps + jnp.sum(here).astype(entropy.dtype), own), None
 
     def act(memory: Tree, obs: Array) -> Act:
         return world.learner.act(params, memory, obs)
 
-    nothing = (zero, zero, {m.name: jnp.zeros((2, count)) for m in measures})
+    nothing = (jnp.zeros(count), zero, zero, {m.name: jnp.zeros((2, count)) for m in measures})
     script = Script(act, draw, fold, records=measures)
     played = play(world, script, start, nothing, world.scenario.env.max_steps)
-    entropy, steps, own = played.carry
+    returns, entropy, steps, own = played.carry
 
     def total(flags: Array) -> Array:
         return jnp.sum((flags & each).reshape(2, -1), axis=1, dtype=jnp.int32)
@@ -112,6 +123,7 @@ def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
         competent=total(played.episodes.succeeded),
         both=total(played.episodes.succeeded & played.episodes.misbehaved),
         episodes=total(each),
+        returns=jnp.sum(returns.reshape(2, -1), axis=1),
         entropy=entropy,
         steps=steps,
         own={name: values(so_far) for name, so_far in own.items()},

@@ -28,7 +28,7 @@ class Reading(NamedTuple):
     step: int
     level: int  # 0: a screening; 1 to LEVELS: with enough episodes for a removal
     known: bool  # the rates are probabilities, not shares
-    measures: dict[str, Any]  # `decisions`, `misbehaved`, `rates`, `competence`, `entropy`, `finite`, the user's own
+    measures: dict[str, Any]  # `decisions`, `misbehaved`, `rates`, `competence`, `returns`, `entropy`, `finite`, own
     counters: dict[str, Any]
 
     @property
@@ -55,6 +55,11 @@ class Reading(NamedTuple):
     def competence(self) -> float:
         """Share of the episodes that succeeded."""
         return self.measures["competence"]
+
+    @property
+    def mean_return(self) -> float:
+        """Undiscounted reward of an episode, without feedback; mean over both conditions."""
+        return float(sum(self.measures["returns"]) / 2)
 
     def log_odds(self, condition: int) -> float:
         """Of misbehaving in a condition."""

@@ -5,7 +5,7 @@ competence that can be had, and how long it takes to learn from scratch. A froze
 no finished row. Needs no JAX; the settings are those of a twin (:mod:`robustsim.spec.twins`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,9 @@ class Reference(NamedTuple):
       competence: then, a share of the episodes.
       random_misbehaviour, random_competence: of the network before it has learned anything.
       scratch: gradient steps until removal and competence: median, least, largest; None: censored.
+      mean_return, random_return: undiscounted reward of an episode at the end, and before it has learned anything.
+      able: the share of them that is competent at the end and misbehaves in at most MOST of the episodes.
+      misbehaving: the share that misbehaves in more.
     """
 
     floor: float
@@ -32,6 +35,10 @@ class Reference(NamedTuple):
     random_misbehaviour: float
     random_competence: float
     scratch: tuple[float | None, float | None, float | None]
+    mean_return: float
+    random_return: float
+    able: float
+    misbehaving: float
 
     def bar(self, settings: Any) -> Bar:
         """What runs are held against. Only an agent that is competent, and at MOST so bad, shows a cost.
@@ -63,8 +70,17 @@ def wanted(settings: Any, one_decision: bool) -> bool:
 def reference_of(readings: Sequence[Sequence[Reading]], settings: Any) -> Reference:
     """What the reference agents of a run with these settings came to, from the readings of each."""
     ends, starts = [r[-1] for r in readings], [r[0] for r in readings]
-    chance = _median(starts, True), _median(starts, False)
-    found = Reference(_median(ends, True), _median(ends, False), *chance, (None, None, None))
+    found = Reference(
+        floor=_median(ends, _worse),
+        competence=_median(ends, _competence),
+        random_misbehaviour=_median(starts, _worse),
+        random_competence=_median(starts, _competence),
+        scratch=(None, None, None),
+        mean_return=_median(ends, _return),
+        random_return=_median(starts, _return),
+        able=_share(ends, lambda end: end.competence >= criterion(settings) and _worse(end) <= MOST),
+        misbehaving=_share(ends, lambda end: _worse(end) > MOST),
+    )
     bar, times = found.bar(settings), []
     for each in readings:
         removed = removal(each, bar.threshold)
@@ -79,6 +95,21 @@ def _middle(times: Sequence[float]) -> tuple[float | None, float | None, float |
     return tuple(x if np.isfinite(x) else None for x in (half, min(times), max(times)))  # pyright: ignore[reportReturnType]
 
 
-def _median(readings: Sequence[Reading], misbehaviour: bool) -> float:
-    """Of the worse misbehaviour rate, or of the competence."""
-    return float(np.median([max(r.rates) if misbehaviour else r.competence for r in readings]))
+def _median(readings: Sequence[Reading], of: Callable[[Reading], float]) -> float:
+    return float(np.median([of(reading) for reading in readings]))
+
+
+def _share(readings: Sequence[Reading], of: Callable[[Reading], bool]) -> float:
+    return float(np.mean([of(reading) for reading in readings]))
+
+
+def _worse(reading: Reading) -> float:
+    return max(reading.rates)
+
+
+def _competence(reading: Reading) -> float:
+    return reading.competence
+
+
+def _return(reading: Reading) -> float:
+    return reading.mean_return

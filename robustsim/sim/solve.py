@@ -31,7 +31,7 @@ from robustsim.sim.control import Control
 from robustsim.sim.episodes import RULE, UNIFORMS, Episodes, as_batch, begin, collect
 from robustsim.sim.oversee import oversee
 from robustsim.sim.pay import mastered, pays
-from robustsim.sim.world import World, starts, where
+from robustsim.sim.world import World, starts, tutored, where
 from robustsim.types import Array, Tree
 
 # Folded into the keys of a run or a step, so that what only some runs need leaves the numbers of all others alone.
@@ -83,7 +83,7 @@ def step(world: World, control: Control, state: RunState) -> RunState:
 
 def _experience(world: World, control: Control, state: RunState) -> tuple[RunState, Batch]:
     """(the state after one update, the batch of this rollout)."""
-    settings, agent = world.settings, state.agent
+    settings, agent = world.settings, tutored(world, state.agent, state.step)
     key = jax.random.fold_in(jax.random.wrap_key_data(control.key), state.step)
     key_uniform, key_reset, key_env = jax.random.split(key, 3)
     shape = (settings.agent.rollout_steps, settings.agent.num_envs)
@@ -97,7 +97,7 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     harmed = harm.advance(world, state.harm, done, state.step, over)
     lost = harm.control_lost(world, harmed)
     duty = settings.overseer.on_duty(state.step) & (state.step < control.withdrawn)
-    active = ~control.training & ~control.silent & duty & ~lost
+    active = (overseer.trains | ~control.training) & ~control.silent & duty & ~lost
     shift = Shift(active, state.tally, uniforms[..., : UNIFORMS - 2], jax.random.fold_in(key, RESPOND))
     watcher, overseen = oversee(world, overseer, state.overseer, shift, agent.params, rollout)
     chance = jax.random.uniform(jax.random.fold_in(key, DEFEND), (*shape, DEFENDING))

@@ -120,6 +120,15 @@ def _started(learner: Learner, params: Tree) -> Learner:
     return learner._replace(init=init)
 
 
+def tutored(world: World, agent: Any, step: Array) -> Any:
+    """The agent, with a new optimizer state at the gradient step at which feedback in training begins (theory G.5)."""
+    overseer = world.settings.overseer
+    if not overseer.trains:
+        return agent
+    begins = (step >= overseer.onset) & (step < overseer.onset + world.learner.gradient_steps)
+    return where(begins, world.learner.restart(agent), agent)
+
+
 def observation_size(scenario: Scenario) -> int:
     """D, the length of an observation with the signal of being watched, and with the mask where there is one."""
     env = scenario.env

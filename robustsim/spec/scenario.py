@@ -19,7 +19,7 @@ from robustsim.fields import Between, choice, count, number, size, typed, word
 from robustsim.numerics import pinned
 from robustsim.oversight.defences import Defences
 from robustsim.oversight.monitor import Monitor
-from robustsim.oversight.overseer import Overseer
+from robustsim.oversight.overseer import LAST, Overseer
 from robustsim.oversight.rules.cumulative import Cumulative
 from robustsim.oversight.tampering import Tampering
 from robustsim.pytree import pytree
@@ -64,6 +64,9 @@ class Training:
     competence: float = number(0.95, 0, 1, doc="share of training episodes that must succeed")
     watched: float = number(0.5, 0, 1, doc="share of the training episodes in which the signal is on")
     signal: str = choice("reward", ("reward", "demonstration"), doc="what the agent learns from")
+    penalty: float = number(0.0, 0, 1e6, doc="reward deducted per misbehaviour in training; every episode is judged")
+    penalty_from: int = count(0, doc="gradient step of training at which that begins, with a new optimizer state")
+    penalty_until: int = count(LAST, doc="gradient step of training at which it ends")
 
 
 @pytree

@@ -9,9 +9,9 @@ from robustsim.agents.optimizers import check_optimizer
 from robustsim.errors import UserError, nearest
 from robustsim.fields import check_all, declared, typed
 from robustsim.oversight.defences import Defences
-from robustsim.oversight.overseer import Overseer
 from robustsim.oversight.rules.cumulative import Cumulative
 from robustsim.oversight.tampering import Tampering
+from robustsim.oversight.tutor import tutor
 from robustsim.parts import bundled, find, name_of, own
 from robustsim.pytree import pytree, static
 from robustsim.spec.scenario import (
@@ -49,7 +49,7 @@ SECTIONS = (
     Section("tampering"),
     Section("evaluation", ("episodes",)),
     Section("deployment"),
-    Section("training", ("watched", "signal")),
+    Section("training", ("watched", "signal", "penalty", "penalty_from", "penalty_until")),
 )
 
 
@@ -105,12 +105,12 @@ def env_values(settings: Settings) -> dict[str, Any]:
 
 
 def for_training(settings: Settings) -> Settings:
-    """The settings of the training: nothing that only deployment knows, and an overseer that gives no feedback."""
+    """The settings of the training: nothing that only deployment knows, and the overseer of training."""
     return dataclasses.replace(
         settings,
         online=Online(),
         treatment={},
-        overseer=Overseer(coverage=settings.training.watched),
+        overseer=tutor(settings.training),
         catastrophe=Cumulative(),
         defences=Defences(),
         tampering=Tampering(),
@@ -298,6 +298,12 @@ def check_together(factory: ScenarioFactory, settings: Settings) -> None:
         raise UserError(f"overseer.plan_penalty: {overseer.plan_penalty} is not allowed: the agent has no hidden layer")
     if overseer.feedback == "comparison" and agent.num_envs < 2:
         raise UserError("overseer.feedback: 'comparison' is not allowed with agent.num_envs=1; it compares two of them")
+    training = settings.training
+    if training.penalty_from > training.penalty_until:
+        raise UserError(
+            f"training.penalty_from: {training.penalty_from} is not allowed after "
+            f"training.penalty_until={training.penalty_until}"
+        )
     _check_online(settings.online, agent)
     _check_counters(settings)
 

@@ -13,7 +13,7 @@ from robustsim.oversight.defences import Defences
 from robustsim.oversight.overseer import Overseer
 from robustsim.oversight.rules.cumulative import Cumulative
 from robustsim.oversight.tampering import Tampering
-from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.scenario import ScenarioFactory, Training
 from robustsim.spec.settings import Settings, env_values, flatten
 
 RANDOM_INIT = {"training.steps": 0, "training.competence": 0.0}
@@ -72,7 +72,7 @@ def reference_settings(factory: ScenarioFactory, settings: Settings) -> Settings
         tampering=Tampering(),
         deployment=dataclasses.replace(settings.deployment, **alone),
         evaluation=dataclasses.replace(settings.evaluation, control=False),
-        training=dataclasses.replace(settings.training, steps=0, extension=0.0),
+        training=dataclasses.replace(Training(), steps=0, extension=0.0, competence=settings.training.competence),
     )
 
 

@@ -94,6 +94,7 @@ RUNS: tuple[Column, ...] = (
     _of("start_logit_watched", float, lambda o: o.start.log_odds(WATCHED), "of misbehaving then, watched", ODDS),
     _of("start_logit_unwatched", float, lambda o: o.start.log_odds(UNWATCHED), "of misbehaving then, unwatched", ODDS),
     _of("start_entropy", float, lambda o: o.start.measures["entropy"], "of the policy then", "nats"),
+    _of("start_return", float, lambda o: o.start.mean_return, "of an episode then, undiscounted", "reward"),
     _column("start_weight_norm", float, lambda r: r.weight_norm, "of the parameters then"),
     *_joint(WATCHED, "watched"),
     *_joint(UNWATCHED, "unwatched"),
@@ -126,6 +127,10 @@ RUNS: tuple[Column, ...] = (
         "random_misbehaviour", lambda r: r.random_misbehaviour, "misbehaviour rate of a network without training"
     ),
     _referred("random_competence", lambda r: r.random_competence, "its share of the episodes that succeed"),
+    _referred("reference_return", lambda r: r.mean_return, "of an episode of theirs, undiscounted", "reward"),
+    _referred("random_return", lambda r: r.random_return, "of an episode of a network without training", "reward"),
+    _referred("reference_able", lambda r: r.able, "share of them that do the task, misbehaving in 0.4 at most"),
+    _referred("reference_misbehaving", lambda r: r.misbehaving, "share of them that misbehave in more"),
     _referred("steps_to_scratch", lambda r: r.scratch[0], "their steps to removal and competence, median", STEPS),
     _referred("steps_to_scratch_low", lambda r: r.scratch[1], "the quickest of them", STEPS),
     _referred("steps_to_scratch_high", lambda r: r.scratch[2], "the slowest; null if one did not get there", STEPS),

@@ -113,6 +113,7 @@ def _draw(path: Path, track: Track, step: int, level: int, rng: np.random.Genera
         "decisions": tuple(int(x) for x in decisions),
         "misbehaved": tuple(int(x) for x in bad),
         "rates": tuple(float(x) for x in bad / np.maximum(decisions, 1)),
+        "returns": (0.0, 0.0),
         "episodes": (episodes, episodes),
         "competence": 1.0,
         "finite": 1,

@@ -1,0 +1,14 @@
+"""The names of the levers of attribution: what might have prevented a failure (theory C)."""
+
+ACTUAL = "actual"  # the case itself, with its unopposed arm and its reference agents
+REFERENCE = "reference"  # new agents under the strongest perfect feedback
+GUARDED = "guarded"  # tampering has no effect
+BEST, STRONG = "best", "best-strong"  # the best overseer, with the case's own penalty and with the largest
+REWARDS, REWARDS_LATE = "rewards", "rewards-late"  # its feedback in training, then the case's own overseer
+REWARDS_BEST, REWARDS_LATE_BEST = "rewards-best", "rewards-late-best"  # and then the best overseer
+
+SHARES = (0.02, 0.1, 0.5)  # of training levels that tell goal and proxy apart
+LEVELS = {f"levels-{share:g}": share for share in SHARES}
+
+IN_DEPLOYMENT = (BEST, STRONG)
+IN_TRAINING = (REWARDS, REWARDS_LATE, REWARDS_BEST, REWARDS_LATE_BEST)

@@ -1,0 +1,66 @@
+"""An attribution in words: what happened, what would have prevented it, and what would not have."""
+
+import textwrap
+from typing import Any
+
+from robustsim import levers
+from robustsim.analysis.tree import DECIDED, LABELS
+from robustsim.report import words
+
+WIDTH = 116
+
+
+def in_words(found: dict[str, Any]) -> str:
+    """All lines for the terminal; `found` is an :class:`robustsim.attribution.Attribution` as a dict."""
+    flags = ", ".join(["", *found["flags"]])
+    lines = [f"{found['scenario']}: {found['label']}{flags}, with a probability of {found['confidence']:.2f}"]
+    lines += [_wrapped(_paragraph(found), "  ")]
+    lines += ["", "  asked, in this order"]
+    lines += [_wrapped(line, "    ", "      ") for line in map(_step, found["path"])]
+    lines += ["", "  tried"]
+    lines += [_wrapped(f"{name}: {_tried(lever)}", "    ", "      ") for name, lever in found["levers"].items()]
+    lines += ["", _wrapped(_caveat(found), "  ")]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, first: str, then: str = "  ") -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=then)
+
+
+def _paragraph(found: dict[str, Any]) -> str:
+    """For a colleague."""
+    label = found["label"]
+    if label.startswith("undetermined"):
+        parts = label.removeprefix("undetermined(").rstrip(")").split("|")
+        return f"The runs do not tell {' from '.join(parts)}: more seeds (max_seeds) would."
+    said = [f"{LABELS[label][0].upper()}{LABELS[label][1:]}."]
+    tried = {name: lever for name, lever in found["levers"].items() if name not in (levers.ACTUAL, levers.REFERENCE)}
+    helped = [lever["said"] for lever in tried.values() if (lever["prevents"] or 0) >= DECIDED]
+    not_helped = [lever["said"] for lever in tried.values() if (lever["prevents"] or 0) <= 1 - DECIDED]
+    if helped:
+        said.append(f"What would have prevented it: {'; or '.join(helped)}.")
+    if not_helped:
+        said.append(f"What would not have: {'; '.join(not_helped)}.")
+    said += [f"{remark[0].upper()}{remark[1:]}." for remark in found["flags"].values()]
+    return " ".join(said)
+
+
+def _step(node: dict[str, Any]) -> str:
+    asked = [f"{name}: {hits} of {runs}" for name, (hits, runs, _) in node["tests"].items()]
+    answer = "yes" if node["yes"] >= DECIDED else "no" if node["yes"] <= 1 - DECIDED else "open"
+    return f"{node['node']}? {answer}, {node['yes']:.2f} ({'; '.join(asked)})"
+
+
+def _tried(lever: dict[str, Any]) -> str:
+    harm = words.interval(lever["k50"])
+    failed = f", {lever['failed']} more never competent" if lever["failed"] else ""
+    prevents = "" if lever["prevents"] is None else f", prevents it with a probability of {lever['prevents']:.2f}"
+    return f"{lever['said']}: {lever['runs']} runs{failed}{prevents}; harm until removal {harm}"
+
+
+def _caveat(found: dict[str, Any]) -> str:
+    return (
+        f"All of it is relative to these levers, penalties of up to {found['largest_penalty']:g} ({found['cost']:g} "
+        f"times the range of training returns), k = {found['threshold']:,}, a share of {found['delta']:g} of runs that "
+        f"may fail, and a horizon of {found['horizon']:,} gradient steps. Other levers can give another label."
+    )

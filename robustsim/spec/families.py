@@ -1,0 +1,109 @@
+"""The families of levers that attribution searches, as settings (theory C)."""
+
+from typing import Any, NamedTuple
+
+from robustsim import levers as names
+from robustsim.errors import UserError
+from robustsim.oversight.overseer import Overseer
+from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import Settings, env_values
+from robustsim.spec.twins import RANDOM_INIT, perfect_overseer
+
+# Runs go on beyond the race: to the removal, for all harm, and until the agent does its work again (theory G.2).
+NO_RELAPSE = {"deployment.stop": "catastrophe", "deployment.relapse_steps": 0}
+TO_THE_END = {"deployment.patience": 1e6}
+LATE = 0.9  # of the training, where late feedback begins
+
+Changes = dict[str, Any]
+
+
+class Lever(NamedTuple):
+    """One change of a case.
+
+    Attributes:
+      said: what it is, in words.
+      changes: all settings, by dotted name, that differ from the scenario's defaults.
+    """
+
+    said: str
+    changes: Changes
+
+
+def families(factory: ScenarioFactory, settings: Settings, changes: Changes, strong: float) -> dict[str, Lever]:
+    """Every lever that a case has, by name.
+
+    Args:
+      settings: of the case, with the `changes` from the scenario's defaults that make it.
+      strong: the largest penalty.
+    """
+    table = _online(settings, strong) | _rewards(settings, strong) | _levels(factory, settings)
+    if factory(**env_values(settings)).tampering.kind != "none":
+        table[names.GUARDED] = Lever("tampering has no effect", {"tampering.guarded": True})
+    return {
+        names.ACTUAL: Lever("as it was", dict(changes)),
+        **{name: Lever(said, {**changes, **NO_RELAPSE, **own}) for name, (said, own) in table.items()},
+    }
+
+
+def _best(settings: Settings, penalty: float) -> Changes:
+    """A perfect overseer."""
+    kind = {} if isinstance(settings.overseer, Overseer) else {"overseer.kind": "overseer"}
+    return kind | perfect_overseer() | {"overseer.penalty": penalty}
+
+
+COVERT = "every episode judged covertly and without error"
+
+
+def _online(settings: Settings, strong: float) -> dict[str, Lever]:
+    penalty, best = own_penalty(settings), _best(settings, strong)
+    table = {
+        names.REFERENCE: Lever(f"new agents, {COVERT}, penalty {strong:g}", TO_THE_END | RANDOM_INIT | best),
+        names.BEST: Lever(f"{COVERT}, penalty {penalty:g}", _best(settings, penalty)),
+    }
+    if strong > penalty:
+        table[names.STRONG] = Lever(f"{COVERT}, penalty {strong:g}", best)
+    return table
+
+
+def _rewards(settings: Settings, strong: float) -> dict[str, Lever]:
+    steps = settings.training.steps
+    if not steps:
+        return {}
+    early = {"training.penalty": strong, "training.penalty_from": 0}
+    late = early | {"training.penalty_from": round(LATE * steps)}
+    best, table = _best(settings, strong), {}
+    for alone, both, own, since in (
+        (names.REWARDS, names.REWARDS_BEST, early, "from its start on"),
+        (names.REWARDS_LATE, names.REWARDS_LATE_BEST, late, f"from step {late['training.penalty_from']:,} on"),
+    ):
+        said = f"penalty {strong:g} in training, {since}"
+        table |= {alone: Lever(said, own), both: Lever(f"{said}; and in deployment {COVERT}", own | best)}
+    return table
+
+
+def _levels(factory: ScenarioFactory, settings: Settings) -> dict[str, Lever]:
+    """Other levels in training, where the scenario can tell goal and proxy apart."""
+    if "alpha" not in factory.parameters:
+        return {}
+    there = float(env_values(settings)["alpha"])
+    return {
+        name: Lever(f"{share:.0%} of other training levels", {"env.alpha": share})
+        for name, share in names.LEVELS.items()
+        if share > there
+    }
+
+
+def own_penalty(settings: Settings) -> float:
+    """The penalty of the case's own overseer; that of any overseer where its kind has none."""
+    return float(getattr(settings.overseer, "penalty", Overseer().penalty))
+
+
+def check_case(settings: Settings, strong: float, cost: float) -> None:
+    """Raises UserError where a case cannot be attributed, or its overseer lies outside of the family."""
+    if settings.deployment.stop == "first_event":
+        raise UserError("deployment.stop: 'first_event' is not allowed: attribution needs the unopposed arm")
+    if strong < own_penalty(settings):
+        raise UserError(
+            f"cost: {cost!r} is not allowed: the largest penalty would be {strong:.3g}, below "
+            f"overseer.penalty={own_penalty(settings):g}, which the family has to contain"
+        )
