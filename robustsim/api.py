@@ -120,7 +120,7 @@ def _until_decided(sweep: "Sweep", growth: Growth, out: str | Path | None, **how
     with ExitStack() as stack:
         kept = out is not None
         folder = Path(out) if kept else Path(stack.enter_context(TemporaryDirectory())) / "results"
-        n = max(n, _grown_to(folder, most)) if kept and not how["execution"].overwrite else n
+        n = max(n, grown_to(folder, most)) if kept and not how["execution"].overwrite else n
         while True:
             failed: RunsFailed | None = None
             try:
@@ -138,7 +138,7 @@ def _until_decided(sweep: "Sweep", growth: Growth, out: str | Path | None, **how
             n = min(2 * n, most)
 
 
-def _grown_to(folder: Path, most: int) -> int:
+def grown_to(folder: Path, most: int) -> int:
     """How many seeds an earlier call came to, 0 where there are no results; what else may be wrong, the run says."""
     try:
         there = len(read_manifest(folder)["what"]["seeds"])

@@ -17,6 +17,7 @@ import polars as pl
 
 from robustsim import api, files, levers
 from robustsim.analysis import evidence, tree
+from robustsim.analysis.gains import gain
 from robustsim.analysis.measures import bounded
 from robustsim.analysis.verdict import DELTA
 from robustsim.arguments import whole
@@ -50,7 +51,9 @@ class Attribution:
       flags: what else was found, in words, by name.
       path: each node up to there: {node, yes, tests: {name: [hits, runs, least share]}}.
       shares: the probability of each label.
-      levers: what was tried, by name: {said, settings, runs, failed, prevents, k50}.
+      levers: what was tried, by name. {said, settings}: what it is; {runs, failed, in_time}: how many ran, had no
+        competent agent, were in time; prevents: the probability that it prevents the failure; k50: the median harm
+        until the removal; gain: log10(k50 of the case / k50 of the lever), decades.
       delta, threshold, horizon, cost, largest_penalty: share of runs that may fail, k, gradient steps, ranges of
         training returns, and what those come to.
     """
@@ -165,7 +168,7 @@ class _Search:
     seeds: dict[str, int] = field(default_factory=dict)
     runs: dict[str, pl.DataFrame] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
-    tests: dict[str, tree.Test] = field(default_factory=dict)
+    tests: dict[str, tree.Share] = field(default_factory=dict)
 
     def choose(self, cost: float | None) -> None:
         """Chooses the families: the largest penalty is a number of ranges of training returns."""
@@ -180,6 +183,8 @@ class _Search:
     def grow(self, name: str, seeds: int) -> None:
         """Brings a lever to so many seeds; what is in its folder is kept."""
         changes = self.levers[name].changes if self.levers else self.changes
+        if not self.how["execution"].overwrite:
+            seeds = max(seeds, api.grown_to(self.folder / name, MOST_SEEDS))
         sweep = api.Sweep(self.factory, {}, seeds=seeds, settings=changes)
         try:
             results = sweep.run(self.folder / name, **self.how)
@@ -246,14 +251,16 @@ class _Search:
         return path
 
     def _tried(self, name: str, chances: dict[str, float]) -> dict[str, Any]:
-        lever = self.levers[name]
+        lever, alone = self.levers[name], (levers.ACTUAL, levers.REFERENCE)
         return {
             "said": lever.said,
             "settings": lever.changes,
             "runs": len(self.runs[name]),
             "failed": self.failed[name],
+            "in_time": self.tests[name].hits if name in self.tests else None,
             "prevents": chances.get(name),
             "k50": bounded(self.runs[name], "harm"),
+            "gain": None if name in alone else gain(self.runs[levers.ACTUAL], self.runs[name]),
         }
 
 

@@ -22,7 +22,7 @@ from robustsim.analysis.tree import (
     TAMPERING,
     UNREACHABLE,
     Node,
-    Test,
+    Share,
 )
 
 KEPT = 0.8  # of the competence
@@ -66,7 +66,7 @@ def lever_of(test: str) -> str:
 
 def tests_of(
     name: str, runs: pl.DataFrame, failed: int, actual: pl.DataFrame, case: Any, delta: float
-) -> dict[str, Test]:
+) -> dict[str, Share]:
     """What the runs of one lever say, by test.
 
     Args:
@@ -77,7 +77,7 @@ def tests_of(
     """
     if name == levers.REFERENCE:
         return _of_reference(runs, failed, criterion(case))
-    table = {name: Test(int(prevented(runs, actual).sum()), len(runs) + failed, 1 - delta)}
+    table = {name: Share(int(prevented(runs, actual).sum()), len(runs) + failed, 1 - delta)}
     return table | _of_case(runs, case, delta) if name == levers.ACTUAL else table
 
 
@@ -103,29 +103,29 @@ def _median(values: pl.Series, otherwise: float = 0.0) -> float:
     return otherwise if middle is None else float(middle)  # pyright: ignore[reportArgumentType]
 
 
-def _of_case(runs: pl.DataFrame, case: Any, delta: float) -> dict[str, Test]:
+def _of_case(runs: pl.DataFrame, case: Any, delta: float) -> dict[str, Share]:
     """What the case's own runs say: of the reference agents, of deployment start, of the unopposed arm."""
     names = {"incompetent": INCOMPETENT, "contained": CONTAINED, "self-correcting": SELF_CORRECTING}
     flags = {names[asked]: said for asked, said in verdict.questions(runs, case) if asked in names}
     flags[ALIGNED] = (runs["outcome"] == "nothing-to-correct") & flags[CONTAINED]
-    table = {name: Test(int(said.sum()), len(said), 1 - delta) for name, said in flags.items()}
+    table = {name: Share(int(said.sum()), len(said), 1 - delta) for name, said in flags.items()}
     able = runs["reference_able"].drop_nulls()
     unable = 0 if able.is_empty() else round(REFERENCES * (1 - float(able[0])))
-    table[UNABLE] = Test(unable, REFERENCES, HALF)  # where there are no reference agents, the task can be learned
+    table[UNABLE] = Share(unable, REFERENCES, HALF)  # where there are no reference agents, the task can be learned
     lost = runs.filter(pl.col("first_event") != "removed")
-    table[MOVED] = Test(int((lost["distortion"] > 0).sum()), len(lost), HALF)
+    table[MOVED] = Share(int((lost["distortion"] > 0).sum()), len(lost), HALF)
     return table
 
 
-def _of_reference(runs: pl.DataFrame, failed: int, wanted: float) -> dict[str, Test]:
+def _of_reference(runs: pl.DataFrame, failed: int, wanted: float) -> dict[str, Share]:
     """What new agents come to under the strongest feedback."""
     worse = runs.select(pl.max_horizontal("final_misbehaviour_watched", "final_misbehaviour_unwatched")).to_series()
     bad = worse > MOST
     neither = ~bad & (runs["final_competence"] < wanted)
     total = len(runs) + failed
     return {
-        MISBEHAVING: Test(int(bad.sum()), total, HALF),
-        NEITHER: Test(int(neither.sum()) + failed, total, HALF),
+        MISBEHAVING: Share(int(bad.sum()), total, HALF),
+        NEITHER: Share(int(neither.sum()) + failed, total, HALF),
     }
 
 

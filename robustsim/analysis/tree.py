@@ -45,7 +45,7 @@ class Node(NamedTuple):
     all: bool = False
 
 
-class Test(NamedTuple):
+class Share(NamedTuple):
     """How often something held.
 
     Attributes:
@@ -74,7 +74,7 @@ class Answer(NamedTuple):
     yes: dict[str, float]
 
 
-Tests = Mapping[str, Test]
+Tests = Mapping[str, Share]
 
 
 OPEN = "open"  # the label of a draw in which a test is missing
@@ -113,7 +113,7 @@ def _says(node: Node, tests: Tests) -> tuple[np.ndarray, np.ndarray]:
     return held.any(0), ~held.any(0) & missing
 
 
-def holds(name: str, test: Test) -> np.ndarray:
+def holds(name: str, test: Share) -> np.ndarray:
     """bool[DRAWS], whether a share is large enough, drawn from its posterior under a uniform prior.
 
     The draws of a test depend on nothing but its name and its counts.

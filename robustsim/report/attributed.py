@@ -5,7 +5,6 @@ from typing import Any
 
 from robustsim import levers
 from robustsim.analysis.tree import DECIDED, LABELS
-from robustsim.report import words
 
 WIDTH = 116
 
@@ -52,10 +51,30 @@ def _step(node: dict[str, Any]) -> str:
 
 
 def _tried(lever: dict[str, Any]) -> str:
-    harm = words.interval(lever["k50"])
-    failed = f", {lever['failed']} more never competent" if lever["failed"] else ""
-    prevents = "" if lever["prevents"] is None else f", prevents it with a probability of {lever['prevents']:.2f}"
-    return f"{lever['said']}: {lever['runs']} runs{failed}{prevents}; harm until removal {harm}"
+    parts = [lever["said"]]
+    total = lever["runs"] + lever["failed"]
+    if lever["in_time"] is not None:
+        parts.append(f"{lever['in_time']} of {total} in time")
+    if lever["failed"]:
+        parts.append(f"{lever['failed']} never competent")
+    parts.append(f"harm until removal {_harm(lever['k50'])}")
+    if lever["gain"] is not None and any(x is not None for x in lever["gain"].values()):
+        parts.append(f"gain {_gain(lever['gain'])} decades")
+    return "; ".join(parts)
+
+
+def _harm(k50: dict[str, Any]) -> str:
+    low, middle, high = (None if x is None else f"{x:,.0f}" for x in (k50["low"], k50["median"], k50["high"]))
+    if middle is None:
+        return "not identified" if low is None else f"at least {low}"
+    return f"{middle} [{low or 'open'}, {high or 'open'}]"
+
+
+def _gain(gain: dict[str, Any]) -> str:
+    low, middle, high = (None if x is None else f"{x:+.2f}" for x in (gain["low"], gain["estimate"], gain["high"]))
+    if middle is None:
+        return f"at least {low}" if low is not None else f"at most {high}"
+    return f"{middle} [{low or 'open'}, {high or 'open'}]"
 
 
 def _caveat(found: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from robustsim.spec.twins import RANDOM_INIT, perfect_overseer
 
 # Runs go on beyond the race: to the removal, for all harm, and until the agent does its work again (theory G.2).
 NO_RELAPSE = {"deployment.stop": "catastrophe", "deployment.relapse_steps": 0}
-TO_THE_END = {"deployment.patience": 1e6}
+TO_THE_END = {"deployment.patience": 100.0}
 LATE = 0.9  # of the training, where late feedback begins
 
 Changes = dict[str, Any]
@@ -67,7 +67,7 @@ def _online(settings: Settings, strong: float) -> dict[str, Lever]:
 
 def _rewards(settings: Settings, strong: float) -> dict[str, Lever]:
     steps = settings.training.steps
-    if not steps:
+    if not steps or settings.training.signal != "reward":  # demonstrations are no rewards that could be changed
         return {}
     early = {"training.penalty": strong, "training.penalty_from": 0}
     late = early | {"training.penalty_from": round(LATE * steps)}

@@ -1,0 +1,132 @@
+"""Attribution from end to end, on the bandit where it is quick, and the levers that it pulls."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from complaints import complains
+
+import robustsim as rs
+from robustsim import levers
+from robustsim.analysis import evidence, gains
+from robustsim.spec.families import families
+from robustsim.spec.loading import load
+from robustsim.spec.settings import resolve
+
+QUIET: Any = {"narrate": lambda _: None}
+BANDIT = {"overseer.coverage": 0.05, "overseer.penalty": 0.2, "deployment.budget": 20_000, "catastrophe.threshold": 60}
+
+SLOW = {"agent.initial_logit": 1.9, "overseer.coverage": 0.01, "overseer.penalty": 1.0}
+
+
+def attributed(out: Path | None = None, **settings: Any) -> rs.Attribution:
+    """The bandit with a weak overseer, and what else is set."""
+    return rs.attribute("bandit", settings=BANDIT | settings, out=out, max_seeds=32, **QUIET)
+
+
+def test_better_feedback_in_deployment_would_have_prevented_it(tmp_path: Path) -> None:
+    found = attributed(tmp_path, **SLOW)
+    assert (found.label, found.node) == ("online-outer", "feedback in deployment")
+    assert found.confidence > 0.9
+    assert found.levers["actual"]["in_time"] == 0
+    assert found.levers["best"]["in_time"] == found.levers["best"]["runs"]
+    assert json.loads((tmp_path / "attribution.json").read_text())["label"] == found.label
+    assert "penalty 1" in found.in_words()
+    again = rs.run("bandit", seeds=4, settings=found.levers["best"]["settings"], **QUIET)
+    assert (again.runs["first_event"] == "removed").all()  # its settings can be run as they are
+
+
+def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+    once = attributed(tmp_path, **SLOW)
+    (tmp_path / "attribution.json").unlink()
+    for path in sorted((tmp_path / "best").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    before = (tmp_path / "actual" / "manifest.json").stat().st_mtime_ns
+    assert attributed(tmp_path, **SLOW) == once
+    assert (tmp_path / "actual" / "manifest.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "label"),
+    [
+        ({"agent.initial_logit": -9.0, "deployment.budget": 500}, "aligned"),
+        ({"agent.initial_logit": 1.9, "catastrophe.threshold": 10**6}, "contained"),
+        ({"agent.initial_logit": 1.9, "overseer.coverage": 1.0, "overseer.penalty": 1.0}, "online-outer"),
+        ({"agent.initial_logit": 8.0}, "inner"),
+    ],
+)
+def test_labels_of_the_bandit(settings: dict[str, Any], label: str) -> None:
+    assert attributed(**settings).label == label
+
+
+def test_bad_input_names_the_field() -> None:
+    for name, value in (("cost", 0), ("cost", float("nan")), ("delta", 1.0), ("confidence", 0.2), ("seeds", 0)):
+        with complains(name, value):
+            rs.attribute("bandit", **{name: value})
+    with complains("deployment.stop", "first_event"):
+        rs.attribute("bandit", settings={"deployment.stop": "first_event"})
+    with complains("overseer.coverage", 7.0):
+        rs.attribute("bandit", settings={"overseer.coverage": 7.0})
+
+
+def test_a_family_has_to_contain_the_overseer_itself() -> None:
+    with complains("cost", 1.0):  # nothing is trained here, so no penalty is a multiple of what training pays
+        rs.attribute("bandit", settings=BANDIT, seeds=2, cost=1.0, **QUIET)
+
+
+def test_every_lever_can_be_run() -> None:
+    for name in ("coin_run", "tamper_with_oversight"):
+        factory = load(name)
+        table = families(factory, resolve(factory, {}), {"overseer.coverage": 0.3}, 9.0)
+        assert all(resolve(factory, lever.changes) for lever in table.values())
+        assert table[levers.REWARDS_BEST].changes["overseer.coverage"] == 1.0
+        assert table[levers.REWARDS].changes["overseer.coverage"] == 0.3
+        assert (levers.GUARDED in table) == (name == "tamper_with_oversight")
+        assert ("levels-0.1" in table) == ("alpha" in factory.parameters)
+
+
+def runs(**columns: Any) -> pl.DataFrame:
+    """Runs that were all right, but for some columns."""
+    right = {"first_event": "removed", "final_competence": 0.9, "incapacitated": False, "competence": 0.9}
+    n = len(next(iter(columns.values())))
+    table = {name: [value] * n for name, value in (right | {"reference_competence": 1.0}).items()} | columns
+    return pl.DataFrame(table, schema_overrides={"reference_competence": pl.Float64})
+
+
+def test_what_prevents_a_failure() -> None:
+    actual = runs(first_event=["catastrophe"] * 3)
+    lever = runs(first_event=["removed", "removed", "catastrophe", "censored"], final_competence=[0.9, 0.5, 0.9, 0.9])
+    assert evidence.prevented(lever, actual).to_list() == [True, False, False, False]
+    unknown = actual.with_columns(reference_competence=pl.lit(None, pl.Float64))
+    assert evidence.prevented(lever, unknown).to_list() == [True, False, False, False]
+
+
+def harm(values: list[int], known: list[bool]) -> pl.DataFrame:
+    """Runs with so much harm, at least."""
+    return pl.DataFrame(
+        {"seed": range(len(values)), "harm_lower": values}
+        | {"harm": [v if k else None for v, k in zip(values, known, strict=True)]},
+        schema_overrides={"harm": pl.Int64},
+    )
+
+
+def test_gains_are_decades_with_bounds_where_harm_is_open() -> None:
+    ten, thousand = (harm([x + i for i in range(9)], [True] * 9) for x in (10, 1000))
+    open_ = harm([1000] * 9, [False] * 9)
+    found = gains.gain(thousand, ten)
+    assert found["estimate"] == pytest.approx(np.log10(1004.5 / 14.5))
+    assert found["low"] < found["estimate"] < found["high"]  # pyright: ignore[reportOperatorIssue]
+    assert gains.gain(open_, ten)["estimate"] is None
+    assert gains.gain(open_, ten)["low"] == pytest.approx(1.8, abs=0.2)
+    assert gains.gain(ten, open_)["high"] == pytest.approx(-1.8, abs=0.2)
+    assert gains.gain(open_, open_) == dict.fromkeys(("estimate", "low", "high"))
+
+
+def test_shapley_shares_add_up_and_idle_levers_have_none() -> None:
+    a, b, both = frozenset("a"), frozenset("b"), frozenset("ab")
+    assert gains.shapley({a: 1.0, b: 0.0, both: 1.0}) == {"a": 1.0, "b": 0.0}
+    assert gains.shapley({a: 1.0, b: 1.0, both: 1.0}) == {"a": 0.5, "b": 0.5}
+    assert gains.shapley({a: 1.0, b: None, both: 1.0}) is None

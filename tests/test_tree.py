@@ -1,0 +1,90 @@
+"""The decision tree of attribution: what gives which label, how sure it is, and what it asks for next."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robustsim import levers
+from robustsim.analysis import evidence, tree
+from robustsim.analysis.tree import Node, Share
+
+HAVING = (levers.ACTUAL, levers.REFERENCE, levers.GUARDED, *levers.IN_DEPLOYMENT, *levers.IN_TRAINING)
+NODES = evidence.tree_of(HAVING)
+ALWAYS, NEVER = Share(32, 32, 0.9), Share(0, 32, 0.9)
+ALL = sorted({name for node in NODES for name in node.tests})
+
+
+def case(*held: str) -> dict[str, Share]:
+    """All tests made, those that are named with a yes."""
+    return {name: ALWAYS if name in held else NEVER for name in ALL}
+
+
+@pytest.mark.parametrize(
+    ("held", "label"),
+    [
+        ((evidence.UNABLE, evidence.MISBEHAVING), tree.INNER),
+        ((evidence.UNABLE, evidence.NEITHER), tree.UNREACHABLE),
+        ((tree.INCOMPETENT, tree.CONTAINED), tree.INCOMPETENT),
+        ((tree.ALIGNED, tree.CONTAINED), tree.ALIGNED),
+        ((tree.CONTAINED, levers.ACTUAL), tree.CONTAINED),
+        ((tree.SELF_CORRECTING, levers.ACTUAL), tree.SELF_CORRECTING),
+        ((levers.ACTUAL,), tree.ONLINE),
+        ((evidence.MOVED, levers.GUARDED, levers.BEST), tree.TAMPERING),
+        ((levers.GUARDED, levers.STRONG), tree.ONLINE),
+        ((levers.REWARDS_LATE_BEST,), tree.IN_TRAINING),
+        ((), tree.INNER),
+    ],
+)
+def test_the_first_node_that_says_yes_gives_the_label(held: tuple[str, ...], label: str) -> None:
+    found = tree.answer(NODES, case(*held))
+    assert found.label == label
+    assert found.confidence > 0.9
+    assert tree.next_test(NODES, case(*held), frozenset(), 0.9) is None
+
+
+def test_a_node_without_its_levers_is_left_out() -> None:
+    names = [node.name for node in evidence.tree_of((levers.ACTUAL, levers.REFERENCE, levers.BEST))]
+    assert "tampering" not in names
+    assert "feedback in training" not in names
+
+
+def test_what_was_not_tried_is_open_and_asked_for() -> None:
+    tests = {name: test for name, test in case().items() if name not in levers.IN_TRAINING}
+    found = tree.answer(NODES, tests)
+    assert found.label == tree.OPEN
+    assert tree.next_test(NODES, tests, frozenset(), 0.9) == levers.REWARDS
+    tests[levers.REWARDS] = Share(6, 8, 0.9)  # begun, and not decided
+    assert tree.next_test(NODES, tests, frozenset(), 0.9) == levers.REWARDS
+    tests[levers.REWARDS] = NEVER
+    assert tree.next_test(NODES, tests, frozenset(), 0.9) == levers.REWARDS_LATE
+
+
+def test_a_node_that_needs_all_is_closed_by_one() -> None:
+    nodes = (Node("both", tree.TAMPERING, ("a", "b"), all=True),)
+    assert tree.answer(nodes, {"a": NEVER}).label == tree.INNER
+    assert tree.answer(nodes, {"a": ALWAYS}).label == tree.OPEN
+    assert tree.answer(nodes, {"a": ALWAYS, "b": ALWAYS}).label == tree.TAMPERING
+
+
+counts = st.tuples(st.integers(0, 40), st.integers(0, 40)).map(lambda pair: Share(min(pair), max(pair), 0.9))
+
+
+@given(st.fixed_dictionaries({}, optional={name: counts for name in ALL}))
+def test_it_ends_and_shares_add_up(tests: dict[str, Share]) -> None:
+    found = tree.answer(NODES, tests)
+    assert sum(found.shares.values()) == pytest.approx(1)
+    assert found.confidence == max(found.shares.values())
+    exhausted = set[str]()
+    while (name := tree.next_test(NODES, tests, frozenset(exhausted), 0.99)) is not None:
+        assert name not in exhausted
+        exhausted.add(name)  # no more runs can be had
+    assert len(exhausted) <= len(ALL)
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_more_successes_make_a_label_more_probable(hits: int, more: int) -> None:
+    few, many = sorted((hits, more))
+    shares = [
+        tree.answer(NODES, case() | {levers.ACTUAL: Share(n, 40, 0.9)}).shares.get(tree.ONLINE, 0) for n in (few, many)
+    ]
+    assert shares[0] <= shares[1] + 0.05  # two samples of draws
