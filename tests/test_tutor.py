@@ -57,4 +57,6 @@ def test_feedback_in_training_takes_the_habit_from_the_bandit() -> None:
         return rs.run("bandit", seeds=1, settings=settings, narrate=lambda _: None).runs["start_logit_unwatched"][0]
 
     assert log_odds(penalty=2.0) == pytest.approx(-log_odds())
-    assert log_odds(penalty=2.0, penalty_from=200) == pytest.approx(0, abs=0.05)  # each step back is one step forth
+    assert log_odds(penalty=2.0) < log_odds(penalty=2.0, penalty_from=200) < log_odds(steps=200)
+    window = log_odds(penalty=2.0, penalty_from=100, penalty_until=200)
+    assert log_odds(penalty=2.0, penalty_from=100) < window < log_odds()
