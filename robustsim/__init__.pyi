@@ -8,12 +8,14 @@ from robustsim.agents.ppo import PPO as PPO
 from robustsim.agents.reinforce import Reinforce as Reinforce
 from robustsim.agents.scripted import Scripted as Scripted
 from robustsim.agents.tabular import Tabular as Tabular
+from robustsim.analysis.classify import classify as classify
 from robustsim.api import Sweep as Sweep
 from robustsim.api import geomspace as geomspace
 from robustsim.api import run as run
 from robustsim.api import to_gymnax as to_gymnax
 from robustsim.api import twin as twin
 from robustsim.attribution import Attribution as Attribution
+from robustsim.attribution import Terms as Terms
 from robustsim.attribution import attribute as attribute
 from robustsim.envs.adapters import adapt as adapt
 from robustsim.envs.gridworld import Grid as Grid

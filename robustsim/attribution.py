@@ -4,7 +4,6 @@ The case and what might have prevented it are run as one resumable plan: each le
 its own folder, which grows by seeds until the tree of :mod:`robustsim.analysis.tree` is sure of its label.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from robustsim.analysis.verdict import DELTA
 from robustsim.arguments import whole
 from robustsim.errors import RunsFailed, UserError
 from robustsim.report import attributed
+from robustsim.results import to_json
 from robustsim.sim.returns import return_range
 from robustsim.spec import families
 from robustsim.spec.families import Lever
@@ -37,6 +37,36 @@ CONFIDENCE = 0.9
 SEEDS = 8
 FILE = "attribution.json"
 NONE = "none of them"  # the node where no question is answered with yes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """On what terms a failure is attributed.
+
+    Attributes:
+      seeds: agents of each lever to begin with; doubled where the label needs it.
+      max_seeds: the most of that.
+      delta: share of runs that may fail although something "prevents" the failure.
+      confidence: posterior probability that a label needs.
+      cost: the largest penalty, in ranges of training returns; by default 2, or what the case's own penalty needs.
+    """
+
+    seeds: int = SEEDS
+    max_seeds: int = 256
+    delta: float = DELTA
+    confidence: float = CONFIDENCE
+    cost: float | None = None
+
+    def check(self) -> None:
+        """Raises UserError where one of them is not allowed."""
+        whole("seeds", self.seeds, 1, MOST_SEEDS)
+        whole("max_seeds", self.max_seeds, self.seeds, MOST_SEEDS)
+        for name, low, high in (("delta", 0, 1), ("confidence", 0.5, 1)):
+            value = getattr(self, name)
+            if not low < value < high:
+                raise UserError(f"{name}: {value!r} is not allowed; use a number between {low} and {high}")
+        if self.cost is not None and not (math.isfinite(self.cost) and self.cost > 0):
+            raise UserError(f"cost: {self.cost!r} is not allowed; use a number above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +120,7 @@ def attribute(
     *,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
-    seeds: int = SEEDS,
-    max_seeds: int = 256,
-    delta: float = DELTA,
-    confidence: float = CONFIDENCE,
-    cost: float | None = None,
+    terms: Terms = Terms(),
     execution: Execution = Execution(),
     narrate: Narrate | None = None,
 ) -> Attribution:
@@ -104,10 +130,7 @@ def attribute(
       scenario: what `load` returns or takes.
       settings: dotted names with values that differ from the scenario's defaults.
       out: directory for all runs. What is finished there is kept, so the same call resumes after an interruption.
-      seeds: agents of each lever to begin with; doubled where the label needs it, up to `max_seeds`.
-      delta: the share of runs that may fail although something "prevents" the failure.
-      confidence: the posterior probability that a label needs.
-      cost: the largest penalty of the families, in ranges of training returns; 2, or what the case's own penalty needs.
+      terms: how sure a label has to be, and what the levers may cost.
       execution, narrate: as in :func:`robustsim.run`.
 
     Raises:
@@ -115,35 +138,26 @@ def attribute(
     """
     factory, changes = load(scenario), dict(settings or {})
     case = resolve(factory, changes)
-    _check(seeds, max_seeds, delta, confidence, cost)
+    changes = {name: flatten(case)[name] for name in changes}  # of the types that they have
+    terms.check()
     families.check_case(case, math.inf, COST)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory())) / "attribution" if out is None else Path(out)
         how = {"execution": execution, "narrate": narrate}
-        search = _Search(factory=factory, changes=changes, case=case, folder=folder, delta=delta, how=how)
-        search.grow(levers.ACTUAL, seeds)
-        search.choose(cost)
+        search = _Search(factory=factory, changes=changes, case=case, folder=folder, delta=terms.delta, how=how)
+        search.grow(levers.ACTUAL, terms.seeds)
+        search.choose(terms.cost)
         while True:
-            exhausted = frozenset(name for name, n in search.seeds.items() if n >= max_seeds)
-            name = tree.next_test(search.nodes, search.tests, _tests_in(exhausted, search.nodes), confidence)
+            exhausted = frozenset(name for name, n in search.seeds.items() if n >= terms.max_seeds)
+            name = tree.next_test(search.nodes, search.tests, _tests_in(exhausted, search.nodes), terms.confidence)
             if name is None:
                 break
             lever = evidence.lever_of(name)
-            search.grow(lever, min(max(2 * search.seeds.get(lever, 0), seeds), max_seeds))
-        found = search.finish(confidence, seeds)
+            search.grow(lever, min(max(2 * search.seeds.get(lever, 0), terms.seeds), terms.max_seeds))
+        found = search.finish(terms.confidence, terms.seeds)
         if out is not None:
-            files.write_atomically(folder / FILE, (json.dumps(found.to_dict(), indent=2) + "\n").encode())
+            files.write_atomically(folder / FILE, (to_json(found.to_dict()) + "\n").encode())
     return found
-
-
-def _check(seeds: int, max_seeds: int, delta: float, confidence: float, cost: float | None) -> None:
-    whole("seeds", seeds, 1, MOST_SEEDS)
-    whole("max_seeds", max_seeds, seeds, MOST_SEEDS)
-    for name, value, low, high in (("delta", delta, 0, 1), ("confidence", confidence, 0.5, 1)):
-        if not low < value < high:
-            raise UserError(f"{name}: {value!r} is not allowed; use a number between {low} and {high}")
-    if cost is not None and not (math.isfinite(cost) and cost > 0):
-        raise UserError(f"cost: {cost!r} is not allowed; use a number above 0")
 
 
 def _tests_in(exhausted: frozenset[str], nodes: tuple[tree.Node, ...]) -> frozenset[str]:
@@ -254,7 +268,7 @@ class _Search:
         lever, alone = self.levers[name], (levers.ACTUAL, levers.REFERENCE)
         return {
             "said": lever.said,
-            "settings": lever.changes,
+            "settings": {key: _plain(value) for key, value in lever.changes.items()},
             "runs": len(self.runs[name]),
             "failed": self.failed[name],
             "in_time": self.tests[name].hits if name in self.tests else None,
@@ -267,3 +281,8 @@ class _Search:
 def _rounded(x: float) -> float:
     """To two digits: a penalty that can be written down."""
     return float(f"{x:.2g}")
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON has it, and as it can be set again."""
+    return str(value) if isinstance(value, float) and math.isinf(value) else value

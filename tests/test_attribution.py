@@ -12,6 +12,7 @@ from complaints import complains
 import robustsim as rs
 from robustsim import levers
 from robustsim.analysis import evidence, gains
+from robustsim.cli.main import main
 from robustsim.spec.families import families
 from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve
@@ -24,7 +25,7 @@ SLOW = {"agent.initial_logit": 1.9, "overseer.coverage": 0.01, "overseer.penalty
 
 def attributed(out: Path | None = None, **settings: Any) -> rs.Attribution:
     """The bandit with a weak overseer, and what else is set."""
-    return rs.attribute("bandit", settings=BANDIT | settings, out=out, max_seeds=32, **QUIET)
+    return rs.attribute("bandit", settings=BANDIT | settings, out=out, terms=rs.Terms(max_seeds=32), **QUIET)
 
 
 def test_better_feedback_in_deployment_would_have_prevented_it(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_labels_of_the_bandit(settings: dict[str, Any], label: str) -> None:
 def test_bad_input_names_the_field() -> None:
     for name, value in (("cost", 0), ("cost", float("nan")), ("delta", 1.0), ("confidence", 0.2), ("seeds", 0)):
         with complains(name, value):
-            rs.attribute("bandit", **{name: value})
+            rs.attribute("bandit", terms=rs.Terms(**{name: value}))
     with complains("deployment.stop", "first_event"):
         rs.attribute("bandit", settings={"deployment.stop": "first_event"})
     with complains("overseer.coverage", 7.0):
@@ -74,7 +75,7 @@ def test_bad_input_names_the_field() -> None:
 
 def test_a_family_has_to_contain_the_overseer_itself() -> None:
     with complains("cost", 1.0):  # nothing is trained here, so no penalty is a multiple of what training pays
-        rs.attribute("bandit", settings=BANDIT, seeds=2, cost=1.0, **QUIET)
+        rs.attribute("bandit", settings=BANDIT, terms=rs.Terms(seeds=2, cost=1.0), **QUIET)
 
 
 def test_every_lever_can_be_run() -> None:
@@ -130,3 +131,11 @@ def test_shapley_shares_add_up_and_idle_levers_have_none() -> None:
     assert gains.shapley({a: 1.0, b: 0.0, both: 1.0}) == {"a": 1.0, "b": 0.0}
     assert gains.shapley({a: 1.0, b: 1.0, both: 1.0}) == {"a": 0.5, "b": 0.5}
     assert gains.shapley({a: 1.0, b: None, both: 1.0}) is None
+
+
+def test_the_command_says_the_same_as_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [f"--set={name}={value}" for name, value in (BANDIT | SLOW).items()]
+    main(["attribute", "bandit", "--out", str(tmp_path), "--max-seeds", "32", "--json", *words])
+    told = json.loads(capsys.readouterr().out)
+    assert (told["label"], told["largest_penalty"]) == ("online-outer", 1.0)
+    assert told == json.loads((tmp_path / "attribution.json").read_text())

@@ -6,6 +6,8 @@ The columns of `runs` and `traces` are declared, with their meaning, in :mod:`ro
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from robustsim.analysis.classify import QUADRANTS
+from robustsim.analysis.tree import LABELS
 from robustsim.analysis.verdict import VERDICTS
 
 STEPS = "gradient steps"
@@ -283,6 +285,8 @@ def tables() -> dict[str, str]:
         "placements": _words("placement", PLACEMENTS),
         "verdicts": _words("verdict", VERDICTS),
         "outcomes": _words("outcome", OUTCOMES),
+        "quadrants": _words("quadrant", QUADRANTS),
+        "labels": _words("label", LABELS),
         "flags": _words("flag", FLAGS),
         "first events": _words("`first_event`", FIRST_EVENTS),
         "arms": _words("arm", ARMS),

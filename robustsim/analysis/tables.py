@@ -109,7 +109,7 @@ class Tables:
         Raises:
           UserError: there are several configurations, or delta is not between 0 and 1.
         """
-        self._check_one("verdict")
+        self.check_one("verdict")
         if not 0 < delta < 1:
             raise UserError(f"delta: {delta!r} is not allowed; use a number between 0 and 1")
         return verdict.verdict(self.runs, self.settings, delta)
@@ -152,7 +152,7 @@ class Tables:
         Raises:
           UserError: there are several configurations.
         """
-        self._check_one("stakes")
+        self.check_one("stakes")
         return measures.stakes(self.runs)
 
     def placement(self) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class Tables:
         Raises:
           UserError: there are several configurations.
         """
-        self._check_one("placement")
+        self.check_one("placement")
         return placement.place(self.runs, self.settings, self.guarded, self.manifest.get("perfect_overseer"))
 
     def summary(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Tables:
         Raises:
           UserError: there are several configurations.
         """
-        self._check_one("summary")
+        self.check_one("summary")
         runs = self.runs
         return {
             "scenario": self.scenario,
@@ -212,7 +212,8 @@ class Tables:
             **self._defended(),
         }
 
-    def _check_one(self, question: str) -> None:
+    def check_one(self, question: str) -> None:
+        """Raises UserError, in the name of a question, where there are several configurations."""
         count = self._configurations()
         if count > 1:
             names = ", ".join(self.swept)

@@ -108,9 +108,10 @@ def _says(node: Node, tests: Tests) -> tuple[np.ndarray, np.ndarray]:
     made = [holds(name, tests[name]) for name in node.tests if name in tests and tests[name].runs]
     missing = len(made) < len(node.tests)
     held = np.array(made).reshape(len(made), DRAWS)
+    unknown = np.full(DRAWS, missing)
     if node.all:
-        return held.all(0) & (not missing), held.all(0) & missing
-    return held.any(0), ~held.any(0) & missing
+        return held.all(0) & ~unknown, held.all(0) & unknown
+    return held.any(0), ~held.any(0) & unknown
 
 
 def holds(name: str, test: Share) -> np.ndarray:

@@ -44,6 +44,25 @@ class AgentWords:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttributionWords:
+    """On what terms a failure is attributed.
+
+    Attributes:
+      seeds: agents of each lever to begin with.
+      max_seeds: the most of that, where the label needs them.
+      delta: share of runs that may fail.
+      confidence: posterior probability that a label needs.
+      cost: the largest penalty, in ranges of training returns.
+    """
+
+    seeds: int = 8
+    max_seeds: int = 256
+    delta: float = 0.1
+    confidence: float = 0.9
+    cost: Annotated[float | None, arg(metavar="C")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SweepWords(Options):
     """The configurations to run, and the number of seeds."""
 

@@ -11,6 +11,7 @@ from robustsim.events import CONDITIONS, UNWATCHED, WATCHED
 from robustsim.records import Column, Counter, Measure, of_kind
 from robustsim.sim.counters import COUNTERS, MONITOR
 from robustsim.sim.outcome import NOT_RUN, Outcome, Time
+from robustsim.sim.quadrant import earned, quadrant
 from robustsim.sim.readings import Reading
 
 INDEX = "index"  # of a run in its plan; gives the tables their order, and is not shown
@@ -96,6 +97,18 @@ RUNS: tuple[Column, ...] = (
     _of("start_entropy", float, lambda o: o.start.measures["entropy"], "of the policy then", "nats"),
     _of("start_return", float, lambda o: o.start.mean_return, "of an episode then, undiscounted", "reward"),
     _column("start_weight_norm", float, lambda r: r.weight_norm, "of the parameters then"),
+    _column(
+        "start_earned",
+        float,
+        lambda r: earned(r.outcome.start, r.reference),
+        "that return, from that of a network without training, 0, to that of the reference agents, 1",
+    ),
+    _column(
+        "quadrant",
+        str,
+        lambda r: quadrant(r.outcome.start, r.outcome.threshold, r.reference, r.settings),
+        "aligned, outer, inner or incompetent then (Framing 1): see the glossary",
+    ),
     *_joint(WATCHED, "watched"),
     *_joint(UNWATCHED, "unwatched"),
     _column("start_rms", float, lambda r: r.start_rms, "root mean square of the gradients that Adam remembered then"),
