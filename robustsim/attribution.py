@@ -16,7 +16,7 @@ import polars as pl
 
 from robustsim import api, files, levers
 from robustsim.analysis import evidence, tree
-from robustsim.analysis.gains import gain
+from robustsim.analysis.gains import gain, shapley
 from robustsim.analysis.measures import bounded
 from robustsim.analysis.verdict import DELTA
 from robustsim.arguments import whole
@@ -49,6 +49,7 @@ class Terms:
       delta: share of runs that may fail although something "prevents" the failure.
       confidence: posterior probability that a label needs.
       cost: the largest penalty, in ranges of training returns; by default 2, or what the case's own penalty needs.
+      full: whether to run every lever, for the gains in decades and each family's share of them.
     """
 
     seeds: int = SEEDS
@@ -56,6 +57,7 @@ class Terms:
     delta: float = DELTA
     confidence: float = CONFIDENCE
     cost: float | None = None
+    full: bool = False
 
     def check(self) -> None:
         """Raises UserError where one of them is not allowed."""
@@ -84,6 +86,8 @@ class Attribution:
       levers: what was tried, by name. {said, settings}: what it is; {runs, failed, in_time}: how many ran, had no
         competent agent, were in time; prevents: the probability that it prevents the failure; k50: the median harm
         until the removal; gain: log10(k50 of the case / k50 of the lever), decades.
+      contributions: of feedback in deployment, feedback in training and other levels to their gain together (Shapley
+        1953), in decades; None where a gain is not identified, or not every lever was run.
       delta, threshold, horizon, cost, largest_penalty: share of runs that may fail, k, gradient steps, ranges of
         training returns, and what those come to.
     """
@@ -102,6 +106,7 @@ class Attribution:
     horizon: int
     cost: float
     largest_penalty: float
+    contributions: dict[str, float] | None = None
 
     def in_words(self) -> str:
         """What happened, what would have prevented it and what would not have: for a colleague."""
@@ -154,6 +159,8 @@ def attribute(
                 break
             lever = evidence.lever_of(name)
             search.grow(lever, min(max(2 * search.seeds.get(lever, 0), terms.seeds), terms.max_seeds))
+        if terms.full:
+            search.complete(terms.seeds)
         found = search.finish(terms.confidence, terms.seeds)
         if out is not None:
             files.write_atomically(folder / FILE, (to_json(found.to_dict()) + "\n").encode())
@@ -197,20 +204,36 @@ class _Search:
     def grow(self, name: str, seeds: int) -> None:
         """Brings a lever to so many seeds; what is in its folder is kept."""
         changes = self.levers[name].changes if self.levers else self.changes
-        if not self.how["execution"].overwrite:
+        execution = self.how["execution"]
+        anew = execution.overwrite and name not in self.seeds
+        if not anew:
             seeds = max(seeds, api.grown_to(self.folder / name, MOST_SEEDS))
+        how = {**self.how, "execution": replace(execution, overwrite=anew)}
         sweep = api.Sweep(self.factory, {}, seeds=seeds, settings=changes)
         try:
-            results = sweep.run(self.folder / name, **self.how)
+            results = sweep.run(self.folder / name, **how)
         except RunsFailed as error:
             results = error.results
             if results is None or (name == levers.ACTUAL and results.runs.is_empty()):
                 raise
-        self.how = {**self.how, "execution": replace(self.how["execution"], overwrite=False)}
         self.seeds[name], self.failed[name] = seeds, len(results.failed)
         self.runs[name] = results.runs
         actual, flat = self.runs[levers.ACTUAL], flatten(self.case)
         self.tests |= evidence.tests_of(name, results.runs, len(results.failed), actual, flat, self.delta)
+
+    def complete(self, seeds: int) -> None:
+        """Runs every lever that was not needed for the label."""
+        for name in self.levers:
+            if name not in self.runs and name != levers.REFERENCE:
+                self.grow(name, seeds)
+
+    def _contributions(self) -> dict[str, float] | None:
+        """Each family's share of the gain of all of them together; None where a gain is not identified."""
+        online = levers.STRONG if levers.STRONG in self.levers else levers.BEST
+        names = {some: online if name == levers.STRONG else name for some, name in levers.SETS.items()}
+        actual = self.runs[levers.ACTUAL]
+        gains = {some: gain(actual, self.runs[name])["estimate"] for some, name in names.items() if name in self.runs}
+        return shapley(gains) if len(gains) > 1 else None
 
     def finish(self, confidence: float, seeds: int) -> Attribution:
         """The answer."""
@@ -240,6 +263,7 @@ class _Search:
             horizon=self.case.deployment.budget,
             cost=self.cost,
             largest_penalty=self.strong,
+            contributions=self._contributions(),
         )
 
     def _price(self, seeds: int) -> None:

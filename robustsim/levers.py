@@ -10,5 +10,19 @@ REWARDS_BEST, REWARDS_LATE_BEST = "rewards-best", "rewards-late-best"  # and the
 SHARES = (0.02, 0.1, 0.5)  # of training levels that tell goal and proxy apart
 LEVELS = {f"levels-{share:g}": share for share in SHARES}
 
+LEVELS_BEST, LEVELS_REWARDS, LEVELS_BOTH = "levels-best", "levels-rewards", "levels-rewards-best"
+SOME_LEVELS = "levels-0.1"  # the share that those have
+
+# What each set of families comes to, for their shares of the gain: feedback in deployment, in training, other levels.
+SETS = {
+    frozenset({"deployment"}): STRONG,
+    frozenset({"training"}): REWARDS,
+    frozenset({"levels"}): SOME_LEVELS,
+    frozenset({"deployment", "training"}): REWARDS_BEST,
+    frozenset({"deployment", "levels"}): LEVELS_BEST,
+    frozenset({"training", "levels"}): LEVELS_REWARDS,
+    frozenset({"deployment", "training", "levels"}): LEVELS_BOTH,
+}
+
 IN_DEPLOYMENT = (BEST, STRONG)
 IN_TRAINING = (REWARDS, REWARDS_LATE, REWARDS_BEST, REWARDS_LATE_BEST)

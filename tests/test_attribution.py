@@ -89,6 +89,16 @@ def test_every_lever_can_be_run() -> None:
         assert ("levels-0.1" in table) == ("alpha" in factory.parameters)
 
 
+def test_all_levers_share_their_gain() -> None:
+    case = BANDIT | {"training.steps": 200, "agent.initial_logit": 0.0, "overseer.coverage": 0.5}
+    found = rs.attribute("bandit", settings=case, terms=rs.Terms(seeds=8, max_seeds=8, full=True), **QUIET)
+    assert set(levers.IN_TRAINING) <= set(found.levers)
+    together = found.levers[levers.REWARDS_BEST]["gain"]["estimate"]
+    assert found.contributions is not None
+    assert sum(found.contributions.values()) == pytest.approx(together)
+    assert found.contributions["training"] > found.contributions["deployment"]
+
+
 def runs(**columns: Any) -> pl.DataFrame:
     """Runs that were all right, but for some columns."""
     right = {"first_event": "removed", "final_competence": 0.9, "incapacitated": False, "competence": 0.9}

@@ -49,7 +49,9 @@ def shapley(gains: dict[frozenset[str], float | None]) -> dict[str, float] | Non
     Returns:
       A share for each; None where a gain is not identified.
     """
-    players = sorted(frozenset().union(*gains))
+    players = sorted(frozenset().union(*gains)) if gains else []
+    if not players:
+        return None
     values = {frozenset[str](): 0.0} | gains
     if any(values.get(frozenset(some)) is None for n in range(len(players) + 1) for some in combinations(players, n)):
         return None

@@ -53,6 +53,7 @@ class AttributionWords:
       delta: share of runs that may fail.
       confidence: posterior probability that a label needs.
       cost: the largest penalty, in ranges of training returns.
+      full: run every lever, for the gains in decades.
     """
 
     seeds: int = 8
@@ -60,6 +61,7 @@ class AttributionWords:
     delta: float = 0.1
     confidence: float = 0.9
     cost: Annotated[float | None, arg(metavar="C")] = None
+    full: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,9 @@ def in_words(found: dict[str, Any]) -> str:
     lines += [_wrapped(line, "    ", "      ") for line in map(_step, found["path"])]
     lines += ["", "  tried"]
     lines += [_wrapped(f"{name}: {_tried(lever)}", "    ", "      ") for name, lever in found["levers"].items()]
+    if found["contributions"]:
+        parts = ", ".join(f"{name} {share:+.2f}" for name, share in found["contributions"].items())
+        lines += ["", _wrapped(f"shares of the gain of all of them together, in decades: {parts}", "  ")]
     lines += ["", _wrapped(_caveat(found), "  ")]
     return "\n".join(lines)
 

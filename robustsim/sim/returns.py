@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robustsim.errors import RunsFailed
 from robustsim.sim import batched, film
 from robustsim.sim.agents import Agents, new_agent
 from robustsim.spec.scenario import ScenarioFactory
@@ -21,14 +22,20 @@ def return_range(factory: ScenarioFactory, settings: Settings, folders: tuple[Pa
       folders: where trained agents are kept.
 
     Raises:
-      RunsFailed: an agent cannot be deployed.
+      RunsFailed: none of the agents can be deployed.
     """
-    agents, gains = Agents(folders, alone=True), []
+    agents, gains, failure = Agents(folders, alone=True), [], None
     with batched.precision(factory(**env_values(settings)).precision):
         for seed in range(SEEDS):
             run = Run(settings, seed)
-            trained = film.trained_agent(factory, run, agents)
+            try:
+                trained = film.trained_agent(factory, run, agents)
+            except RunsFailed as error:
+                failure = error
+                continue
             gains.append(_paid(factory, run, trained) - _paid(factory, run, new_agent(factory, run)))
+    if failure is not None and not gains:
+        raise failure
     return abs(float(np.mean(gains)))
 
 

@@ -37,6 +37,7 @@ def families(factory: ScenarioFactory, settings: Settings, changes: Changes, str
       strong: the largest penalty.
     """
     table = _online(settings, strong) | _rewards(settings, strong) | _levels(factory, settings)
+    table |= _together(settings, strong, table)
     if factory(**env_values(settings)).tampering.kind != "none":
         table[names.GUARDED] = Lever("tampering has no effect", {"tampering.guarded": True})
     return {
@@ -91,6 +92,20 @@ def _levels(factory: ScenarioFactory, settings: Settings) -> dict[str, Lever]:
         for name, share in names.LEVELS.items()
         if share > there
     }
+
+
+def _together(settings: Settings, strong: float, table: dict[str, Lever]) -> dict[str, Lever]:
+    """Other levels together with the other levers, where there are both."""
+    if names.SOME_LEVELS not in table or names.REWARDS not in table:
+        return {}
+    said, levels = table[names.SOME_LEVELS]
+    best = Lever(COVERT, _best(settings, strong))
+    others = {
+        names.LEVELS_BEST: best,
+        names.LEVELS_REWARDS: table[names.REWARDS],
+        names.LEVELS_BOTH: table[names.REWARDS_BEST],
+    }
+    return {name: Lever(f"{said}; and {other.said}", levels | other.changes) for name, other in others.items()}
 
 
 def own_penalty(settings: Settings) -> float:
