@@ -14,9 +14,9 @@ from robustsim.api import geomspace as geomspace
 from robustsim.api import run as run
 from robustsim.api import to_gymnax as to_gymnax
 from robustsim.api import twin as twin
-from robustsim.attribution import Attribution as Attribution
-from robustsim.attribution import Terms as Terms
-from robustsim.attribution import attribute as attribute
+from robustsim.attribution.answer import Attribution as Attribution
+from robustsim.attribution.attribute import attribute as attribute
+from robustsim.attribution.terms import Terms as Terms
 from robustsim.envs.adapters import adapt as adapt
 from robustsim.envs.gridworld import Grid as Grid
 from robustsim.envs.layout import Door as Door

@@ -18,12 +18,13 @@ def attribute(
     """
     import dataclasses
 
-    from robustsim import attribution
+    from robustsim.attribution.attribute import attribute as ask
+    from robustsim.attribution.terms import Terms
     from robustsim.report.console import progress
     from robustsim.results import to_json
 
-    asked = attribution.Terms(**dataclasses.asdict(terms))
+    asked = Terms(**dataclasses.asdict(terms))
     settings = parse_overrides(overrides)
     with progress(silent=as_json) as narrate:
-        found = attribution.attribute(spec, settings=settings, out=out or None, terms=asked, narrate=narrate)
+        found = ask(spec, settings=settings, out=out or None, terms=asked, narrate=narrate)
     print(to_json(found.to_dict()) if as_json else found.in_words())

@@ -10,7 +10,7 @@ WIDTH = 116
 
 
 def in_words(found: dict[str, Any]) -> str:
-    """All lines for the terminal; `found` is an :class:`robustsim.attribution.Attribution` as a dict."""
+    """All lines for the terminal; `found` is an :class:`robustsim.attribution.answer.Attribution` as a dict."""
     flags = ", ".join(["", *found["flags"]])
     lines = [f"{found['scenario']}: {found['label']}{flags}, with a probability of {found['confidence']:.2f}"]
     lines += [_wrapped(_paragraph(found), "  ")]

@@ -1,0 +1,55 @@
+"""The answer to who is responsible, with what it rests on."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from robustsim.report import attributed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution:
+    """The answer, with what it rests on.
+
+    Attributes:
+      scenario: its name; `settings` what differs from its defaults.
+      label: one of the labels of the tree; "undetermined(a|b)" where the seeds ran out.
+      confidence: the posterior probability of the label, or of the more probable of both.
+      node: the question that gave it.
+      flags: what else was found, in words, by name.
+      path: each node up to there: {node, yes, tests: {name: [hits, runs, least share]}}.
+      shares: the probability of each label.
+      levers: what was tried, by name. {said, settings}: what it is; {runs, failed, in_time}: how many ran, had no
+        competent agent, were in time; prevents: the probability that it prevents the failure; k50: the median harm
+        until the removal; gain: log10(k50 of the case / k50 of the lever), decades.
+      contributions: of feedback in deployment, feedback in training and other levels to their gain together (Shapley
+        1953), in decades; None where a gain is not identified, or not every lever was run.
+      delta, threshold, horizon, cost, largest_penalty: share of runs that may fail, k, gradient steps, ranges of
+        training returns, and what those come to.
+    """
+
+    scenario: str
+    settings: dict[str, Any]
+    label: str
+    confidence: float
+    node: str
+    flags: dict[str, str]
+    path: list[dict[str, Any]]
+    shares: dict[str, float]
+    levers: dict[str, dict[str, Any]]
+    delta: float
+    threshold: float | None
+    horizon: int
+    cost: float
+    largest_penalty: float
+    contributions: dict[str, float] | None = None
+
+    def in_words(self) -> str:
+        """What happened, what would have prevented it and what would not have: for a colleague."""
+        return attributed.in_words(asdict(self))
+
+    def __str__(self) -> str:
+        return self.in_words()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, as `attribution.json` has it."""
+        return asdict(self)
