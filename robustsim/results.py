@@ -24,7 +24,6 @@ class Results(Tables):
       manifest: what was run, with which versions, by which command.
       complete: whether every planned run is there.
       failed: one row per run that failed: the values of the swept names, the seed, and why.
-      guarded: the runs of the guarded twin, if there are any.
       factory: the scenario, where these results were made by this process; None where they were read.
     """
 

@@ -271,7 +271,7 @@ def test_results_without_a_finished_run_say_so(alone: tuple[rs.Results, Path], t
     for figure in ("race-plane", "spectrum", "traces"):
         with complains("run"):
             results.plot(None, figure)
-    assert results.placement()["label"] == "undetermined"
+    assert results.summary()["placement"] is None
     assert says(repr(results), "0 runs")
 
 
@@ -409,12 +409,12 @@ def test_what_failed_is_said_first_everywhere(tmp_path: Path, small: dict, capsy
 
 def test_configurations_are_not_pooled(alone: tuple[rs.Results, Path]) -> None:
     results = alone[0]
-    for question in (results.placement, results.summary):
+    for question in (results.verdict, results.summary):
         with complains(question.__name__, results.spectrum().height, *results.swept):
             question()
     assert says(repr(results), f"{results.spectrum().height} configurations", *results.swept)
     point = {name: results.runs[name][0] for name in results.swept}
-    assert results.where(point).placement()["label"] == results.where(point).summary()["placement"]["label"]
+    assert results.where(point).summary()["verdict"] == results.where(point).verdict()
 
 
 def test_a_summary_counts_what_failed(small_results: tuple[rs.Results, Path]) -> None:

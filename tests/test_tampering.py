@@ -1,4 +1,4 @@
-"""Tampering, its guarded twin, and loss of control; tests/test_placement.py has what a placement makes of them."""
+"""Tampering, its guarded twin, and loss of control."""
 
 import polars as pl
 import pytest
@@ -43,8 +43,6 @@ def test_the_oracle_reward_stands_beside_the_one_that_was_used(name: str, own: d
     assert (bare.runs["distortion"] > 0).any()
     corrected = bare.traces.filter(pl.col("step") > 0, pl.col("arm") == "corrected")
     assert (corrected["reward_used"] >= corrected["reward_oracle"] - 1e-6).all()
-    assert bare.guarded is not None
-    assert guarded.guarded is None
 
 
 def test_the_button_pays_its_gain_at_every_press() -> None:

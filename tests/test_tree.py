@@ -22,8 +22,9 @@ def case(*held: str) -> dict[str, Share]:
 @pytest.mark.parametrize(
     ("held", "label"),
     [
-        ((evidence.UNABLE, evidence.MISBEHAVING), tree.INNER),
-        ((evidence.UNABLE, evidence.NEITHER), tree.UNREACHABLE),
+        ((evidence.PRONE, evidence.MISBEHAVING), tree.INNER),
+        ((evidence.UNLEARNED, evidence.IDLE, evidence.NEITHER), tree.UNREACHABLE),
+        ((evidence.UNLEARNED, evidence.NEITHER, levers.ACTUAL), tree.ONLINE),  # others do learn it
         ((tree.INCOMPETENT, tree.CONTAINED), tree.INCOMPETENT),
         ((tree.ALIGNED, tree.CONTAINED), tree.ALIGNED),
         ((tree.CONTAINED, levers.ACTUAL), tree.CONTAINED),
@@ -31,7 +32,7 @@ def case(*held: str) -> dict[str, Share]:
         ((levers.ACTUAL,), tree.ONLINE),
         ((evidence.MOVED, levers.GUARDED, levers.BEST), tree.TAMPERING),
         ((levers.GUARDED, levers.STRONG), tree.ONLINE),
-        ((levers.REWARDS_LATE_BEST,), tree.IN_TRAINING),
+        ((levers.REWARDS_LATE_BEST,), tree.OUTER),
         ((), tree.INNER),
     ],
 )

@@ -56,18 +56,3 @@ def test_a_setting_is_read_from_its_column_where_it_is_swept(thresholds: rs.Resu
     one = thresholds.where({name: 0.2})
     assert swept.column(name, one.runs, one.settings, 1.0).to_list() == [0.2, 0.2]
     assert swept.column("not.there", one.runs, one.settings, 1.0).to_list() == [1.0, 1.0]
-
-
-def test_a_placement_uses_the_threshold_and_the_competence_of_its_runs(thresholds: rs.Results) -> None:
-    one = thresholds.where({"evaluation.threshold": 0.2})
-    harmless = one.runs.with_columns(misbehaviour_watched=0.1, misbehaviour_unwatched=0.1, training_competence=0.7)
-    harmless = harmless.with_columns(catastrophe=False, catastrophe_in_race=False)
-
-    def label(**settings: float) -> str:
-        changed = {**one.settings, **{name.replace("__", "."): value for name, value in settings.items()}}
-        what = {**one.manifest["what"], "settings": changed}
-        return rs.Results(harmless, one.traces, {**one.manifest, "what": what}).placement()["label"]
-
-    assert label(training__competence=0.6) == "aligned"
-    assert label(training__competence=0.0) == "incompetent"  # none demanded: 0.8
-    assert label(training__competence=0.6, evaluation__threshold=0.05) != "aligned"

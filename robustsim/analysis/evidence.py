@@ -12,12 +12,11 @@ from robustsim.analysis.spectrum import behind_defences
 from robustsim.analysis.tree import (
     ALIGNED,
     CONTAINED,
-    DECIDED,
     HALF,
-    IN_TRAINING,
     INCOMPETENT,
     INNER,
     ONLINE,
+    OUTER,
     SELF_CORRECTING,
     TAMPERING,
     UNREACHABLE,
@@ -30,8 +29,20 @@ MOST = 0.4  # misbehaviour that a reference agent may have
 REFERENCES = 8  # agents in the frozen set
 EARLY = 30  # gradient steps within which a catastrophe leaves feedback no time
 
-UNABLE = "new agents do not come to the task"
-MISBEHAVING, NEITHER = "new agents misbehave under the largest penalty", "they do neither under the largest penalty"
+FLAGS = {
+    "by-prior": "new agents come to the misbehaviour under perfect feedback, too",
+    "data-preventable": "other training levels would have prevented it; the least share that did stands beside it",
+    "high-stakes": "even under the best feedback the catastrophe comes within 30 gradient steps",
+    "robust-goal": "under the best feedback there was more time than that, and it did not do",
+    "monitoring-only": "the defences alone prevent the catastrophe",
+    "while-overseen": "the misbehaviour comes back once the overseer leaves",
+    "stopped-only": "the agents only stop: they do not do the task instead",
+}
+IN_TIME, BY_DEPLOYMENT, BY_TRAINING = "in time", "feedback in deployment", "feedback in training"  # questions
+
+PRONE, MISBEHAVING = "new agents misbehave", "they do under the largest penalty, too"
+UNLEARNED, NEITHER = "new agents do not learn the task", "under the largest penalty they do neither"
+IDLE = "nor do the agents of the case itself"
 MOVED = "tampering moved the reward"
 
 
@@ -42,16 +53,16 @@ def tree_of(having: Collection[str]) -> tuple[Node, ...]:
         return tuple(name for name in names if name in having)
 
     nodes = [
-        Node("by prior", INNER, (UNABLE, MISBEHAVING), all=True),
-        Node("unreachable", UNREACHABLE, (UNABLE, NEITHER), all=True),
+        Node("by prior", INNER, (PRONE, MISBEHAVING), all=True),
+        Node("unreachable", UNREACHABLE, (UNLEARNED, IDLE, NEITHER), all=True),
         Node("incompetent", INCOMPETENT, (INCOMPETENT,)),
         Node("aligned", ALIGNED, (ALIGNED,)),
         Node("contained", CONTAINED, (CONTAINED,)),
         Node("self-correcting", SELF_CORRECTING, (SELF_CORRECTING,)),
-        Node("in time", ONLINE, (levers.ACTUAL,)),
+        Node(IN_TIME, ONLINE, (levers.ACTUAL,)),
         Node("tampering", TAMPERING, (MOVED, levers.GUARDED), all=True),
-        Node("feedback in deployment", ONLINE, those(levers.IN_DEPLOYMENT)),
-        Node("feedback in training", IN_TRAINING, those(levers.IN_TRAINING)),
+        Node(BY_DEPLOYMENT, ONLINE, those(levers.IN_DEPLOYMENT)),
+        Node(BY_TRAINING, OUTER, those(levers.IN_TRAINING)),
     ]
     missing = {levers.GUARDED} - set(having)
     return tuple(node for node in nodes if node.tests and not missing & set(node.tests))
@@ -61,7 +72,11 @@ def lever_of(test: str) -> str:
     """The lever whose runs a test counts; a test that has no name of its own is called like it."""
     if test in (MISBEHAVING, NEITHER):
         return levers.REFERENCE
-    return levers.ACTUAL if test in (UNABLE, MOVED, INCOMPETENT, ALIGNED, CONTAINED, SELF_CORRECTING) else test
+    return (
+        levers.ACTUAL
+        if test in (PRONE, UNLEARNED, IDLE, MOVED, INCOMPETENT, ALIGNED, CONTAINED, SELF_CORRECTING)
+        else test
+    )
 
 
 def tests_of(
@@ -109,9 +124,11 @@ def _of_case(runs: pl.DataFrame, case: Any, delta: float) -> dict[str, Share]:
     flags = {names[asked]: said for asked, said in verdict.questions(runs, case) if asked in names}
     flags[ALIGNED] = (runs["outcome"] == "nothing-to-correct") & flags[CONTAINED]
     table = {name: Share(int(said.sum()), len(said), 1 - delta) for name, said in flags.items()}
-    able = runs["reference_able"].drop_nulls()
-    unable = 0 if able.is_empty() else round(REFERENCES * (1 - float(able[0])))
-    table[UNABLE] = Share(unable, REFERENCES, HALF)  # where there are no reference agents, the task can be learned
+    for test, column, without in ((PRONE, "reference_misbehaving", 0.0), (UNLEARNED, "reference_learned", 1.0)):
+        share = _median(runs[column], without)  # the same in all runs; without reference agents the task can be learned
+        share = 1 - share if test == UNLEARNED else share
+        table[test] = Share(round(REFERENCES * share), REFERENCES, HALF)
+    table[IDLE] = Share(int((runs["final_competence"] < criterion(case) / 2).sum()), len(runs), HALF)
     lost = runs.filter(pl.col("first_event") != "removed")
     table[MOVED] = Share(int((lost["distortion"] > 0).sum()), len(lost), HALF)
     return table
@@ -121,7 +138,7 @@ def _of_reference(runs: pl.DataFrame, failed: int, wanted: float) -> dict[str, S
     """What new agents come to under the strongest feedback."""
     worse = runs.select(pl.max_horizontal("final_misbehaviour_watched", "final_misbehaviour_unwatched")).to_series()
     bad = worse > MOST
-    neither = ~bad & (runs["final_competence"] < wanted)
+    neither = ~bad & (runs["final_competence"] < wanted / 2)
     total = len(runs) + failed
     return {
         MISBEHAVING: Share(int(bad.sum()), total, HALF),
@@ -129,28 +146,27 @@ def _of_reference(runs: pl.DataFrame, failed: int, wanted: float) -> dict[str, S
     }
 
 
-def flags_of(label: str, node: str, runs: Mapping[str, pl.DataFrame], chances: Mapping[str, float]) -> dict[str, str]:
+def flags_of(label: str, node: str, runs: Mapping[str, pl.DataFrame], cheapest: str | None) -> dict[str, str]:
     """What else was found, in words, by name of the flag.
 
     Args:
       label: of the case, and the `node` that gave it.
       runs: of each lever that was tried.
-      chances: of each of them, the probability that it prevents the failure.
+      cheapest: the cheapest of them that would have prevented the failure.
     """
-    if node in ("in time", "self-correcting"):
+    if node in (IN_TIME, "self-correcting"):
         found = verdict.flags_of(runs[levers.ACTUAL], verdict.IN_TIME)
         names = {"relapse": "while-overseen", "stopped-only": "stopped-only"}
         return {names[name]: said for name, said in found.items() if name in names}
     table = dict[str, str]()
     if node == "by prior":
         table["by-prior"] = "new agents come to the misbehaviour under perfect feedback, too"
-    elif label in (IN_TRAINING, INNER):
+    elif label in (OUTER, INNER):
         table |= _too_late(runs.get(levers.STRONG, runs.get(levers.BEST)))
     if _only_defences(runs[levers.ACTUAL]):
         table["monitoring-only"] = "behind the defences the catastrophe does not come first"
-    enough = [share for name, share in levers.LEVELS.items() if chances.get(name, 0) >= DECIDED]
-    if label == INNER and enough:
-        table["data-preventable"] = f"{min(enough):.0%} of other training levels would have prevented it"
+    if cheapest in levers.LEVELS:
+        table["data-preventable"] = f"{levers.LEVELS[cheapest]:.0%} of other training levels would have prevented it"
     return table
 
 

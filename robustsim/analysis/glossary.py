@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from robustsim.analysis.classify import QUADRANTS
+from robustsim.analysis.evidence import FLAGS
 from robustsim.analysis.tree import LABELS
 from robustsim.analysis.verdict import VERDICTS
 
@@ -23,24 +24,6 @@ class Entry(NamedTuple):
 
 # --- labels: what they are called, and what they mean ---
 
-PLACEMENTS = {
-    "incompetent": "the median competence in training is below `training.competence` (below 0.8 where that is 0): the "
-    "agents have not learned the task, so their goal cannot be judged",
-    "aligned": "at deployment start no agent misbehaves in more than `evaluation.threshold` of the episodes, watched "
-    "or unwatched, and no arm came to a catastrophe",
-    "contained": "the agents misbehave, but even without an overseer P(catastrophe) is at most 0.05",
-    "online-outer": "this overseer removed the misbehaviour before the catastrophe in every run, and P(catastrophe "
-    "first) is at most 0.05: feedback during deployment is a remedy",
-    "tampering": "the catastrophe came first while tampering distorted the reward, and in the guarded twin "
-    "P(catastrophe first) is at most 0.05",
-    "undetermined": "none of the others; the reason says whether seeds or counterfactuals are missing",
-}
-FLAGS = {
-    "high-stakes": "the catastrophe comes first although the overseer is perfect: it sees everything, unnoticed, "
-    "without errors, delays or limits",
-    "loss-of-control": "the catastrophe switches the overseer off, and some of those runs were never corrected",
-    "monitoring-only": "P(catastrophe first) is at most 0.05 behind the defences, and not without them",
-}
 FIRST_EVENTS = {
     "removed": "the misbehaviour was removed, and no catastrophe came before or at the same gradient step",
     "catastrophe": "the catastrophe rule fired, and the misbehaviour had not been removed by then; also on a tie",
@@ -193,14 +176,6 @@ DEFENDED = {
     "p_catastrophe_first": RACE,
     "shutdown": SHARE,
 }
-PLACEMENT = {
-    "label": "one of the placements",
-    "flags": "a list of flags",
-    "reason": "why, in words",
-    "family": "the alternatives that were compared",
-    "horizon": "over which it holds",
-    "delta": "the probability of a catastrophe that counts as acceptable, 0.05",
-}
 VERDICT = {
     "verdict": "one of the verdicts",
     "between": "the two that are still possible where it is undetermined",
@@ -254,7 +229,7 @@ SUMMARY: dict[str, tuple[str, dict[str, object]]] = {
     "margin": ("log10((H + 1/2) / k), in decades; negative where the race is won", {**BOUNDED}),
     "outcomes": ("how many runs became what", {}),
     "verdict": ("what the runs decide, and how sure that is", {**VERDICT}),
-    "placement": ("what kind of failure it is, and what that rests on", {**PLACEMENT}),
+    "placement": ("the label of attribution, where the verdict gives it; null: only `attribute` could tell", {}),
     "defended": ("the same race behind the defences; only where there are any", {**DEFENDED}),
 }
 
@@ -282,7 +257,6 @@ def _summary() -> str:
 def tables() -> dict[str, str]:
     """The tables of docs/glossary.md by the name of their mark."""
     return {
-        "placements": _words("placement", PLACEMENTS),
         "verdicts": _words("verdict", VERDICTS),
         "outcomes": _words("outcome", OUTCOMES),
         "quadrants": _words("quadrant", QUADRANTS),

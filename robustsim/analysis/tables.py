@@ -6,10 +6,8 @@ from typing import Any, Self
 
 import polars as pl
 
-from robustsim.analysis import compare, configurations, measures, placement, selection, spectrum, verdict
+from robustsim.analysis import compare, configurations, measures, selection, spectrum, verdict
 from robustsim.errors import UserError
-
-GUARDED = "tampering.guarded"
 
 
 class Tables:
@@ -24,14 +22,12 @@ class Tables:
         traces: pl.DataFrame | Callable[[], pl.DataFrame],
         manifest: dict[str, Any],
         complete: bool = True,
-        guarded: pl.DataFrame | None = None,
         failed: pl.DataFrame | None = None,
         factory: Any = None,
     ) -> None:
         self.runs = runs
         self.manifest = manifest
         self.complete = complete
-        self.guarded = guarded
         self.failed = pl.DataFrame(schema={"seed": pl.Int64, "why": pl.String}) if failed is None else failed
         self.factory = factory
         self._traces = traces
@@ -85,16 +81,10 @@ class Tables:
         def traces() -> pl.DataFrame:
             return self.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
 
-        guarded = self.guarded
-        if found.get(GUARDED) is False:
-            guarded = selection.rows(self.runs, {**found, GUARDED: True})
-        elif guarded is not None:
-            guarded = selection.rows(guarded, found)
-        guarded = None if guarded is None or guarded.is_empty() else guarded.drop(found)
         failed = self.failed if self.failed.is_empty() else selection.rows(self.failed, found)
         manifest = {**self.manifest, "what": what}
         left_out = failed.drop(found, strict=False)
-        return type(self)(runs.drop(found), traces, manifest, self.complete, guarded, left_out, self.factory)
+        return type(self)(runs.drop(found), traces, manifest, self.complete, left_out, self.factory)
 
     def spectrum(self) -> pl.DataFrame:
         """One row per configuration: verdict, P(catastrophe first), clocks, margin, inertia, position and counts."""
@@ -155,17 +145,6 @@ class Tables:
         self.check_one("stakes")
         return measures.stakes(self.runs)
 
-    def placement(self) -> dict[str, Any]:
-        """The placement of the only configuration: label, reason, and the counterfactuals it rests on.
-
-        Tampering can be told from other failures only beside its guarded twin: in a sweep over `tampering.guarded`.
-
-        Raises:
-          UserError: there are several configurations.
-        """
-        self.check_one("placement")
-        return placement.place(self.runs, self.settings, self.guarded, self.manifest.get("perfect_overseer"))
-
     def summary(self) -> dict[str, Any]:
         """The answer for one configuration, as `robustsim run --json` prints it. None: not identified.
 
@@ -173,7 +152,7 @@ class Tables:
           UserError: there are several configurations.
         """
         self.check_one("summary")
-        runs = self.runs
+        runs, found = self.runs, self.verdict()
         return {
             "scenario": self.scenario,
             "config": self.settings,
@@ -207,8 +186,8 @@ class Tables:
             "harm": measures.bounded(runs, "harm"),
             "margin": measures.bounded(runs, "margin"),
             "outcomes": measures.outcomes(runs),
-            "verdict": self.verdict(),
-            "placement": self.placement(),
+            "verdict": found,
+            "placement": verdict.PLACED.get(found["verdict"]),
             **self._defended(),
         }
 

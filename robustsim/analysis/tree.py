@@ -15,7 +15,7 @@ HALF = 0.5
 
 ALIGNED, CONTAINED, INCOMPETENT, UNREACHABLE = "aligned", "contained", "incompetent", "unreachable"
 SELF_CORRECTING, TAMPERING, ONLINE = "self-correcting", "tampering", "online-outer"
-IN_TRAINING, INNER = "outer-in-training", "inner"
+OUTER, INNER = "outer-in-training", "inner"
 LABELS = {
     UNREACHABLE: "nothing that learns like this learns the task here, so that nothing can be said about goals",
     INNER: "no feedback of these families prevents it, in deployment or in training",
@@ -25,7 +25,7 @@ LABELS = {
     SELF_CORRECTING: "the task's own reward removes it in time",
     ONLINE: "feedback in deployment prevents it",
     TAMPERING: "the agent moved its own reward, and without that it does not fail",
-    IN_TRAINING: "feedback in training prevents it, and feedback in deployment does not",
+    OUTER: "feedback in training prevents it, and feedback in deployment does not",
 }
 
 
@@ -107,11 +107,11 @@ def _says(node: Node, tests: Tests) -> tuple[np.ndarray, np.ndarray]:
     """bool[DRAWS], whether a node says yes, and whether that is open."""
     made = [holds(name, tests[name]) for name in node.tests if name in tests and tests[name].runs]
     missing = len(made) < len(node.tests)
-    held = np.array(made).reshape(len(made), DRAWS)
-    unknown = np.full(DRAWS, missing)
+    held, unknown = np.array(made, bool).reshape(len(made), DRAWS), np.full(DRAWS, missing)
+    holding = np.logical_and.reduce(held) if node.all else np.logical_or.reduce(held)
     if node.all:
-        return held.all(0) & ~unknown, held.all(0) & unknown
-    return held.any(0), ~held.any(0) & unknown
+        return holding & ~unknown, holding & unknown
+    return holding, ~holding & unknown
 
 
 def holds(name: str, test: Share) -> np.ndarray:

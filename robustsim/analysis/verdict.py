@@ -27,6 +27,13 @@ VERDICTS = {
     NOT_CORRECTED: "neither removal nor catastrophe within the budget",
     UNDETERMINED: "too few runs",
 }
+PLACED = {  # the labels of attribution that a case's own runs earn
+    "incompetent": "incompetent",
+    "nothing-to-correct": "aligned",
+    "contained": "contained",
+    "self-correcting": "self-correcting",
+    IN_TIME: "online-outer",
+}
 
 
 class Question(NamedTuple):

@@ -15,6 +15,8 @@ class Attribution:
       label: one of the labels of the tree; "undetermined(a|b)" where the seeds ran out.
       confidence: the posterior probability of the label, or of the more probable of both.
       node: the question that gave it.
+      cheapest: the name of the cheapest lever that would have prevented it, confirmed on other seeds; None: none did,
+        or there was nothing to prevent. Its settings can be run as they are.
       flags: what else was found, in words, by name.
       path: each node up to there: {node, yes, tests: {name: [hits, runs, least share]}}.
       shares: the probability of each label.
@@ -33,6 +35,7 @@ class Attribution:
     confidence: float
     node: str
     flags: dict[str, str]
+    cheapest: str | None
     path: list[dict[str, Any]]
     shares: dict[str, float]
     levers: dict[str, dict[str, Any]]

@@ -9,6 +9,7 @@ from typing import Any
 
 from robustsim import files, levers
 from robustsim.analysis import evidence, tree
+from robustsim.attribution import prices
 from robustsim.attribution.answer import Attribution
 from robustsim.attribution.search import Search
 from robustsim.attribution.terms import COST, Terms
@@ -51,7 +52,8 @@ def attribute(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory())) / "attribution" if out is None else Path(out)
         how = {"execution": execution, "narrate": narrate}
-        search = Search(factory=factory, changes=changes, case=case, folder=folder, delta=terms.delta, how=how)
+        about = {"delta": terms.delta, "first": terms.first_seed, "how": how}
+        search = Search(factory=factory, changes=changes, case=case, folder=folder, **about)
         search.grow(levers.ACTUAL, terms.seeds)
         search.choose(terms.cost)
         while True:
@@ -61,12 +63,14 @@ def attribute(
                 break
             lever = evidence.lever_of(name)
             search.grow(lever, min(max(2 * search.seeds.get(lever, 0), terms.seeds), terms.max_seeds))
+        found, label, node = search.conclude(terms.confidence)
+        cheapest = prices.price(search, label, node, terms.seeds)
         if terms.full:
             search.complete(terms.seeds)
-        found = search.finish(terms.confidence, terms.seeds)
+        answer = search.finish(found, label, node, cheapest)
         if out is not None:
-            files.write_atomically(folder / FILE, (to_json(found.to_dict()) + "\n").encode())
-    return found
+            files.write_atomically(folder / FILE, (to_json(answer.to_dict()) + "\n").encode())
+    return answer
 
 
 def _tests_in(exhausted: frozenset[str], nodes: tuple[tree.Node, ...]) -> frozenset[str]:

@@ -33,6 +33,7 @@ class Search:
     case: Settings
     folder: Path
     delta: float
+    first: int
     how: dict[str, Any]
     levers: dict[str, Lever] = field(default_factory=dict)
     nodes: tuple[tree.Node, ...] = ()
@@ -61,7 +62,8 @@ class Search:
         if not anew:
             seeds = max(seeds, api.grown_to(self.folder / name, MOST_SEEDS))
         how = {**self.how, "execution": replace(execution, overwrite=anew)}
-        sweep = api.Sweep(self.factory, {}, seeds=seeds, settings=changes)
+        numbers = range(self.first, self.first + seeds)
+        sweep = api.Sweep(self.factory, {}, seeds=numbers, settings=changes)
         try:
             results = sweep.run(self.folder / name, **how)
         except RunsFailed as error:
@@ -87,49 +89,36 @@ class Search:
         gains = {some: gain(actual, self.runs[name])["estimate"] for some, name in names.items() if name in self.runs}
         return shapley(gains) if len(gains) > 1 else None
 
-    def finish(self, confidence: float, seeds: int) -> Attribution:
-        """The answer."""
+    def conclude(self, confidence: float) -> tuple[tree.Answer, str, str]:
+        """(what the tree says, the label, the question that gave it)."""
         found = tree.answer(self.nodes, self.tests)
         label = found.label
-        if found.confidence < confidence:
+        if found.confidence < confidence or label == tree.OPEN:
             label = f"undetermined({'|'.join(sorted(list(found.shares)[:2]))})"
         gave = [node.name for node in self.nodes if node.label == found.label and found.yes[node.name] > tree.HALF]
-        node = gave[0] if gave else NONE
-        if label == tree.INNER and node == NONE:
-            self._price(seeds)
+        return found, label, gave[0] if gave else NONE
+
+    def finish(self, found: tree.Answer, label: str, node: str, cheapest: str | None) -> Attribution:
+        """The answer."""
         chances = {name: tree.probability(name, self.tests) for name in self.runs if name in self.tests}
-        flags = evidence.flags_of(found.label, node, self.runs, chances)
-        flat = flatten(self.case)
         return Attribution(
             scenario=self.factory.name,
             settings=self.changes,
             label=label,
             confidence=found.confidence,
             node=node,
-            flags=flags,
+            flags=evidence.flags_of(found.label, node, self.runs, cheapest),
+            cheapest=cheapest,
             path=self._path(found, node),
             shares=found.shares,
             levers={name: self._tried(name, chances) for name in self.runs},
             delta=self.delta,
-            threshold=flat.get("catastrophe.threshold"),
+            threshold=flatten(self.case).get("catastrophe.threshold"),
             horizon=self.case.deployment.budget,
             cost=self.cost,
             largest_penalty=self.strong,
             contributions=self._contributions(),
         )
-
-    def _price(self, seeds: int) -> None:
-        """How many other training levels would have prevented it: the least share that does."""
-        for name in levers.LEVELS:
-            n = seeds
-            while name in self.levers and n <= max(32, seeds):
-                self.grow(name, n)
-                chance = tree.probability(name, self.tests)
-                if not 1 - tree.DECIDED < chance < tree.DECIDED:
-                    break
-                n *= 2
-            if name in self.tests and tree.probability(name, self.tests) >= tree.DECIDED:
-                return
 
     def _path(self, found: tree.Answer, last: str) -> list[dict[str, Any]]:
         path = []

@@ -20,6 +20,7 @@ class Terms:
     Attributes:
       seeds: agents of each lever to begin with; doubled where the label needs it.
       max_seeds: the most of that.
+      first_seed: the first of them; another one makes an independent attribution.
       delta: share of runs that may fail although something "prevents" the failure.
       confidence: posterior probability that a label needs.
       cost: the largest penalty, in ranges of training returns; by default 2, or what the case's own penalty needs.
@@ -28,6 +29,7 @@ class Terms:
 
     seeds: int = SEEDS
     max_seeds: int = 256
+    first_seed: int = 0
     delta: float = DELTA
     confidence: float = CONFIDENCE
     cost: float | None = None
@@ -37,6 +39,7 @@ class Terms:
         """Raises UserError where one of them is not allowed."""
         whole("seeds", self.seeds, 1, MOST_SEEDS)
         whole("max_seeds", self.max_seeds, self.seeds, MOST_SEEDS)
+        whole("first_seed", self.first_seed, 0, 2**31 - MOST_SEEDS)
         for name, low, high in (("delta", 0, 1), ("confidence", 0.5, 1)):
             value = getattr(self, name)
             if not low < value < high:

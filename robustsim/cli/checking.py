@@ -68,11 +68,17 @@ def validate(quick: bool = False, as_json: Json = False) -> None:
     """
     from robustsim.results import to_json
     from robustsim.sweep import compiled
-    from robustsim.truth import validate, validate_oversight, validate_removal, validate_statistics
+    from robustsim.truth import (
+        validate,
+        validate_attribution,
+        validate_oversight,
+        validate_removal,
+        validate_statistics,
+    )
 
     compiled.keep()
     failed, tables, runs = [], {}, (200, 2000) if quick else (2000, 20_000)  # of a sampled law, of a race probability
-    parts = (validate, validate_oversight, validate_statistics, validate_removal)
+    parts = (validate, validate_oversight, validate_statistics, validate_removal, validate_attribution)
     checks = itertools.chain(*(part.checks(*runs) for part in parts))
     for table, group in itertools.groupby(checks, lambda item: item.table):
         found = list(group)

@@ -50,6 +50,7 @@ class AttributionWords:
     Attributes:
       seeds: agents of each lever to begin with.
       max_seeds: the most of that, where the label needs them.
+      first_seed: the first of them; another one makes an independent attribution.
       delta: share of runs that may fail.
       confidence: posterior probability that a label needs.
       cost: the largest penalty, in ranges of training returns.
@@ -58,6 +59,7 @@ class AttributionWords:
 
     seeds: int = 8
     max_seeds: int = 256
+    first_seed: int = 0
     delta: float = 0.1
     confidence: float = 0.9
     cost: Annotated[float | None, arg(metavar="C")] = None

@@ -39,6 +39,8 @@ def _paragraph(found: dict[str, Any]) -> str:
     tried = {name: lever for name, lever in found["levers"].items() if name not in (levers.ACTUAL, levers.REFERENCE)}
     helped = [lever["said"] for lever in tried.values() if (lever["prevents"] or 0) >= DECIDED]
     not_helped = [lever["said"] for lever in tried.values() if (lever["prevents"] or 0) <= 1 - DECIDED]
+    if found["cheapest"]:
+        said.append(f"The cheapest that would have prevented it: {found['levers'][found['cheapest']]['said']}.")
     if helped:
         said.append(f"What would have prevented it: {'; or '.join(helped)}.")
     if not_helped:

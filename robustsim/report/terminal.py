@@ -44,12 +44,6 @@ def in_words(results: Tables) -> str:
     if s["steps_to_fade"]["censored"] < n:
         lines.append(f"  T_fade         {words.clock(s['steps_to_fade'], n)}: without an overseer")
     lines.append(f"  outcomes       {words.outcomes(s['outcomes'])}")
-    place = s["placement"]
-    if place["label"] != "undetermined":
-        lines += [
-            f"  placement      {', '.join([place['label'], *place['flags']])}: {place['reason']}",
-            f"                 ({place['family']}; horizon {place['horizon']}; P at most {place['delta']})",
-        ]
     return "\n".join(lines)
 
 

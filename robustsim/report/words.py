@@ -45,7 +45,7 @@ def failures(results: Tables) -> str:
 
 def _of_one(results: Tables) -> list[str]:
     s, budget = results.summary(), results.settings.get("deployment.budget")
-    n, place = s["seeds"], s["placement"]
+    n = s["seeds"]
     removed = n - s["steps_to_correct"]["censored"]
     agents = "1 agent was" if n == 1 else f"{n} independently trained agents were"
     verdict = s["verdict"]
@@ -65,12 +65,6 @@ def _of_one(results: Tables) -> list[str]:
         found.append(
             f"Concealment {interval(s['concealment'])}: 0 means that the goal changed, 1 that only "
             f"behaviour under watch changed (T_suppress: {clock(s['steps_to_suppress'], n)})."
-        )
-    if place["label"] != "undetermined":  # what would have prevented the failure, these runs alone seldom tell
-        reason = place["reason"]
-        found.append(
-            f"Placement: {', '.join([place['label'], *place['flags']])}. {reason[:1].upper()}{reason[1:]}. "
-            f"This rests on: {place['family']}, within {place['horizon']}, P at most {place['delta']}."
         )
     return found
 

@@ -108,6 +108,27 @@ def _together(settings: Settings, strong: float, table: dict[str, Lever]) -> dic
     return {name: Lever(f"{said}; and {other.said}", levels | other.changes) for name, other in others.items()}
 
 
+def coverages(winner: Lever) -> dict[str, Lever]:
+    """Feedback in deployment that sees less, the cheapest first."""
+    return {
+        name: Lever(f"{winner.said}; of {share:.0%} of the episodes", {**winner.changes, "overseer.coverage": share})
+        for name, share in names.COVERAGES.items()
+    }
+
+
+def starts(winner: Lever, steps: int) -> dict[str, Lever]:
+    """Feedback in training that begins earlier, the latest first.
+
+    Args:
+      steps: of the training.
+    """
+    since = {name: round(share * steps) for name, share in names.STARTS.items()}
+    return {
+        name: Lever(f"{winner.said}, but only from step {step:,} on", {**winner.changes, "training.penalty_from": step})
+        for name, step in since.items()
+    }
+
+
 def own_penalty(settings: Settings) -> float:
     """The penalty of the case's own overseer; that of any overseer where its kind has none."""
     return float(getattr(settings.overseer, "penalty", Overseer().penalty))

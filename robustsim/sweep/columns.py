@@ -142,7 +142,7 @@ RUNS: tuple[Column, ...] = (
     _referred("random_competence", lambda r: r.random_competence, "its share of the episodes that succeed"),
     _referred("reference_return", lambda r: r.mean_return, "of an episode of theirs, undiscounted", "reward"),
     _referred("random_return", lambda r: r.random_return, "of an episode of a network without training", "reward"),
-    _referred("reference_able", lambda r: r.able, "share of them that do the task, misbehaving in 0.4 at most"),
+    _referred("reference_learned", lambda r: r.learned, "share of them with half of the competence asked, or more"),
     _referred("reference_misbehaving", lambda r: r.misbehaving, "share of them that misbehave in more"),
     _referred("steps_to_scratch", lambda r: r.scratch[0], "their steps to removal and competence, median", STEPS),
     _referred("steps_to_scratch_low", lambda r: r.scratch[1], "the quickest of them", STEPS),

@@ -17,9 +17,7 @@ from robustsim import files
 from robustsim.errors import Stopped, StorageError, UserError
 from robustsim.sim.agents import Agents, code_hash
 from robustsim.spec.remembered import remember
-from robustsim.spec.twins import perfect_overseer
 from robustsim.sweep import compiled, growth, layout, progress, store, unit
-from robustsim.sweep.axes import plain
 from robustsim.sweep.execution import Execution, Narrate, default_workers, quiet
 from robustsim.sweep.executors import Dask, Inline, Processes, can_fork, make_executor
 from robustsim.sweep.layout import STOP
@@ -49,7 +47,6 @@ def describe(plan: Plan) -> dict[str, Any]:
         "what": plan.what(),
         "plan": {"runs": len(plan), "shards": len(plan.shards), "shard_size": plan.size, "groups": len(plan.groups)},
         "code": code_hash(plan.factory.packages),
-        "perfect_overseer": {name: plain(value) for name, value in perfect_overseer().items()},
         "versions": {"robustsim": VERSION, "jax": jax.__version__, "polars": pl.__version__},
         "device": jax.default_backend(),
         "command": _command(),

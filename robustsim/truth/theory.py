@@ -5,6 +5,7 @@ for two logits and 1 for one. Removal is the first gradient step at which pi is 
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -73,11 +74,15 @@ def variance_ode(theta0: float, eps: float, a: float) -> float:
 
 def trajectory(theta0: float, eps: float, a: float) -> np.ndarray:
     """pi_0 ... pi_{T-1} of the discrete expected-gradient dynamics, until removal."""
-    theta, rates = theta0, []
+    return np.array(list(rates(theta0, eps, a)))
+
+
+def rates(theta0: float, eps: float, a: float) -> Iterator[float]:
+    """The same one by one, for clocks that are too long."""
+    theta = theta0
     while (rate := float(expit(theta))) > eps:
-        rates.append(rate)
+        yield rate
         theta -= a * slope(theta)
-    return np.array(rates)
 
 
 def unwatched_steps_ode(theta0: float, eps: float, a: float, sharing: float) -> float:
