@@ -42,6 +42,7 @@ IN_TIME, BY_DEPLOYMENT, BY_TRAINING = "in time", "feedback in deployment", "feed
 
 PRONE, MISBEHAVING = "new agents misbehave", "they do under the largest penalty, too"
 UNLEARNED, NEITHER = "new agents do not learn the task", "under the largest penalty they do neither"
+FROZEN = frozenset({PRONE, UNLEARNED})  # about the reference agents of the case, which are always the same
 IDLE = "nor do the agents of the case itself"
 MOVED = "tampering moved the reward"
 

@@ -1,9 +1,16 @@
 """The answer to who is responsible, with what it rests on."""
 
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+from robustsim import files
+from robustsim.errors import UserError
 from robustsim.report import attributed
+from robustsim.results import to_json
+
+FILE = "attribution.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +34,7 @@ class Attribution:
         1953), in decades; None where a gain is not identified, or not every lever was run.
       delta, threshold, horizon, cost, largest_penalty: share of runs that may fail, k, gradient steps, ranges of
         training returns, and what those come to.
+      seconds: of all workers together.
     """
 
     scenario: str
@@ -45,6 +53,23 @@ class Attribution:
     cost: float
     largest_penalty: float
     contributions: dict[str, float] | None = None
+    seconds: float = field(default=0.0, compare=False)
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "Attribution":
+        """The finished attribution of a directory.
+
+        Raises:
+          UserError: there is none.
+        """
+        path = Path(folder) / FILE
+        if not path.is_file():
+            raise UserError(f"{str(folder)!r} is not the directory of an attribution: it has no {FILE}")
+        return cls(**json.loads(path.read_text()))
+
+    def write(self, folder: Path) -> None:
+        """Writes it to a directory."""
+        files.write_atomically(folder / FILE, (to_json(self.to_dict()) + "\n").encode())
 
     def in_words(self) -> str:
         """What happened, what would have prevented it and what would not have: for a colleague."""

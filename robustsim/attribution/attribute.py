@@ -7,20 +7,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from robustsim import files, levers
+from robustsim import levers
 from robustsim.analysis import evidence, tree
 from robustsim.attribution import prices
 from robustsim.attribution.answer import Attribution
 from robustsim.attribution.search import Search
 from robustsim.attribution.terms import COST, Terms
-from robustsim.results import to_json
 from robustsim.spec import families
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import flatten, resolve
 from robustsim.sweep.execution import Execution, Narrate
-
-FILE = "attribution.json"
 
 
 def attribute(
@@ -69,10 +66,11 @@ def attribute(
             search.complete(terms.seeds)
         answer = search.finish(found, label, node, cheapest)
         if out is not None:
-            files.write_atomically(folder / FILE, (to_json(answer.to_dict()) + "\n").encode())
+            answer.write(folder)
     return answer
 
 
 def _tests_in(exhausted: frozenset[str], nodes: tuple[tree.Node, ...]) -> frozenset[str]:
     """The tests that no more runs can be had for."""
-    return frozenset(name for node in nodes for name in node.tests if evidence.lever_of(name) in exhausted)
+    grown = frozenset(name for node in nodes for name in node.tests if evidence.lever_of(name) in exhausted)
+    return grown | evidence.FROZEN

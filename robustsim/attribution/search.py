@@ -43,6 +43,7 @@ class Search:
     runs: dict[str, pl.DataFrame] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     tests: dict[str, tree.Share] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
 
     def choose(self, cost: float | None) -> None:
         """Chooses the families: the largest penalty is a number of ranges of training returns."""
@@ -71,7 +72,7 @@ class Search:
             if results is None or (name == levers.ACTUAL and results.runs.is_empty()):
                 raise
         self.seeds[name], self.failed[name] = seeds, len(results.failed)
-        self.runs[name] = results.runs
+        self.runs[name], self.spent[name] = results.runs, results.manifest["worker_seconds"]
         actual, flat = self.runs[levers.ACTUAL], flatten(self.case)
         self.tests |= evidence.tests_of(name, results.runs, len(results.failed), actual, flat, self.delta)
 
@@ -118,6 +119,7 @@ class Search:
             cost=self.cost,
             largest_penalty=self.strong,
             contributions=self._contributions(),
+            seconds=sum(self.spent.values()),
         )
 
     def _path(self, found: tree.Answer, last: str) -> list[dict[str, Any]]:
