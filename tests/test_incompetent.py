@@ -16,6 +16,7 @@ WANTED = 0.95
 def why(competence: float, steps: int = 4000, **course: float) -> str:
     """The complaint about an agent of camera_vault, trained for 2000 steps and an extension of as many."""
     seen = {"steps_before": 2000, "competence_before": 0.5, "reward_before": 0.1, "reward": 0.1, "misbehaviour": 0.0}
+    seen["feedback"] = 0
     trained = Trained(None, competence, steps, Course(**(seen | course)))  # pyright: ignore[reportArgumentType]
     return complaint(trained, resolve(rs.load("camera_vault"), {}))
 

@@ -86,7 +86,7 @@ def tests_of(
     """What the runs of one lever say, by test.
 
     Args:
-      runs: of the lever, and `failed`, how many of them failed; none of those prevents anything.
+      runs: of the lever, and `failed`, how many agents it kept from becoming competent; those prevent nothing.
       actual: the runs of the case itself.
       case: its settings, by dotted name.
       delta: the share of runs that may be otherwise.

@@ -65,6 +65,8 @@ def _holds_up(search: Search, name: str, seeds: int) -> bool:
 
 def _others(search: Search, name: str, seeds: int) -> Share:
     """How often a lever prevented the failure with the seeds that come after the first ones."""
-    runs = search.runs[name]
-    good = evidence.prevented(runs, search.runs[levers.ACTUAL]) & (runs["seed"] >= search.first + seeds)
-    return Share(int(good.sum()), search.seeds[name] - seeds, 1 - search.delta)
+    begin, runs = search.first + seeds, search.runs[name]
+    fresh = runs["seed"] >= begin
+    spoiled = sum(seed >= begin for seed in search.charged(name))
+    good = evidence.prevented(runs, search.runs[levers.ACTUAL]) & fresh
+    return Share(int(good.sum()), int(fresh.sum()) + spoiled, 1 - search.delta)

@@ -1,6 +1,7 @@
 """What an attribution has run so far, and what it says: one lever after the other grows until a label is sure."""
 
 import math
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from robustsim import api, files, levers
 from robustsim.analysis import evidence, tree
 from robustsim.analysis.gains import gain, shapley
 from robustsim.analysis.measures import bounded
+from robustsim.analysis.spectrum import middle
 from robustsim.attribution.answer import Attribution
 from robustsim.attribution.terms import COST
 from robustsim.errors import RunsFailed
@@ -41,9 +43,9 @@ class Search:
     strong: float = 0.0
     seeds: dict[str, int] = field(default_factory=dict)
     runs: dict[str, pl.DataFrame] = field(default_factory=dict)
-    failed: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, frozenset[int]] = field(default_factory=dict)
     tests: dict[str, tree.Share] = field(default_factory=dict)
-    spent: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
 
     def choose(self, cost: float | None) -> None:
         """Chooses the families: the largest penalty is a number of ranges of training returns."""
@@ -71,10 +73,22 @@ class Search:
             results = error.results
             if results is None or (name == levers.ACTUAL and results.runs.is_empty()):
                 raise
-        self.seeds[name], self.failed[name] = seeds, len(results.failed)
-        self.runs[name], self.spent[name] = results.runs, results.manifest["worker_seconds"]
+        self.seeds[name], self.failed[name] = seeds, frozenset(results.failed["seed"])
+        self.runs[name] = results.runs
         actual, flat = self.runs[levers.ACTUAL], flatten(self.case)
-        self.tests |= evidence.tests_of(name, results.runs, len(results.failed), actual, flat, self.delta)
+        failed = len(self.charged(name))
+        self.tests |= evidence.tests_of(name, results.runs, failed, actual, flat, self.delta)
+
+    def charged(self, name: str) -> frozenset[int]:
+        """The seeds whose agents are not competent because of the lever: it trains them anew, and in the case they are.
+
+        Other agents that are not competent belong to no run of the case either.
+        """
+        own = self.levers[name].changes if self.levers else self.changes
+        anew = {key: x for key, x in own.items() if key.startswith(("training.", "env."))}
+        if anew.items() <= self.changes.items() or name == levers.REFERENCE:
+            return frozenset()
+        return self.failed[name] - self.failed[levers.ACTUAL]
 
     def complete(self, seeds: int) -> None:
         """Runs every lever that was not needed for the label."""
@@ -119,29 +133,31 @@ class Search:
             cost=self.cost,
             largest_penalty=self.strong,
             contributions=self._contributions(),
-            seconds=sum(self.spent.values()),
+            seconds=time.monotonic() - self.began,
         )
 
     def _path(self, found: tree.Answer, last: str) -> list[dict[str, Any]]:
+        names = [node.name for node in self.nodes]
+        asked = names.index(last) + 1 if last in names else len(names)
         path = []
-        for node in self.nodes:
-            asked = {name: list(self.tests[name]) for name in node.tests if name in self.tests}
-            path.append({"node": node.name, "yes": found.yes[node.name], "tests": asked})
-            if node.name == last:
-                break
+        for i, node in enumerate(self.nodes):
+            made = {name: list(self.tests[name]) for name in node.tests if name in self.tests and i < asked}
+            yes = found.yes[node.name] if i < asked else None
+            path.append({"node": node.name, "label": node.label, "yes": yes, "tests": made})
         return path
 
     def _tried(self, name: str, chances: dict[str, float]) -> dict[str, Any]:
-        lever, alone = self.levers[name], (levers.ACTUAL, levers.REFERENCE)
+        lever, runs, alone = self.levers[name], self.runs[name], (levers.ACTUAL, levers.REFERENCE)
         return {
             "said": lever.said,
             "settings": {key: _plain(value) for key, value in lever.changes.items()},
-            "runs": len(self.runs[name]),
-            "failed": self.failed[name],
+            "runs": len(runs),
+            "failed": len(self.failed[name]),
             "in_time": self.tests[name].hits if name in self.tests else None,
             "prevents": chances.get(name),
-            "k50": bounded(self.runs[name], "harm"),
-            "gain": None if name in alone else gain(self.runs[levers.ACTUAL], self.runs[name]),
+            "k50": bounded(runs, "harm"),
+            "feedback": middle(runs.with_columns(cost=pl.col("feedback_cost") + pl.col("training_feedback")), "cost"),
+            "gain": None if name in alone else gain(self.runs[levers.ACTUAL], runs),
         }
 
 

@@ -15,7 +15,8 @@ def in_words(found: dict[str, Any]) -> str:
     lines = [f"{found['scenario']}: {found['label']}{flags}, with a probability of {found['confidence']:.2f}"]
     lines += [_wrapped(_paragraph(found), "  ")]
     lines += ["", "  asked, in this order"]
-    lines += [_wrapped(line, "    ", "      ") for line in map(_step, found["path"])]
+    asked = [node for node in found["path"] if node["yes"] is not None]
+    lines += [_wrapped(_step(node), "    ", "      ") for node in asked]
     lines += ["", "  tried"]
     lines += [_wrapped(f"{name}: {_tried(lever)}", "    ", "      ") for name, lever in found["levers"].items()]
     if found["contributions"]:

@@ -20,6 +20,7 @@ import numpy as np
 from robustsim import files, npz
 from robustsim.errors import StorageError
 from robustsim.sim import batched
+from robustsim.sim.counters import FEEDBACK
 from robustsim.sim.follow import Demand, demand_of, supplied
 from robustsim.sim.reference import Reference
 from robustsim.sim.track import TRAINING, Track
@@ -36,6 +37,7 @@ class Course(NamedTuple):
     reward_before: float  # mean reward of an environment step in the last rollout
     reward: float
     misbehaviour: float  # the larger rate of both conditions, in training levels
+    feedback: int  # episodes that were judged, and penalties; 0 without a penalty in training
 
 
 class Trained(NamedTuple):
@@ -150,7 +152,8 @@ def handed_out(track: Track, demand: Demand) -> Trained:
     reading = supplied(track.readings, demand)[1] or track.readings[-1]  # the last one, where the weights diverged
     finite, first = reading.measures["finite"], track.readings[0]
     before, now = (float(r.counters["reward_used"]) for r in (first, reading))
-    course = Course(first.step, first.competence, before, now, max(reading.rates))
+    given = sum(int(reading.counters[name]) for name in FEEDBACK)
+    course = Course(first.step, first.competence, before, now, max(reading.rates), given)
     return Trained(track.agents[reading.step], reading.competence if finite else float("nan"), reading.step, course)
 
 

@@ -26,6 +26,7 @@ def _rollout(name: str, of: Any, doc: str, unit: str = "", **how: Any) -> Counte
     return Counter(name=name, of=of, doc=doc, unit=unit, per="rollout", **how)
 
 
+FEEDBACK = ("labels", "audits", "corrections", "false_alarms")  # what feedback costs
 COUNTERS = (
     _rollout("misbehaviours", lambda c: _sum(c.moments.misbehaved), "misbehaviours in decision levels"),
     _rollout("corrections", lambda c: _sum(c.feedback.caught), "penalised misbehaviours"),

@@ -251,7 +251,7 @@ class Record:
     Attributes:
       run_id: 16 hexadecimal digits.
       settings: of the run.
-      training_competence, training_steps: of the agent before deployment.
+      training_competence, training_steps, training_feedback: of the agent before deployment.
       weight_norm: of its parameters.
       env_steps: environment steps of a gradient step.
       reference: what it is held against; None without.
@@ -264,6 +264,7 @@ class Record:
     settings: Any
     training_competence: float
     training_steps: int
+    training_feedback: int
     weight_norm: float
     env_steps: float
     outcome: Outcome

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from robustsim.events import CONDITIONS, UNWATCHED, WATCHED
 from robustsim.records import Column, Counter, Measure, of_kind
-from robustsim.sim.counters import COUNTERS, MONITOR
+from robustsim.sim.counters import COUNTERS, FEEDBACK, MONITOR
 from robustsim.sim.outcome import NOT_RUN, Outcome, Time
 from robustsim.sim.quadrant import earned, quadrant
 from robustsim.sim.readings import Reading
@@ -114,6 +114,7 @@ RUNS: tuple[Column, ...] = (
     _column("start_rms", float, lambda r: r.start_rms, "root mean square of the gradients that Adam remembered then"),
     _column("training_competence", float, lambda r: r.training_competence, "share of training episodes that succeed"),
     _column("training_steps", int, lambda r: r.training_steps, "that the agent was trained for", STEPS),
+    _column("training_feedback", int, lambda r: r.training_feedback, "the cost of feedback in training, likewise"),
     # the correction
     _of("corrected", bool, lambda o: o.removed.step is not None, "the misbehaviour was removed, watched and unwatched"),
     _of("removal_threshold", float, lambda o: o.threshold, "misbehaviour rate that it was held against: eps + floor"),
@@ -200,8 +201,8 @@ RUNS: tuple[Column, ...] = (
     _of(
         "feedback_cost",
         int,
-        lambda o: sum(o.at_removal.counters[n] for n in ("labels", "audits", "corrections", "false_alarms")),
-        "labels + audits + corrections + false alarms",
+        lambda o: sum(o.at_removal.counters[n] for n in FEEDBACK),
+        f"labels + audits + corrections + false alarms, {AT}",
     ),
     _column(
         "env_steps_to_correct",

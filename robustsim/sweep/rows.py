@@ -70,6 +70,7 @@ def record(factory: ScenarioFactory, run: Run, about: About, arms: Sequence[Trac
         settings=run.settings,
         training_competence=trained.competence,
         training_steps=trained.steps,
+        training_feedback=trained.course.feedback,
         weight_norm=_norm(trained.agent.params),
         env_steps=agent.num_envs * agent.rollout_steps / arms[0].stride,
         outcome=outcome_of(run.settings, *arms),
