@@ -6,6 +6,7 @@ GUARDED = "guarded"  # tampering has no effect
 BEST, STRONG = "best", "best-strong"  # the best overseer, with the case's own penalty and with the largest
 REWARDS, REWARDS_LATE = "rewards", "rewards-late"  # its feedback in training, then the case's own overseer
 REWARDS_BEST, REWARDS_LATE_BEST = "rewards-best", "rewards-late-best"  # and then the best overseer
+REWARDS_MILD, REWARDS_MILD_BEST = "rewards-mild", "rewards-mild-best"  # with the case's own penalty
 
 SHARES = (0.02, 0.1, 0.5)  # of training levels that tell goal and proxy apart
 LEVELS = {f"levels-{share:g}": share for share in SHARES}
@@ -30,4 +31,4 @@ SETS = {
 }
 
 IN_DEPLOYMENT = (BEST, STRONG)
-IN_TRAINING = (REWARDS, REWARDS_LATE, REWARDS_BEST, REWARDS_LATE_BEST)
+IN_TRAINING = (REWARDS, REWARDS_LATE, REWARDS_MILD, REWARDS_BEST, REWARDS_LATE_BEST, REWARDS_MILD_BEST)

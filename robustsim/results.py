@@ -1,5 +1,6 @@
 """What a user holds of a run or a sweep: its tables, which can draw themselves. Reading needs no JAX."""
 
+import contextlib
 import json
 import math
 import os
@@ -13,7 +14,9 @@ import polars as pl
 
 from robustsim.analysis.tables import Tables
 from robustsim.errors import RunsFailed, UserError
+from robustsim.levers import ACTUAL
 from robustsim.sweep import store
+from robustsim.sweep.layout import ATTRIBUTION
 
 
 class Results(Tables):
@@ -96,7 +99,8 @@ class Results(Tables):
             except (UserError, RunsFailed) as error:  # a page can do without recordings
                 note = f"There are no replays: {error}."
                 warnings.warn(note, stacklevel=2)
-        return page.write(self, out, recorded, note, "" if folder is None else str(folder))
+        about = attribution_of(self.manifest.get("folder"))
+        return page.write(self, out, recorded, note, "" if folder is None else str(folder), about)
 
     def agent(self, seed: int, arm: str = "corrected", step: int = 0, *, scenario: Any = "") -> Any:
         """The agent of one arm of a run after `step` gradient steps of deployment, made again bit for bit: a `Policy`.
@@ -124,7 +128,7 @@ class Results(Tables):
 
 
 def open_results(folder: str | Path) -> Results:
-    """The results in a directory, with verified checksums.
+    """The results in a directory, with verified checksums; of an attribution, those of the case itself.
 
     Raises:
       UserError: the directory holds no results, damaged ones, or those of another version.
@@ -132,6 +136,8 @@ def open_results(folder: str | Path) -> Results:
     if not isinstance(folder, str | os.PathLike):
         raise UserError(f"open: {folder!r} is not allowed; name a results directory")
     folder = Path(folder)
+    if (folder / ATTRIBUTION).is_file() and not (folder / store.MANIFEST).is_file():
+        folder = folder / ACTUAL
     manifest = store.read_manifest(folder)
     runs = store.read(folder, manifest, "runs")
     if runs.is_empty():
@@ -143,6 +149,14 @@ def open_results(folder: str | Path) -> Results:
     manifest["worker_seconds"] = round(sum(mark["seconds"] for mark in done.values()), 1)
     manifest["written"] = time.strftime("%Y-%m-%d", time.gmtime((folder / store.MANIFEST).stat().st_mtime))
     return Results(runs, lambda: store.read(folder, manifest, "traces"), manifest, complete, failed=failed)
+
+
+def attribution_of(folder: str | None) -> dict[str, Any] | None:
+    """The attribution that the results in a directory belong to, as it was written; None where there is none."""
+    for place in () if folder is None else (Path(folder), Path(folder).parent):
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((place / ATTRIBUTION).read_text())
+    return None
 
 
 def to_json(value: Any) -> str:

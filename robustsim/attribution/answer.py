@@ -9,8 +9,7 @@ from robustsim import files
 from robustsim.errors import UserError
 from robustsim.report import attributed
 from robustsim.results import to_json
-
-FILE = "attribution.json"
+from robustsim.sweep.layout import ATTRIBUTION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +63,14 @@ class Attribution:
         Raises:
           UserError: there is none.
         """
-        path = Path(folder) / FILE
+        path = Path(folder) / ATTRIBUTION
         if not path.is_file():
-            raise UserError(f"{str(folder)!r} is not the directory of an attribution: it has no {FILE}")
+            raise UserError(f"{str(folder)!r} is not the directory of an attribution: it has no {ATTRIBUTION}")
         return cls(**json.loads(path.read_text()))
 
     def write(self, folder: Path) -> None:
         """Writes it to a directory."""
-        files.write_atomically(folder / FILE, (to_json(self.to_dict()) + "\n").encode())
+        files.write_atomically(folder / ATTRIBUTION, (to_json(self.to_dict()) + "\n").encode())
 
     def in_words(self) -> str:
         """What happened, what would have prevented it and what would not have: for a colleague."""
@@ -79,6 +78,19 @@ class Attribution:
 
     def __str__(self) -> str:
         return self.in_words()
+
+    def plot(self, out: str | Path | None = None, figure: str = "ladder") -> Any:
+        """A matplotlib Figure: ladder (harm under each lever), tree (the path taken) or cost (of feedback).
+
+        Args:
+          out: file to write as well (.svg, .png, .pdf).
+
+        Raises:
+          UserError: an unknown figure or ending, or a file that cannot be written.
+        """
+        from robustsim.report import attributed_figures  # reading needs no matplotlib
+
+        return attributed_figures.draw(asdict(self), figure, out)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, as `attribution.json` has it."""

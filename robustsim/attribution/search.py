@@ -16,6 +16,7 @@ from robustsim.analysis.spectrum import middle
 from robustsim.attribution.answer import Attribution
 from robustsim.attribution.terms import COST
 from robustsim.errors import RunsFailed
+from robustsim.sim.agents import is_finding
 from robustsim.sim.returns import return_range
 from robustsim.spec import families
 from robustsim.spec.families import Lever
@@ -71,7 +72,9 @@ class Search:
             results = sweep.run(self.folder / name, **how)
         except RunsFailed as error:
             results = error.results
-            if results is None or (name == levers.ACTUAL and results.runs.is_empty()):
+            if results is None or not all(map(is_finding, results.failed["why"])):
+                raise
+            if name == levers.ACTUAL and results.runs.is_empty():
                 raise
         self.seeds[name], self.failed[name] = seeds, frozenset(results.failed["seed"])
         self.runs[name] = results.runs

@@ -32,13 +32,20 @@ def plot(results: Folder, figure: str = "race-plane", out: str = "", where: Wher
         figure: name of the figure; `--figure help` lists them.
         out: file to write (.svg, .png, .pdf); by default FIGURE.svg in the results directory.
     """
-    from robustsim.report import figures
+    from robustsim.report import attributed_figures, figures
     from robustsim.results import open_results
 
+    of_attributions = sorted(attributed_figures.FIGURES)
     if figure == "help":
-        print("\n".join(figures.names()))
+        print("\n".join([*figures.names(), *(f"{name} (of an attribution)" for name in of_attributions)]))
         return
     target = out or str(Path(results) / f"{figure}.svg")
+    if figure in of_attributions:
+        from robustsim.attribution.answer import Attribution
+
+        Attribution.read(results).plot(target, figure)
+        print(target)
+        return
     figures.draw(open_results(results).where(parse_where(where)), figure, target)
     print(target)
 

@@ -11,9 +11,8 @@ WIDTH = 116
 
 def in_words(found: dict[str, Any]) -> str:
     """All lines for the terminal; `found` is an :class:`robustsim.attribution.answer.Attribution` as a dict."""
-    flags = ", ".join(["", *found["flags"]])
-    lines = [f"{found['scenario']}: {found['label']}{flags}, with a probability of {found['confidence']:.2f}"]
-    lines += [_wrapped(_paragraph(found), "  ")]
+    lines = [f"{found['scenario']}: {headline(found)}"]
+    lines += [_wrapped(paragraph(found), "  ")]
     lines += ["", "  asked, in this order"]
     asked = [node for node in found["path"] if node["yes"] is not None]
     lines += [_wrapped(_step(node), "    ", "      ") for node in asked]
@@ -22,7 +21,7 @@ def in_words(found: dict[str, Any]) -> str:
     if found["contributions"]:
         parts = ", ".join(f"{name} {share:+.2f}" for name, share in found["contributions"].items())
         lines += ["", _wrapped(f"shares of the gain of all of them together, in decades: {parts}", "  ")]
-    lines += ["", _wrapped(_caveat(found), "  ")]
+    lines += ["", _wrapped(caveat(found), "  ")]
     return "\n".join(lines)
 
 
@@ -30,7 +29,12 @@ def _wrapped(text: str, first: str, then: str = "  ") -> str:
     return textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=then)
 
 
-def _paragraph(found: dict[str, Any]) -> str:
+def headline(found: dict[str, Any]) -> str:
+    """The label with its flags and its probability."""
+    return f"{', '.join([found['label'], *found['flags']])}, with a probability of {found['confidence']:.2f}"
+
+
+def paragraph(found: dict[str, Any]) -> str:
     """For a colleague."""
     label = found["label"]
     if label.startswith("undetermined"):
@@ -58,14 +62,13 @@ def _step(node: dict[str, Any]) -> str:
 
 def _tried(lever: dict[str, Any]) -> str:
     parts = [lever["said"]]
-    total = lever["runs"] + lever["failed"]
     if lever["in_time"] is not None:
-        parts.append(f"{lever['in_time']} of {total} in time")
+        parts.append(f"{lever['in_time']} of {lever['runs']} in time")
     if lever["failed"]:
         parts.append(f"{lever['failed']} never competent")
     parts.append(f"harm until removal {_harm(lever['k50'])}")
-    if lever["gain"] is not None and any(x is not None for x in lever["gain"].values()):
-        parts.append(f"gain {_gain(lever['gain'])} decades")
+    if gained := _gain(lever["gain"]):
+        parts.append(f"gain {gained} decades")
     return "; ".join(parts)
 
 
@@ -76,14 +79,26 @@ def _harm(k50: dict[str, Any]) -> str:
     return f"{middle} [{low or 'open'}, {high or 'open'}]"
 
 
-def _gain(gain: dict[str, Any]) -> str:
+def _gain(gain: dict[str, Any] | None) -> str:
+    """In decades; "" where it is not identified."""
+    if gain is None or all(x is None for x in gain.values()):
+        return ""
     low, middle, high = (None if x is None else f"{x:+.2f}" for x in (gain["low"], gain["estimate"], gain["high"]))
     if middle is None:
         return f"at least {low}" if low is not None else f"at most {high}"
     return f"{middle} [{low or 'open'}, {high or 'open'}]"
 
 
-def _caveat(found: dict[str, Any]) -> str:
+def cells(lever: dict[str, Any]) -> list[str]:
+    """A lever as cells of a table: what it is, runs in time, harm, gain in decades, and cost of its feedback."""
+    in_time = "-" if lever["in_time"] is None else f"{lever['in_time']} of {lever['runs']}"
+    cost = lever["feedback"]["median"]
+    gained, spent = _gain(lever["gain"]) or "-", "-" if cost is None else f"{cost:,.0f}"
+    return [lever["said"], in_time, _harm(lever["k50"]), gained, spent]
+
+
+def caveat(found: dict[str, Any]) -> str:
+    """What the label is relative to."""
     return (
         f"All of it is relative to these levers, penalties of up to {found['largest_penalty']:g} ({found['cost']:g} "
         f"times the range of training returns), k = {found['threshold']:,}, a share of {found['delta']:g} of runs that "

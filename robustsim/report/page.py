@@ -10,20 +10,27 @@ from typing import Any
 from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError
 from robustsim.recording import Recording
-from robustsim.report import page_data, page_tables, page_traces, place, words
+from robustsim.report import page_attribution, page_data, page_tables, page_traces, place, words
 
 SCRIPTS = ("base", "plane", "strip", "runs", "curves", "heat", "player", "dossier", "main")
 STYLES = ("page", "charts")
 ENDINGS = (".html", ".htm")
 
 
-def build(results: Tables, replays: Sequence[Recording] = (), note: str = "", folder: str = "") -> str:
+def build(
+    results: Tables,
+    replays: Sequence[Recording] = (),
+    note: str = "",
+    folder: str = "",
+    attribution: dict[str, Any] | None = None,
+) -> str:
     """The page as HTML.
 
     Args:
       replays: recordings of some of its runs.
       note: why replays are missing, if they are.
       folder: the results directory, as commands on the page name it.
+      attribution: what would have prevented the failure, where that was asked.
     """
     runs = page_data.held(results)
     data = page_data.payload(results, runs)
@@ -39,6 +46,7 @@ def build(results: Tables, replays: Sequence[Recording] = (), note: str = "", fo
         "scenario": escape(results.scenario),
         "question": escape(results.manifest["what"].get("claim", "")),
         "answer": "\n".join(f"<p>{escape(sentence)}" for sentence in answer),
+        "attribution": "" if attribution is None else page_attribution.section(attribution),
         "provenance": _provenance(results),
         "settings": _settings(results),
         "runs_table": page_tables.runs_table(runs, results.swept, len(results.runs)),
@@ -93,7 +101,12 @@ def check_out(out: str | Path) -> None:
 
 
 def write(
-    results: Tables, out: str | Path, replays: Sequence[Recording] = (), note: str = "", folder: str = ""
+    results: Tables,
+    out: str | Path,
+    replays: Sequence[Recording] = (),
+    note: str = "",
+    folder: str = "",
+    attribution: dict[str, Any] | None = None,
 ) -> Path:
     """Writes the page; arguments as :func:`build`.
 
@@ -101,5 +114,5 @@ def write(
       UserError: the file cannot be written; nothing is left behind.
     """
     check_out(out)
-    place.write(out, build(results, replays, note, folder).encode())
+    place.write(out, build(results, replays, note, folder, attribution).encode())
     return Path(out)

@@ -100,15 +100,24 @@ def _version(name: str) -> str:
         return " ".join(f"{dist} {importlib.metadata.version(dist)}" for dist in sorted(set(brought)))
 
 
+STAYED_BELOW = "its agent stayed below training.competence"
+NOT_FINITE = "the weights are not finite; lower agent.learning_rate"
+
+
+def is_finding(why: str) -> bool:
+    """Whether the reason why a run failed says something about its agent, and not about a program that broke."""
+    return why.startswith((STAYED_BELOW, NOT_FINITE))
+
+
 def complaint(trained: Trained, settings: Settings) -> str:
     """Why an agent cannot be deployed; "" if it can."""
     wanted = demand_of(settings).competence
     if trained.diverged:
-        return "the weights are not finite; lower agent.learning_rate"
+        return NOT_FINITE
     if trained.competence >= wanted:
         return ""
     course = trained.course
-    below = f"its agent stayed below training.competence={wanted:g} after {trained.steps} gradient steps"
+    below = f"{STAYED_BELOW}={wanted:g} after {trained.steps} gradient steps"
     since = "" if course.steps_before == trained.steps else f" from {course.competence_before:.2f}"
     reached = f"it reached {trained.competence:.2f}{since}"
     paid = f"with {course.reward:.3g} of reward a step and misbehaviour in {course.misbehaviour:.2f} of the episodes"

@@ -70,15 +70,16 @@ def _rewards(settings: Settings, strong: float) -> dict[str, Lever]:
     steps = settings.training.steps
     if not steps or settings.training.signal != "reward":  # demonstrations are no rewards that could be changed
         return {}
-    early = {"training.penalty": strong, "training.penalty_from": 0}
-    late = early | {"training.penalty_from": round(LATE * steps)}
-    best, table = _best(settings, strong), {}
-    for alone, both, own, since in (
-        (names.REWARDS, names.REWARDS_BEST, early, "from its start on"),
-        (names.REWARDS_LATE, names.REWARDS_LATE_BEST, late, f"from step {late['training.penalty_from']:,} on"),
-    ):
-        said = f"penalty {strong:g} in training, {since}"
-        table |= {alone: Lever(said, own), both: Lever(f"{said}; and in deployment {COVERT}", own | best)}
+    own, table = own_penalty(settings), {}
+    variants = [(names.REWARDS, names.REWARDS_BEST, strong, 0)]
+    variants += [(names.REWARDS_LATE, names.REWARDS_LATE_BEST, strong, round(LATE * steps))]
+    variants += [(names.REWARDS_MILD, names.REWARDS_MILD_BEST, own, 0)] if 0 < own < strong else []
+    for alone, both, penalty, since in variants:
+        when = f"from step {since:,} on" if since else "from its start on"
+        said, training = f"penalty {penalty:g} in training, {when}", {"training.penalty": penalty}
+        training |= {"training.penalty_from": since}
+        best = _best(settings, penalty)
+        table |= {alone: Lever(said, training), both: Lever(f"{said}; and in deployment {COVERT}", training | best)}
     return table
 
 

@@ -19,6 +19,7 @@ from robustsim import files
 from robustsim.errors import StorageError, UserError
 
 MANIFEST = "manifest.json"
+ATTRIBUTION = "attribution.json"
 STOP = "stop"
 LAYOUT = {  # the folders of a results directory, with what the files in them are called
     "shards": r"\d{5,}\.(json|runs\.parquet|traces\.parquet)",

@@ -1,6 +1,6 @@
 """The three works that a unit can have: training agents, training reference agents, taking runs through their arms."""
 
-from robustsim.sim.agents import Agents, Trained, complaint, handed_out, new_agent, training_track
+from robustsim.sim.agents import NOT_FINITE, Agents, Trained, complaint, handed_out, new_agent, training_track
 from robustsim.sim.reference import SEEDS, Reference, bar_of, reference_of
 from robustsim.sim.track import REFERENCE, Track, arms_of
 from robustsim.spec.settings import Run
@@ -129,7 +129,7 @@ class Deploy:
         """Makes the rows of a run once its arms are there."""
         index = track.index
         if not track.readings[-1].measures["finite"] and index not in dict(flight.failed):
-            flight.failed.append((index, "the weights are not finite; lower agent.learning_rate"))
+            flight.failed.append((index, NOT_FINITE))
         flight.halves[index, track.phase] = track
         halves = [(index, phase) for phase in arms_of(track.run.settings)]
         if not all(half in flight.halves for half in halves):

@@ -1,0 +1,157 @@
+"""Figures of an attribution: the tree with the path taken, harm under each lever, and what feedback has to cost."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.special import betaincinv
+
+from robustsim import levers
+from robustsim.analysis.tree import DECIDED
+from robustsim.errors import UserError, nearest
+from robustsim.report import figures
+from robustsim.report.style import GRID, INK, LOST, NEITHER, QUIET, WON, literal, new_figure, note, quiet_axes, style
+
+Found = dict[str, Any]
+LEAST = 0.5  # where a harm of 0 is drawn, and a cost of 0
+ROW = 0.34  # inches
+
+
+def draw(found: Found, name: str, out: str | Path | None = None) -> Figure:
+    """A figure of an attribution, as a dict; with `out`, also written there.
+
+    Raises:
+      UserError: the figure or the format is unknown, or the file cannot be written.
+    """
+    if name not in FIGURES:
+        raise UserError(f"figure: {name!r} is unknown; {nearest(name, sorted(FIGURES))}")
+    if out is not None and Path(out).suffix[1:] not in figures.FORMATS:
+        endings = ", ".join("." + f for f in figures.FORMATS)
+        raise UserError(f"out: {str(out)!r} has an unknown ending; use one of {endings}")
+    with mpl.rc_context(style()):
+        figure = FIGURES[name](found)
+        literal(figure)
+        if out is not None:
+            figures.save(figure, Path(out))
+    return figure
+
+
+def colour(probability: float | None) -> str:
+    """Of a yes, a no, and what is open."""
+    if probability is None or 1 - DECIDED < probability < DECIDED:
+        return NEITHER
+    return WON if probability >= DECIDED else LOST
+
+
+def tree(found: Found) -> Figure:
+    """The questions from above, with their tests; a yes goes to the right. What was not asked is pale."""
+    path = found["path"]
+    figure = new_figure(8.6, 1.0 + 0.46 * (len(path) + 1))
+    ax = figure.subplots()
+    ax.set_axis_off()
+    ax.set_xlim(0, 10)
+    ax.set_ylim(-len(path) - 0.6, 0.6)
+    for i, node in enumerate(path):
+        asked = node["yes"] is not None
+        taken = asked and node["node"] == found["node"]
+        shade = colour(node["yes"]) if asked else GRID
+        ax.plot([0.3, 0.3], [-i, -i - 1], color=INK if asked and not taken else GRID, linewidth=1.6, zorder=1)
+        ax.plot([0.3], [-i], "o", color=shade, markersize=11, zorder=2)
+        ax.text(0.65, -i, f"{node['node']}?", va="center", color=INK if asked else QUIET)
+        ax.text(3.0, -i, _tests(node), va="center", fontsize=7.5, color=QUIET)
+        ax.annotate(
+            node["label"],
+            (8.0, -i),
+            va="center",
+            color=INK if taken else QUIET,
+            weight="bold" if taken else "normal",
+            bbox={"boxstyle": "round", "facecolor": "white", "edgecolor": shade if taken else GRID},
+        )
+        if taken:
+            ax.annotate("", (7.9, -i), (7.1, -i), arrowprops={"arrowstyle": "->", "color": shade})
+    if found["node"] not in [node["node"] for node in path]:
+        box = {"boxstyle": "round", "facecolor": "white", "edgecolor": INK}
+        ax.text(0.3, -len(path), found["label"], va="center", weight="bold", bbox=box)
+    ax.set_title(f"{found['scenario']}: {found['label']}, with a probability of {found['confidence']:.2f}")
+    return figure
+
+
+def _tests(node: Found) -> str:
+    return "\n".join(f"{name}: {hits} of {runs}" for name, (hits, runs, _) in node["tests"].items())
+
+
+def ladder(found: Found) -> Figure:
+    """The harm until the removal under each lever: median and 95% interval. An arrow: more than that is not known."""
+    tried = list(found["levers"].items())
+    figure = new_figure(9.4, 1.3 + ROW * len(tried))
+    ax = figure.subplots()
+    for i, (name, lever) in enumerate(tried):
+        _rung(ax, -i, lever["k50"], INK if name == levers.ACTUAL else colour(lever["prevents"]))
+        total = lever["runs"]
+        said = "" if lever["in_time"] is None else f"{lever['in_time']} of {total} in time"
+        ax.annotate(said, (1.01, -i), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=QUIET)
+    ax.set_yticks([-i for i in range(len(tried))], [lever["said"] for _, lever in tried], fontsize=7.5)
+    ax.set_xscale("log")
+    ax.set_xlabel("harm until the removal, H")
+    if found["threshold"]:
+        ax.axvline(found["threshold"], color=INK, linewidth=1, linestyle="--")
+        ax.annotate("k", (found["threshold"], 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom")
+    quiet_axes(ax)
+    ax.set_title(f"{found['scenario']}: harm under each lever; blue prevents it, orange does not", pad=14)
+    return figure
+
+
+def _rung(ax: Axes, y: float, k50: Found, shade: str) -> None:
+    low, middle, high = (None if k50[end] is None else max(k50[end], LEAST) for end in ("low", "median", "high"))
+    if low is None:
+        return
+    end = high if high is not None else 3 * max(low, middle or 0.0)
+    ax.plot([low, end], [y, y], color=shade, linewidth=2.5, solid_capstyle="butt")
+    if high is None:
+        ax.plot([end], [y], ">", color=shade, markersize=7)
+    if middle is not None:
+        ax.plot([middle], [y], "o", color=shade, markersize=6)
+
+
+def cost(found: Found) -> Figure:
+    """The share of runs that fail over what the feedback of a lever cost, and the least that can be had for so much."""
+    points = sorted(
+        (max(lever["feedback"]["median"], LEAST), *_failed(lever), lever["said"], colour(lever["prevents"]))
+        for lever in found["levers"].values()
+        if lever["in_time"] is not None and lever["feedback"]["median"] is not None
+    )
+    figure = new_figure(7.6, 4.4)
+    ax = figure.subplots()
+    costs, least = [p[0] for p in points], np.minimum.accumulate([p[1] for p in points])
+    if points:
+        ax.step([*costs, costs[-1] * 3], [*least, least[-1]], where="post", color=INK, linewidth=1.2, zorder=1)
+    for x, share, low, high, said, shade in points:
+        ax.plot([x, x], [low, high], color=shade, linewidth=1.5)
+        ax.plot([x], [share], "o", color=shade)
+        note(ax, said if len(said) < 48 else said[:45] + "...", (x, share), (5, 4))
+    ax.axhline(found["delta"], color=QUIET, linewidth=1, linestyle="--")
+    enough = [x for x, *_, shade in points if shade == WON]
+    if enough:
+        ax.axvline(min(enough), color=WON, linewidth=1, linestyle=":")
+        ax.annotate("C*", (min(enough), 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", color=WON)
+    ax.set_xscale("log")
+    ax.set_xlabel("cost of feedback: labels, audits, corrections and false alarms (median)")
+    ax.set_ylabel("share of runs that fail")
+    ax.set_ylim(-0.04, 1.06)
+    quiet_axes(ax)
+    ax.set_title(f"{found['scenario']}: what feedback has to cost", pad=14)
+    return figure
+
+
+def _failed(lever: Found) -> tuple[float, float, float]:
+    """The share of runs that fail, with a 95% interval."""
+    hits, runs = lever["in_time"], lever["runs"]
+    low, high = (float(betaincinv(runs - hits + 1, hits + 1, q)) for q in (0.025, 0.975))
+    return 1 - hits / max(runs, 1), low, high
+
+
+FIGURES: dict[str, Callable[[Found], Figure]] = {"tree": tree, "ladder": ladder, "cost": cost}

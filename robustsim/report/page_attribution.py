@@ -1,0 +1,39 @@
+"""What would have prevented the failure: the section of the page, where an attribution is there."""
+
+from html import escape
+from io import StringIO
+from typing import Any
+
+import matplotlib as mpl
+
+from robustsim.report import attributed, attributed_figures, page_tables
+from robustsim.report.style import style
+
+FIGURES = {"tree": "The questions, in their order", "ladder": "Harm until the removal under each lever"}
+
+
+def section(found: dict[str, Any]) -> str:
+    """The section as HTML: in words, the tree and the ladder as drawings, and the levers as a table."""
+    drawn = [f"<figure><figcaption>{said}</figcaption>{_svg(found, name)}</figure>" for name, said in FIGURES.items()]
+    rows = [[name, *attributed.cells(lever)] for name, lever in found["levers"].items()]
+    head = ["lever", "what it is", "in time", "harm until the removal", "gain, decades", "cost of feedback"]
+    return "\n".join(
+        [
+            '<section id="attribution" aria-labelledby="attribution-title">',
+            '<h2 id="attribution-title">What would have prevented it</h2>',
+            f"<p><strong>{escape(attributed.headline(found))}</strong> {escape(attributed.paragraph(found))}</p>",
+            f'<p class="hint">{escape(attributed.caveat(found))}</p>',
+            *drawn,
+            f'<div class="scroll">{page_tables.table("Levers", head, rows)}</div>',
+            "</section>",
+        ]
+    )
+
+
+def _svg(found: dict[str, Any], name: str) -> str:
+    """A figure that stands in the page itself, on white whatever the theme."""
+    buffer = StringIO()
+    with mpl.rc_context(style()):
+        attributed_figures.draw(found, name).savefig(buffer, format="svg", metadata={"Date": None})
+    drawing = buffer.getvalue()
+    return f'<div class="drawing">{drawing[drawing.index("<svg") :]}</div>'
