@@ -10,17 +10,26 @@ import pytest
 from complaints import complains
 
 import robustsim as rs
-from robustsim import levers
+from robustsim import api, levers
 from robustsim.analysis import evidence, gains
+from robustsim.attribution import prices
 from robustsim.cli.main import main
+from robustsim.report import attributed_figures
 from robustsim.spec.families import families
 from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve
 
 QUIET: Any = {"narrate": lambda _: None}
-BANDIT = {"overseer.coverage": 0.05, "overseer.penalty": 0.2, "deployment.budget": 20_000, "catastrophe.threshold": 60}
+BANDIT = {"overseer.coverage": 0.05, "overseer.penalty": 0.2, "deployment.budget": 5_000, "catastrophe.threshold": 60}
 
 SLOW = {"agent.initial_logit": 1.9, "overseer.coverage": 0.01, "overseer.penalty": 1.0}
+
+
+@pytest.fixture(scope="module")
+def weak(tmp_path_factory: pytest.TempPathFactory) -> tuple[rs.Attribution, Path]:
+    """An attribution in which feedback in deployment would have done, with its directory."""
+    folder = tmp_path_factory.mktemp("weak") / "who"
+    return attributed(folder, **SLOW), folder
 
 
 def attributed(out: Path | None = None, **settings: Any) -> rs.Attribution:
@@ -28,16 +37,74 @@ def attributed(out: Path | None = None, **settings: Any) -> rs.Attribution:
     return rs.attribute("bandit", settings=BANDIT | settings, out=out, terms=rs.Terms(max_seeds=32), **QUIET)
 
 
-def test_better_feedback_in_deployment_would_have_prevented_it(tmp_path: Path) -> None:
-    found = attributed(tmp_path, **SLOW)
+def test_better_feedback_in_deployment_would_have_prevented_it(weak: tuple[rs.Attribution, Path]) -> None:
+    found, folder = weak
     assert (found.label, found.node) == ("online-outer", "feedback in deployment")
     assert found.confidence > 0.9
     assert found.levers["actual"]["in_time"] == 0
     assert found.levers["best"]["in_time"] == found.levers["best"]["runs"]
-    assert json.loads((tmp_path / "attribution.json").read_text())["label"] == found.label
+    assert rs.Attribution.read(folder) == found
     assert "penalty 1" in found.in_words()
     again = rs.run("bandit", seeds=4, settings=found.levers["best"]["settings"], **QUIET)
     assert (again.runs["first_event"] == "removed").all()  # its settings can be run as they are
+
+
+def test_the_cheapest_that_does_is_confirmed_and_nothing_cheaper_does(weak: tuple[rs.Attribution, Path]) -> None:
+    found = weak[0]
+    assert found.cheapest is not None
+    assert found.levers[found.cheapest]["runs"] >= 8 + prices.FRESH or found.cheapest == "best"
+    cheaper = list(levers.COVERAGES)
+    cheaper = cheaper[: cheaper.index(found.cheapest)] if found.cheapest in cheaper else cheaper
+    assert all(found.levers[name]["prevents"] < 0.95 for name in cheaper)
+    spent = [found.levers[name]["feedback"]["median"] for name in ("actual", "best")]
+    assert spent[0] == pytest.approx(spent[1], rel=0.2)  # how much is seen changes how long it takes, not its cost
+
+
+def test_it_is_drawn(weak: tuple[rs.Attribution, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found, folder = weak
+    for name in attributed_figures.FIGURES:
+        found.plot(tmp_path / f"{name}.png", name)
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+    with complains("figure", "leader"):
+        found.plot(None, "leader")
+    with complains("out", "x.gif"):
+        found.plot("x.gif")
+    main(["plot", str(folder), "--figure", "tree", "--out", str(tmp_path / "again.png")])
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "tree.png").read_bytes()
+    with complains("attribution.json", tmp_path):
+        rs.Attribution.read(tmp_path)
+    assert "again.png" in capsys.readouterr().out
+
+
+def test_the_page_of_the_case_says_what_would_have_prevented_it(
+    weak: tuple[rs.Attribution, Path], tmp_path: Path
+) -> None:
+    found, folder = weak
+    results = rs.open(folder)
+    assert len(results.runs) == found.levers["actual"]["runs"]
+    text = results.report(tmp_path / "page.html", replays=0).read_text()
+    assert "What would have prevented it" in text
+    assert text.count("<svg") >= 2
+    assert found.levers["best"]["said"] in text
+    alone = rs.run("bandit", seeds=2, settings=BANDIT, **QUIET).report(tmp_path / "alone.html", replays=0)
+    assert "What would have prevented it" not in alone.read_text()
+
+
+def test_a_broken_lever_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = api.Sweep.run
+
+    def broken(self: Any, out: Path, **how: Any) -> Any:
+        results = run(self, out, **how)
+        if out.name != "best":
+            return results
+        failed = pl.DataFrame({"seed": [0], "why": ["its worker died (signal 9)"]})
+        error = rs.RunsFailed("1 of 8 runs failed")
+        error.results = rs.Results(results.runs, results.traces, results.manifest, failed=failed)
+        raise error
+
+    monkeypatch.setattr(api.Sweep, "run", broken)
+    with pytest.raises(rs.RunsFailed):
+        attributed(**SLOW)
 
 
 def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ class Attribution:
         return self.in_words()
 
     def plot(self, out: str | Path | None = None, figure: str = "ladder") -> Any:
-        """A matplotlib Figure: ladder (harm under each lever), tree (the path taken) or cost (of feedback).
+        """A matplotlib Figure: ladder (harm under each lever), tree (the path taken), cost (of feedback)
+        or critical (the time at which feedback in training begins).
 
         Args:
           out: file to write as well (.svg, .png, .pdf).

@@ -12,7 +12,8 @@ from robustsim.spec import families
 from robustsim.spec.families import Lever
 
 FRESH = 32  # runs with other seeds that have to confirm a candidate, or twice as many
-LATER = {levers.REWARDS: levers.REWARDS_LATE, levers.REWARDS_BEST: levers.REWARDS_LATE_BEST}
+LATER = {levers.REWARDS: (levers.REWARDS_LATE,), levers.REWARDS_BEST: (levers.REWARDS_LATE_BEST,)}
+LATEST = (levers.REWARDS_LATE, levers.REWARDS_LATE_BEST)
 
 
 def price(search: Search, label: str, node: str, seeds: int) -> str | None:
@@ -44,10 +45,10 @@ def _winner(search: Search, names: tuple[str, ...]) -> str:
 
 def _earlier(search: Search, winner: str) -> dict[str, Lever]:
     """Feedback in training that begins as late as can be, and then earlier and earlier."""
-    if winner not in LATER:
+    if winner in LATEST:
         return {}
-    late = LATER[winner]
-    return {late: search.levers[late]} | families.starts(search.levers[winner], search.case.training.steps)
+    late = {name: search.levers[name] for name in LATER.get(winner, ())}
+    return late | families.starts(search.levers[winner], search.case.training.steps)
 
 
 def _holds_up(search: Search, name: str, seeds: int) -> bool:

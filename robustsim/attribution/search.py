@@ -94,7 +94,12 @@ class Search:
         return self.failed[name] - self.failed[levers.ACTUAL]
 
     def complete(self, seeds: int) -> None:
-        """Runs every lever that was not needed for the label."""
+        """Runs every lever that was not needed for the label, and less and less of the best ones."""
+        online = levers.STRONG if levers.STRONG in self.levers else levers.BEST
+        less = families.coverages(self.levers[online])
+        if levers.REWARDS_BEST in self.levers:
+            less |= families.starts(self.levers[levers.REWARDS_BEST], self.case.training.steps)
+        self.levers = less | self.levers
         for name in self.levers:
             if name not in self.runs and name != levers.REFERENCE:
                 self.grow(name, seeds)

@@ -48,7 +48,7 @@ def colour(probability: float | None) -> str:
 
 
 def tree(found: Found) -> Figure:
-    """The questions from above, with their tests; a yes goes to the right. What was not asked is pale."""
+    """The questions from above, with their tests: white is no, blue yes, grey open. What was not asked is pale."""
     path = found["path"]
     figure = new_figure(8.6, 1.0 + 0.46 * (len(path) + 1))
     ax = figure.subplots()
@@ -58,9 +58,11 @@ def tree(found: Found) -> Figure:
     for i, node in enumerate(path):
         asked = node["yes"] is not None
         taken = asked and node["node"] == found["node"]
-        shade = colour(node["yes"]) if asked else GRID
-        ax.plot([0.3, 0.3], [-i, -i - 1], color=INK if asked and not taken else GRID, linewidth=1.6, zorder=1)
-        ax.plot([0.3], [-i], "o", color=shade, markersize=11, zorder=2)
+        shade = WON if taken else GRID
+        if not taken:
+            ax.plot([0.3, 0.3], [-i, -i - 1], color=INK if asked else GRID, linewidth=1.6, zorder=1)
+        fill = WON if taken else "white" if asked and node["yes"] <= 1 - DECIDED else GRID
+        ax.plot([0.3], [-i], "o", color=INK if asked else GRID, markerfacecolor=fill, markersize=11, zorder=2)
         ax.text(0.65, -i, f"{node['node']}?", va="center", color=INK if asked else QUIET)
         ax.text(3.0, -i, _tests(node), va="center", fontsize=7.5, color=QUIET)
         ax.annotate(
@@ -120,8 +122,8 @@ def _rung(ax: Axes, y: float, k50: Found, shade: str) -> None:
 def cost(found: Found) -> Figure:
     """The share of runs that fail over what the feedback of a lever cost, and the least that can be had for so much."""
     points = sorted(
-        (max(lever["feedback"]["median"], LEAST), *_failed(lever), lever["said"], colour(lever["prevents"]))
-        for lever in found["levers"].values()
+        (max(lever["feedback"]["median"], LEAST), *_failed(lever), name, colour(lever["prevents"]))
+        for name, lever in found["levers"].items()
         if lever["in_time"] is not None and lever["feedback"]["median"] is not None
     )
     figure = new_figure(7.6, 4.4)
@@ -129,10 +131,10 @@ def cost(found: Found) -> Figure:
     costs, least = [p[0] for p in points], np.minimum.accumulate([p[1] for p in points])
     if points:
         ax.step([*costs, costs[-1] * 3], [*least, least[-1]], where="post", color=INK, linewidth=1.2, zorder=1)
-    for x, share, low, high, said, shade in points:
+    for x, share, low, high, name, shade in points:
         ax.plot([x, x], [low, high], color=shade, linewidth=1.5)
         ax.plot([x], [share], "o", color=shade)
-        note(ax, said if len(said) < 48 else said[:45] + "...", (x, share), (5, 4))
+        note(ax, name, (x, share), (4, 4), rotation=30)
     ax.axhline(found["delta"], color=QUIET, linewidth=1, linestyle="--")
     enough = [x for x, *_, shade in points if shade == WON]
     if enough:
@@ -141,7 +143,7 @@ def cost(found: Found) -> Figure:
     ax.set_xscale("log")
     ax.set_xlabel("cost of feedback: labels, audits, corrections and false alarms (median)")
     ax.set_ylabel("share of runs that fail")
-    ax.set_ylim(-0.04, 1.06)
+    ax.set_ylim(-0.04, 1.2)
     quiet_axes(ax)
     ax.set_title(f"{found['scenario']}: what feedback has to cost", pad=14)
     return figure
@@ -154,4 +156,29 @@ def _failed(lever: Found) -> tuple[float, float, float]:
     return 1 - hits / max(runs, 1), low, high
 
 
-FIGURES: dict[str, Callable[[Found], Figure]] = {"tree": tree, "ladder": ladder, "cost": cost}
+def critical(found: Found) -> Figure:
+    """What correction in training gains, over the step at which it begins; after the last blue one it is too late."""
+    points = []
+    for lever in found["levers"].values():
+        gain, begins = lever["gain"], lever["settings"].get("training.penalty_from")
+        if begins is not None and gain is not None and gain["low"] is not None:
+            points.append((begins, gain["estimate"], gain["low"], gain["high"], lever["prevents"]))
+    figure = new_figure(7.0, 4.0)
+    ax = figure.subplots()
+    for begins, middle, low, high, prevents in sorted(points):
+        shade, top = colour(prevents), low + 0.5 if high is None else high
+        ax.plot([begins, begins], [low, top], color=shade, linewidth=1.5)
+        ax.plot([begins], [low if middle is None else middle], "^" if middle is None else "o", color=shade)
+    enough = [begins for begins, *_, prevents in points if colour(prevents) == WON]
+    if enough:
+        ax.axvline(max(enough), color=WON, linewidth=1, linestyle=":")
+        ax.annotate("end of the critical period", (max(enough), 1.0), xycoords=("data", "axes fraction"), fontsize=8)
+    ax.axhline(0, color=QUIET, linewidth=1)
+    ax.set_xlabel("gradient step of training at which feedback begins")
+    ax.set_ylabel("gain, decades of harm (a triangle: at least)")
+    quiet_axes(ax)
+    ax.set_title(f"{found['scenario']}: when correction in training still helps", pad=14)
+    return figure
+
+
+FIGURES: dict[str, Callable[[Found], Figure]] = {"tree": tree, "ladder": ladder, "cost": cost, "critical": critical}
