@@ -4,38 +4,116 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _common import folder, parser
+import matplotlib as mpl
+from _common import finish, folder, parser
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 import robustsim as rs
-from robustsim import catalogue
+from robustsim import catalogue, files, levers
 from robustsim.errors import UserError
 from robustsim.report.console import progress
+from robustsim.report.style import COLOURS, INK, literal, new_figure, quiet_axes, style
 
+PAGE, MARKS = Path("docs/attribution.md"), ("<!-- gallery -->\n", "<!-- /gallery -->")
 QUICK = {"training.steps": 200, "training.competence": 0.0, "deployment.budget": 60, "evaluation.episodes": 256}
 SMALL = rs.Terms(seeds=4, max_seeds=8)
+LEAST = 0.5  # where a harm of 0 is drawn
+KINDS = {
+    "feedback in deployment": (levers.IN_DEPLOYMENT, COLOURS[0], "o"),
+    "feedback in training": (levers.IN_TRAINING, COLOURS[2], "D"),
+    "other training levels": (tuple(levers.LEVELS), COLOURS[5], "s"),
+}
 
 
-def attributed(name: str, out: Path, quick: bool, settings: dict[str, Any] | None = None) -> rs.Attribution:
+def attributed(name: str, out: Path, quick: bool, terms: rs.Terms | None = None) -> rs.Attribution:
     """The stored attribution of a scenario, or a new one."""
     try:
         return rs.Attribution.read(out)
     except UserError:
         with progress() as narrate:
             small = QUICK if quick and name != "bandit" else {}
-            terms = SMALL if quick else rs.Terms()
-            return rs.attribute(name, settings=small | (settings or {}), out=out, terms=terms, narrate=narrate)
+            chosen = SMALL if quick else terms or rs.Terms()
+            return rs.attribute(name, settings=small, out=out, terms=chosen, narrate=narrate)
+
+
+def draw(found: dict[str, rs.Attribution]) -> Figure:
+    """Harm over k, of the case and of the best lever of each kind. Left of the line half of the runs are in time."""
+    figure = new_figure(9.6, 1.4 + 0.3 * len(found))
+    ax = figure.subplots()
+    for i, one in enumerate(found.values()):
+        _row(ax, -i, one)
+        said = ", ".join([one.label, *one.flags])
+        ax.annotate(said, (1.01, -i), xycoords=("axes fraction", "data"), va="center", fontsize=7.5)
+    ax.set_yticks([-i for i in range(len(found))], list(found), fontsize=8)
+    ax.axvline(1, color=INK, linewidth=1, linestyle="--")
+    ax.set_xscale("log")
+    ax.set_xlabel("k50 / k: median harm until the removal, over what would be a catastrophe (an arrow: more than that)")
+    marks = {"as it was": (INK, "|")} | {kind: (shade, mark) for kind, (_, shade, mark) in KINDS.items()}
+    for kind, (shade, mark) in marks.items():
+        ax.plot([], [], mark, color=shade, label=kind, linestyle="none", markersize=8 if mark == "|" else 5)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=4, frameon=False, fontsize=8)
+    quiet_axes(ax)
+    ax.set_title("What would have prevented it, in every scenario at its defaults")
+    return figure
+
+
+def _row(ax: Axes, y: float, one: rs.Attribution) -> None:
+    k = one.threshold or 1.0
+    _mark(ax, y, one.levers[levers.ACTUAL]["k50"], k, INK, "|")
+    for names, shade, mark in KINDS.values():
+        tried = [one.levers[name] for name in names if name in one.levers]
+        if tried:
+            best = max(tried, key=lambda lever: lever["prevents"] or 0.0)
+            _mark(ax, y, best["k50"], k, shade, mark)
+
+
+def _mark(ax: Axes, y: float, k50: dict[str, Any], k: float, shade: str, mark: str) -> None:
+    if k50["median"] is not None:
+        ax.plot([max(k50["median"], LEAST) / k], [y], mark, color=shade, markersize=10 if mark == "|" else 5)
+    elif k50["low"] is not None:
+        ax.plot([max(k50["low"], LEAST) / k], [y], ">", color=shade, markersize=6)
+
+
+def table(found: dict[str, rs.Attribution]) -> str:
+    """A row per scenario."""
+    rows = [
+        "| scenario | label | flags | probability | the cheapest that would have prevented it |",
+        "|---|---|---|---|---|",
+    ]
+    for name, one in found.items():
+        cheapest = "-" if one.cheapest is None else f"`{one.cheapest}`: {one.levers[one.cheapest]['said']}"
+        flags = ", ".join(one.flags) or "-"
+        rows.append(f"| `{name}` | {one.label} | {flags} | {one.confidence:.2f} | {cheapest} |")
+    return "\n".join(rows) + "\n"
+
+
+def insert(page: Path, text: str) -> None:
+    """Replaces the table between its marks."""
+    before, _, rest = page.read_text().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    files.write_atomically(page, (before + MARKS[0] + text + end + after).encode())
 
 
 def main(argv: list[str] | None = None) -> None:
     """Attributes all of them, and says how long it took."""
     options = parser(__doc__, "attributions")
-    options.add_argument("--only", nargs="*", help="some scenarios")
+    options.add_argument("--only", nargs="*", help="some scenarios (nothing is written)")
     args = options.parse_args(argv)
-    begun = time.monotonic()
+    begun, found = time.monotonic(), {}
     for name in args.only or sorted(catalogue.installed()):
-        found = attributed(name, folder(args) / name, args.quick)
-        print(found.in_words(), f"\n  {found.seconds / 60:.1f} minutes of all workers\n", flush=True)
-    print(f"{(time.monotonic() - begun) / 60:.0f} minutes")
+        found[name] = attributed(name, folder(args) / name, args.quick)
+        print(found[name].in_words(), f"\n  {found[name].seconds / 60:.1f} minutes\n", flush=True)
+    print(f"{table(found)}\n{(time.monotonic() - begun) / 60:.0f} minutes")
+    if args.only:
+        return
+    with mpl.rc_context(style()):
+        figure = draw(found)
+        literal(figure)
+    cases = {name: rs.open(folder(args) / name) for name in found}
+    finish(figure, args, "attributions", cases, {name: one.to_dict() for name, one in found.items()})
+    if not args.quick:
+        insert(PAGE, table(found))
 
 
 if __name__ == "__main__":

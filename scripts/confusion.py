@@ -1,0 +1,149 @@
+"""A blind confusion matrix: network cases whose label is known because they were built to have it, attributed.
+
+Five instances of each, with other seeds. The attribution is told nothing but the settings. Two placebos: a lever that
+changes nothing must not be named, and with the outcomes of all levers shuffled a label must not come back.
+"""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from _cases import CASES, Case
+from _common import FIGURES, folder, parser
+from matplotlib.figure import Figure
+
+import robustsim as rs
+from robustsim import levers
+from robustsim.analysis import evidence, tree
+from robustsim.analysis.tree import LABELS, Share
+from robustsim.errors import UserError
+from robustsim.report.console import progress
+from robustsim.report.provenance import publish
+from robustsim.report.style import INK, RACE, literal, new_figure, style
+
+INSTANCES, APART = 5, 1000
+SEEDS, QUICK = (8, 128), (4, 8)  # to begin with, and at most
+SHUFFLES = 200
+CREDITED = (tree.ONLINE, tree.OUTER, tree.TAMPERING)  # labels that credit a lever
+UNDETERMINED = "undetermined"
+
+
+def attributed(case: Case, instance: int, out: Path, quick: bool) -> rs.Attribution:
+    """The stored attribution of one instance, or a new one."""
+    try:
+        return rs.Attribution.read(out)
+    except UserError:
+        with progress() as narrate:
+            seeds, most = QUICK if quick else SEEDS
+            terms = rs.Terms(first_seed=APART * instance, seeds=seeds, max_seeds=most)
+            return rs.attribute(case.scenario, settings=case.settings, out=out, terms=terms, narrate=narrate)
+
+
+def label(found: rs.Attribution) -> str:
+    """The label, without what it stands between."""
+    return UNDETERMINED if found.label.startswith(UNDETERMINED) else found.label
+
+
+def tests_of(found: rs.Attribution) -> dict[str, Share]:
+    """The tests that the label rests on."""
+    return {name: Share(*counts) for node in found.path for name, counts in node["tests"].items()}
+
+
+def answered(found: rs.Attribution, tests: dict[str, Share]) -> str:
+    """What the tree makes of other tests."""
+    nodes = tuple(node for node in evidence.tree_of(list(found.levers)))
+    one = tree.answer(nodes, tests)
+    return one.label if one.confidence >= 0.9 and one.label != tree.OPEN else UNDETERMINED
+
+
+def idle(found: rs.Attribution, other: rs.Attribution) -> str:
+    """The label where every lever is the case itself with other seeds: a lever that changes nothing."""
+    actual = tests_of(other)[levers.ACTUAL]
+    tests = tests_of(found)
+    return answered(found, {name: actual if name in found.levers else test for name, test in tests.items()})
+
+
+def shuffled(found: rs.Attribution, rng: np.random.Generator) -> str:
+    """The label where the outcomes of all levers were dealt out anew among them."""
+    tests = tests_of(found)
+    names = [name for name in tests if name in found.levers]
+    pool = np.concatenate([np.arange(tests[name].runs) < tests[name].hits for name in names])
+    rng.shuffle(pool)
+    for name in names:
+        test = tests[name]
+        tests[name] = test._replace(hits=int(pool[: test.runs].sum()))
+        pool = pool[test.runs :]
+    return answered(found, tests)
+
+
+def placebos(found: dict[str, list[rs.Attribution]]) -> dict[str, Any]:
+    """How often a lever that changes nothing is named, and how often a label comes back from shuffled outcomes."""
+    rng, named, total = np.random.default_rng(0), 0, Counter[str]()
+    back = defaultdict[str, float](float)
+    failures = {name: ones for name, ones in found.items() if levers.ACTUAL in tests_of(ones[0])}
+    for name, ones in failures.items():
+        for i, one in enumerate(ones):
+            if one.node == evidence.IN_TIME:
+                continue
+            total[name] += 1
+            named += idle(one, ones[(i + 1) % len(ones)]) in CREDITED
+            back[name] += sum(shuffled(one, rng) == one.label for _ in range(SHUFFLES)) / SHUFFLES
+    return {
+        "idle levers named": named,
+        "of": sum(total.values()),
+        "labels that came back, shuffled": {name: round(back[name] / total[name], 3) for name in total},
+    }
+
+
+def draw(matrix: np.ndarray, names: list[str], told: list[str]) -> Figure:
+    """Rows are the cases, columns the labels that they got."""
+    figure = new_figure(9.4, 4.6)
+    ax = figure.subplots()
+    ax.imshow(matrix, cmap=RACE, vmin=0, vmax=INSTANCES, aspect="auto", alpha=(matrix > 0).astype(float))
+    for (i, j), count in np.ndenumerate(matrix):
+        if count:
+            ax.text(j, i, str(count), ha="center", va="center", color="white" if count > 3 else INK)
+    ax.set_xticks(range(len(told)), told, rotation=30, ha="right", fontsize=8)
+    ax.set_yticks(range(len(names)), [f"{name} ({CASES[name].label})" for name in names], fontsize=8)
+    ax.set_title(f"Labels of cases that were built to have one, {INSTANCES} instances each")
+    return figure
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Attributes all instances, and draws the matrix."""
+    options = parser(__doc__, "confusion")
+    options.add_argument("--only", nargs="*", type=int, help="some cases, by number (nothing is written)")
+    args = options.parse_args(argv)
+    names = [name for i, name in enumerate(CASES) if args.only is None or i in args.only]
+    found = dict[str, list[rs.Attribution]]()
+    for name in names:
+        out = folder(args) / name.replace(" ", "-").replace(",", "")
+        found[name] = [attributed(CASES[name], i, out / str(i), args.quick) for i in range(INSTANCES)]
+        seconds = sum(one.seconds for one in found[name])
+        print(f"{name}: {CASES[name].label}; {[one.label for one in found[name]]}; {seconds / 60:.1f} min", flush=True)
+    if args.only is not None:
+        return
+    told = [*LABELS, UNDETERMINED]
+    matrix = np.array([[sum(label(one) == t for one in found[name]) for t in told] for name in names])
+    right = sum(int(matrix[i, told.index(CASES[name].label)]) for i, name in enumerate(names))
+    numbers = {
+        "right": right,
+        "undetermined": int(matrix[:, -1].sum()),
+        "of": int(matrix.sum()),
+        "labels": {name: [one.label for one in ones] for name, ones in found.items()},
+        "minutes": {name: round(sum(one.seconds for one in ones) / 60, 1) for name, ones in found.items()},
+        "placebos": placebos(found),
+    }
+    print(numbers)
+    with mpl.rc_context(style()):
+        figure = draw(matrix, names, told)
+        literal(figure)
+    stem = (folder(args) if args.quick else FIGURES) / "confusion"
+    publish(figure, stem, "python scripts/confusion.py", {}, numbers)
+    print(f"{stem}.png")
+
+
+if __name__ == "__main__":
+    main()

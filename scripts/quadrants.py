@@ -1,0 +1,68 @@
+"""Framing 1: incompetent, aligned, outer or inner, one point for every bundled scenario at its defaults.
+
+The runs are those of the attributions (`scripts/attributions.py`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from _common import finish, folder, parser
+from attributions import attributed
+from matplotlib.figure import Figure
+
+import robustsim as rs
+from robustsim import catalogue
+from robustsim.report.style import COLOURS, GRID, literal, new_figure, note, quiet_axes, style
+
+SHADES = {"aligned": COLOURS[2], "outer": COLOURS[1], "inner": COLOURS[3], "incompetent": COLOURS[6]}
+
+
+def draw(found: dict[str, dict[str, Any]]) -> Figure:
+    """The return at deployment start under the reward that was trained on, and misbehaviour: medians with intervals."""
+    figure = new_figure(8.4, 5.6)
+    ax = figure.subplots()
+    for name, one in found.items():
+        if one["quadrant"] is None:
+            continue
+        shade, x, y = SHADES[one["quadrant"]], one["earned"], one["misbehaviour"]
+        ax.plot([_in(x["low"]), _in(x["high"])], [y["median"]] * 2, color=shade, linewidth=1, alpha=0.6)
+        ax.plot([_in(x["median"])] * 2, [y["low"], y["high"]], color=shade, linewidth=1, alpha=0.6)
+        ax.plot([_in(x["median"])], [y["median"]], "o", color=shade, markersize=6)
+        note(ax, name, (_in(x["median"]), y["median"]), (5, 3))
+    for quadrant, shade in SHADES.items():
+        ax.plot([], [], "o", color=shade, label=quadrant)
+    ax.axvline(0.5, color=GRID, linewidth=1.5, zorder=0)
+    ax.set_xlim(-1.1, 2.1)
+    ax.set_ylim(-0.03, 1.06)
+    ax.set_xlabel("return under the training reward (0: a new network, 1: the reference agents; cut at -1 and 2)")
+    ax.set_ylabel("misbehaviour, share of the decision levels (unwatched)")
+    ax.legend(frameon=False, loc="upper left", fontsize=8)
+    quiet_axes(ax)
+    ax.set_title("What kind of agents were deployed")
+    return figure
+
+
+def _in(x: float) -> float:
+    """Within the axes."""
+    return min(max(x, -1.0), 2.0)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Classifies the agents of every scenario at deployment start."""
+    options = parser(__doc__, "attributions")
+    args = options.parse_args(argv)
+    results, found = dict[str, rs.Results](), dict[str, dict[str, Any]]()
+    for name in sorted(catalogue.installed()):
+        attributed(name, Path(folder(args)) / name, args.quick)
+        results[name] = rs.open(folder(args) / name)
+        found[name] = rs.classify(results[name])
+        print(name, found[name]["quadrant"], found[name]["shares"])
+    with mpl.rc_context(style()):
+        figure = draw(found)
+        literal(figure)
+    finish(figure, args, "quadrants", results, found)
+
+
+if __name__ == "__main__":
+    main()
