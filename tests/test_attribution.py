@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 from complaints import complains
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import robustsim as rs
 from robustsim import api, levers
@@ -18,6 +20,7 @@ from robustsim.report import attributed_figures
 from robustsim.spec.families import families
 from robustsim.spec.loading import load
 from robustsim.spec.settings import resolve
+from robustsim.truth import validate_attribution
 
 QUIET: Any = {"narrate": lambda _: None}
 BANDIT = {"overseer.coverage": 0.05, "overseer.penalty": 0.2, "deployment.budget": 5_000, "catastrophe.threshold": 60}
@@ -58,6 +61,29 @@ def test_the_cheapest_that_does_is_confirmed_and_nothing_cheaper_does(weak: tupl
     assert all(found.levers[name]["prevents"] < 0.95 for name in cheaper)
     spent = [found.levers[name]["feedback"]["median"] for name in ("actual", "best")]
     assert spent[0] == pytest.approx(spent[1], rel=0.2)  # how much is seen changes how long it takes, not its cost
+
+
+def test_no_order_is_assumed_among_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dearer overseer may do worse, so the search neither skips candidates nor stops at the first that fails."""
+    asked = list[str]()
+
+    def holds_up(search: Any, name: str, seeds: int) -> bool:
+        asked.append(name)
+        search.grow(name, 1)
+        return name in ("coverage-0.03", "coverage-0.3")
+
+    monkeypatch.setattr(prices, "_holds_up", holds_up)
+    assert attributed(**SLOW).cheapest == "coverage-0.03"
+    assert asked == ["coverage-0.01", "coverage-0.03"]
+
+
+@given(st.lists(st.floats(0.05, 1), min_size=2, max_size=2), st.sampled_from(["overseer.coverage", "overseer.penalty"]))
+@settings(max_examples=10, deadline=None)
+def test_in_the_bandit_more_feedback_is_never_worse(values: list[float], name: str) -> None:
+    case = {"overseer.penalty": 0.5, "overseer.coverage": 0.5, "training.steps": 7, "agent.initial_logit": 0.0}
+    case |= {"catastrophe.threshold": 60, "deployment.budget": 2000}
+    less, more = (validate_attribution.in_time(case | {name: value}) for value in sorted(values))
+    assert less <= more + 1e-12
 
 
 def test_it_is_drawn(weak: tuple[rs.Attribution, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

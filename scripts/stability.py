@@ -1,0 +1,76 @@
+"""Are labels stable? Ten scenarios attributed again with other seeds, with k 10% lower and higher, and larger penalties.
+
+None of the four should matter. A label that stands close to its border may change all the same, and says so by its
+probability.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from _common import FIGURES, folder, parser
+from attributions import QUICK, SMALL
+
+import robustsim as rs
+from robustsim.errors import UserError
+from robustsim.report.console import progress
+from robustsim.report.provenance import note
+from robustsim.spec.settings import flatten, resolve
+
+SCENARIOS = (
+    "bandit",
+    "boat_loop",
+    "camera_vault",
+    "coin_corridor",
+    "coin_run",
+    "corner_maze",
+    "dish_pile",
+    "reward_button",
+    "tamper_with_oversight",
+    "watched_shortcut",
+)
+OTHER_SEEDS, WIDER = 1000, 4.0  # the first of them; ranges of training returns that a penalty may cost
+
+
+def variants(name: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """By what differs: settings, and terms."""
+    k = flatten(resolve(rs.load(name), {}))["catastrophe.threshold"]
+    return {
+        "as it is": ({}, {}),
+        "other seeds": ({}, {"first_seed": OTHER_SEEDS}),
+        "k 10% lower": ({"catastrophe.threshold": round(0.9 * k)}, {}),
+        "k 10% higher": ({"catastrophe.threshold": round(1.1 * k)}, {}),
+        "larger penalties": ({}, {"cost": WIDER}),
+    }
+
+
+def label(name: str, out: Path, quick: bool, settings: dict[str, Any], terms: dict[str, Any]) -> str:
+    """The stored label of a variant, or a new one."""
+    try:
+        return rs.Attribution.read(out).label
+    except UserError:
+        small = QUICK if quick and name != "bandit" else {}
+        given = {"seeds": SMALL.seeds, "max_seeds": SMALL.max_seeds} if quick else {}
+        with progress() as narrate:
+            chosen = rs.Terms(**{**given, **terms})
+            return rs.attribute(name, settings=small | settings, out=out, terms=chosen, narrate=narrate).label
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Attributes all variants, and counts how many have the label of the case as it is."""
+    args = parser(__doc__, "stability").parse_args(argv)
+    labels, same, total = dict[str, dict[str, str]](), 0, 0
+    for name in SCENARIOS:
+        labels[name] = {
+            what: label(name, folder(args) / name / what.replace(" ", "-").replace("%", ""), args.quick, *how)
+            for what, how in variants(name).items()
+        }
+        first, *others = labels[name].values()
+        same, total = same + sum(other == first for other in others), total + len(others)
+        print(name, labels[name], flush=True)
+    print(f"{same} of {total} labels are the same")
+    stem = (folder(args) if args.quick else FIGURES) / "stability"
+    note(stem, "python scripts/stability.py", {}, {"same": same, "of": total, "labels": labels})
+
+
+if __name__ == "__main__":
+    main()
