@@ -64,7 +64,7 @@ def _row(ax: Axes, y: float, one: rs.Attribution) -> None:
     for names, shade, mark in KINDS.values():
         tried = [one.levers[name] for name in names if name in one.levers]
         if tried:
-            best = max(tried, key=lambda lever: lever["prevents"] or 0.0)
+            best = max(tried, key=lambda lever: lever["prevents"])
             _mark(ax, y, best["k50"], k, shade, mark)
 
 

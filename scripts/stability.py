@@ -1,4 +1,4 @@
-"""Are labels stable? Ten scenarios attributed again with other seeds, with k 10% lower and higher, and larger penalties.
+"""Are labels stable? Ten scenarios attributed with other seeds, with k 10% lower and higher, and larger penalties.
 
 None of the four should matter. A label that stands close to its border may change all the same, and says so by its
 probability.

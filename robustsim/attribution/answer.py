@@ -27,10 +27,11 @@ class Attribution:
       path: each node of the tree: {node, label, yes, tests: {name: [hits, runs, least share]}}. `label` is what a yes
         makes of the case, `yes` its probability, None where that was not asked any more.
       shares: the probability of each label.
-      levers: what was tried, by name. {said, settings}: what it is; {runs, failed, in_time}: how many ran, had no
-        competent agent, were in time; prevents: the probability that it prevents the failure; k50: the median harm
-        until the removal; feedback: the median cost of feedback, in training and up to the removal (labels, audits,
-        corrections and false alarms); gain: log10(k50 of the case / k50 of the lever), decades.
+      levers: what was tried, by name. {said, settings}: what it is; {runs, failed}: how many ran, and had no competent
+        agent; {in_time, judged}: how many were in time, of those that count; prevents: the probability that it prevents
+        the failure; k50: the median harm until the removal; feedback: the median cost of feedback, in training and up
+        to the removal (labels, audits, corrections and false alarms); gain: log10(k50 of the case / k50 of the lever),
+        decades.
       contributions: of feedback in deployment, feedback in training and other levels to their gain together (Shapley
         1953), in decades; None where a gain is not identified, or not every lever was run.
       delta, threshold, horizon, cost, largest_penalty: share of runs that may fail, k, gradient steps, ranges of

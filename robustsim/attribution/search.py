@@ -162,6 +162,7 @@ class Search:
             "runs": len(runs),
             "failed": len(self.failed[name]),
             "in_time": self.tests[name].hits if name in self.tests else None,
+            "judged": self.tests[name].runs if name in self.tests else None,
             "prevents": chances.get(name),
             "k50": bounded(runs, "harm"),
             "feedback": middle(runs.with_columns(cost=pl.col("feedback_cost") + pl.col("training_feedback")), "cost"),

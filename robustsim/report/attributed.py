@@ -44,8 +44,9 @@ def paragraph(found: dict[str, Any]) -> str:
     tried = {name: lever for name, lever in found["levers"].items() if name not in (levers.ACTUAL, levers.REFERENCE)}
     helped = [lever["said"] for lever in tried.values() if (lever["prevents"] or 0) >= DECIDED]
     not_helped = [lever["said"] for lever in tried.values() if (lever["prevents"] or 0) <= 1 - DECIDED]
-    if found["cheapest"]:
-        said.append(f"The cheapest that would have prevented it: {found['levers'][found['cheapest']]['said']}.")
+    cheapest = found["levers"][found["cheapest"]]["said"] if found["cheapest"] else None
+    if cheapest is not None and helped != [cheapest]:
+        said.append(f"The cheapest that would have prevented it: {cheapest}.")
     if helped:
         said.append(f"What would have prevented it: {'; or '.join(helped)}.")
     if not_helped:
@@ -63,7 +64,7 @@ def _step(node: dict[str, Any]) -> str:
 def _tried(lever: dict[str, Any]) -> str:
     parts = [lever["said"]]
     if lever["in_time"] is not None:
-        parts.append(f"{lever['in_time']} of {lever['runs']} in time")
+        parts.append(f"{lever['in_time']} of {lever['judged']} in time")
     if lever["failed"]:
         parts.append(f"{lever['failed']} never competent")
     parts.append(f"harm until removal {_harm(lever['k50'])}")
@@ -91,7 +92,7 @@ def _gain(gain: dict[str, Any] | None) -> str:
 
 def cells(lever: dict[str, Any]) -> list[str]:
     """A lever as cells of a table: what it is, runs in time, harm, gain in decades, and cost of its feedback."""
-    in_time = "-" if lever["in_time"] is None else f"{lever['in_time']} of {lever['runs']}"
+    in_time = "-" if lever["in_time"] is None else f"{lever['in_time']} of {lever['judged']}"
     cost = lever["feedback"]["median"]
     gained, spent = _gain(lever["gain"]) or "-", "-" if cost is None else f"{cost:,.0f}"
     return [lever["said"], in_time, _harm(lever["k50"]), gained, spent]

@@ -18,7 +18,7 @@ from robustsim.report.style import GRID, INK, LOST, NEITHER, QUIET, WON, literal
 
 Found = dict[str, Any]
 LEAST = 0.5  # where a harm of 0 is drawn, and a cost of 0
-ROW = 0.34  # inches
+ROW, LINE = 0.34, 0.42  # inches of a lever; rows of a test
 
 
 def draw(found: Found, name: str, out: str | Path | None = None) -> Figure:
@@ -50,36 +50,37 @@ def colour(probability: float | None) -> str:
 def tree(found: Found) -> Figure:
     """The questions from above, with their tests: white is no, blue yes, grey open. What was not asked is pale."""
     path = found["path"]
-    figure = new_figure(8.6, 1.0 + 0.46 * (len(path) + 1))
+    heights = [max(1.0, LINE * len(node["tests"])) for node in path]
+    rows = [-sum(heights[:i]) - heights[i] / 2 for i in range(len(path))]
+    end = -sum(heights) - 0.5
+    figure = new_figure(8.6, 0.9 + 0.42 * (sum(heights) + 1))
     ax = figure.subplots()
     ax.set_axis_off()
     ax.set_xlim(0, 10)
-    ax.set_ylim(-len(path) - 0.6, 0.6)
-    for i, node in enumerate(path):
-        asked = node["yes"] is not None
-        taken = asked and node["node"] == found["node"]
-        shade = WON if taken else GRID
-        if not taken:
-            ax.plot([0.3, 0.3], [-i, -i - 1], color=INK if asked else GRID, linewidth=1.6, zorder=1)
-        fill = WON if taken else "white" if asked and node["yes"] <= 1 - DECIDED else GRID
-        ax.plot([0.3], [-i], "o", color=INK if asked else GRID, markerfacecolor=fill, markersize=11, zorder=2)
-        ax.text(0.65, -i, f"{node['node']}?", va="center", color=INK if asked else QUIET)
-        ax.text(3.0, -i, _tests(node), va="center", fontsize=7.5, color=QUIET)
-        ax.annotate(
-            node["label"],
-            (8.0, -i),
-            va="center",
-            color=INK if taken else QUIET,
-            weight="bold" if taken else "normal",
-            bbox={"boxstyle": "round", "facecolor": "white", "edgecolor": shade if taken else GRID},
-        )
-        if taken:
-            ax.annotate("", (7.9, -i), (7.1, -i), arrowprops={"arrowstyle": "->", "color": shade})
+    ax.set_ylim(end - 0.5, 0.3)
+    for node, y, below in zip(path, rows, [*rows[1:], end], strict=True):
+        _question(ax, node, y, below, node["node"] == found["node"])
     if found["node"] not in [node["node"] for node in path]:
         box = {"boxstyle": "round", "facecolor": "white", "edgecolor": INK}
-        ax.text(0.3, -len(path), found["label"], va="center", weight="bold", bbox=box)
+        ax.text(0.3, end, found["label"], va="center", weight="bold", bbox=box)
     ax.set_title(f"{found['scenario']}: {found['label']}, with a probability of {found['confidence']:.2f}")
     return figure
+
+
+def _question(ax: Axes, node: Found, y: float, below: float, taken: bool) -> None:
+    """A question with its tests, and the label that a yes gives."""
+    asked = node["yes"] is not None
+    if not taken:
+        ax.plot([0.3, 0.3], [y, below], color=INK if asked else GRID, linewidth=1.6, zorder=1)
+    fill = WON if taken else "white" if asked and node["yes"] <= 1 - DECIDED else GRID
+    ax.plot([0.3], [y], "o", color=INK if asked else GRID, markerfacecolor=fill, markersize=11, zorder=2)
+    ax.text(0.65, y, f"{node['node']}?", va="center", color=INK if asked else QUIET)
+    ax.text(3.0, y, _tests(node), va="center", fontsize=7.5, color=QUIET)
+    box = {"boxstyle": "round", "facecolor": "white", "edgecolor": WON if taken else GRID}
+    weight = "bold" if taken else "normal"
+    ax.text(8.0, y, node["label"], va="center", color=INK if taken else QUIET, weight=weight, bbox=box)
+    if taken:
+        ax.annotate("", (7.9, y), (7.1, y), arrowprops={"arrowstyle": "->", "color": WON})
 
 
 def _tests(node: Found) -> str:
@@ -89,14 +90,14 @@ def _tests(node: Found) -> str:
 def ladder(found: Found) -> Figure:
     """The harm until the removal under each lever: median and 95% interval. An arrow: more than that is not known."""
     tried = list(found["levers"].items())
-    figure = new_figure(9.4, 1.3 + ROW * len(tried))
+    figure = new_figure(8.4, 1.3 + ROW * len(tried))
     ax = figure.subplots()
     for i, (name, lever) in enumerate(tried):
         _rung(ax, -i, lever["k50"], INK if name == levers.ACTUAL else colour(lever["prevents"]))
-        total = lever["runs"]
-        said = "" if lever["in_time"] is None else f"{lever['in_time']} of {total} in time"
+        said = "" if lever["in_time"] is None else f"{lever['in_time']} of {lever['judged']} in time"
         ax.annotate(said, (1.01, -i), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=QUIET)
-    ax.set_yticks([-i for i in range(len(tried))], [lever["said"] for _, lever in tried], fontsize=7.5)
+    ax.set_yticks([-i for i in range(len(tried))], [name for name, _ in tried], fontsize=8)
+    ax.set_ylim(0.6 - len(tried), 0.6)
     ax.set_xscale("log")
     ax.set_xlabel("harm until the removal, H")
     if found["threshold"]:
@@ -151,7 +152,7 @@ def cost(found: Found) -> Figure:
 
 def _failed(lever: Found) -> tuple[float, float, float]:
     """The share of runs that fail, with a 95% interval."""
-    hits, runs = lever["in_time"], lever["runs"]
+    hits, runs = lever["in_time"], lever["judged"]
     low, high = (float(betaincinv(runs - hits + 1, hits + 1, q)) for q in (0.025, 0.975))
     return 1 - hits / max(runs, 1), low, high
 

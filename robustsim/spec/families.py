@@ -111,10 +111,11 @@ def _together(settings: Settings, strong: float, table: dict[str, Lever]) -> dic
 
 def coverages(winner: Lever) -> dict[str, Lever]:
     """Feedback in deployment that sees less, the cheapest first."""
-    return {
-        name: Lever(f"{winner.said}; of {share:.0%} of the episodes", {**winner.changes, "overseer.coverage": share})
-        for name, share in names.COVERAGES.items()
-    }
+    table = {}
+    for name, share in names.COVERAGES.items():
+        said = winner.said.replace("every episode", f"{share:.0%} of the episodes")
+        table[name] = Lever(said, {**winner.changes, "overseer.coverage": share})
+    return table
 
 
 def starts(winner: Lever, steps: int) -> dict[str, Lever]:
