@@ -13,8 +13,8 @@ LEVELS = {f"levels-{share:g}": share for share in SHARES}
 
 # What a winning lever is reduced to, in search of the cheapest: the share of episodes that are judged in deployment,
 # and the share of the training after which feedback begins.
-COVERAGES = {f"coverage-{share:g}": share for share in (0.01, 0.03, 0.1, 0.3)}
-STARTS = {f"rewards-from-{share:g}": share for share in (0.75, 0.5, 0.25, 0.1, 0.03)}
+COVERAGES = (0.01, 0.03, 0.1, 0.3)
+STARTS = (0.75, 0.5, 0.25, 0.1, 0.03)
 
 LEVELS_BEST, LEVELS_REWARDS, LEVELS_BOTH = "levels-best", "levels-rewards", "levels-rewards-best"
 SOME_LEVELS = "levels-0.1"  # the share that those have

@@ -56,7 +56,7 @@ def test_the_cheapest_that_does_is_confirmed_and_nothing_cheaper_does(weak: tupl
     found = weak[0]
     assert found.cheapest is not None
     assert found.levers[found.cheapest]["runs"] >= 8 + prices.FRESH or found.cheapest == "best"
-    cheaper = list(levers.COVERAGES)
+    cheaper = [f"best-{share:g}" for share in levers.COVERAGES]
     cheaper = cheaper[: cheaper.index(found.cheapest)] if found.cheapest in cheaper else cheaper
     assert all(found.levers[name]["prevents"] < 0.95 for name in cheaper)
     spent = [found.levers[name]["feedback"]["median"] for name in ("actual", "best")]
@@ -70,11 +70,11 @@ def test_no_order_is_assumed_among_candidates(monkeypatch: pytest.MonkeyPatch) -
     def holds_up(search: Any, name: str, seeds: int) -> bool:
         asked.append(name)
         search.grow(name, 1)
-        return name in ("coverage-0.03", "coverage-0.3")
+        return name in ("best-0.03", "best-0.3")
 
     monkeypatch.setattr(prices, "_holds_up", holds_up)
-    assert attributed(**SLOW).cheapest == "coverage-0.03"
-    assert asked == ["coverage-0.01", "coverage-0.03"]
+    assert attributed(**SLOW).cheapest == "best-0.03"
+    assert asked == ["best-0.01", "best-0.03"]
 
 
 @given(st.lists(st.floats(0.05, 1), min_size=2, max_size=2), st.sampled_from(["overseer.coverage", "overseer.penalty"]))
@@ -114,6 +114,32 @@ def test_the_page_of_the_case_says_what_would_have_prevented_it(
     assert found.levers["best"]["said"] in text
     alone = rs.run("bandit", seeds=2, settings=BANDIT, **QUIET).report(tmp_path / "alone.html", replays=0)
     assert "What would have prevented it" not in alone.read_text()
+
+
+def test_a_lever_in_which_some_agents_fail_grows_and_is_not_charged_with_what_the_case_cannot_do(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    """Half of the agents of the case are below its criterion too: those are left out on both sides."""
+    trained = {**small, "training.steps": 40}
+    reached = rs.run("camera_vault", seeds=8, settings=trained, **QUIET).runs["training_competence"]
+    case = {**trained, "training.competence": float(reached.median()), "training.extension": 0.0}  # pyright: ignore[reportArgumentType]
+    found = rs.attribute("camera_vault", settings=case, out=tmp_path, terms=rs.Terms(seeds=4, max_seeds=8), **QUIET)
+    grown = [lever for lever in found.levers.values() if lever["runs"] + lever["failed"] > 4]
+    assert any(lever["failed"] for lever in grown)
+    for name, lever in found.levers.items():
+        if name in (*levers.IN_DEPLOYMENT, levers.ACTUAL):
+            assert lever["judged"] == lever["runs"]
+    again = rs.attribute("camera_vault", settings=case, out=tmp_path, terms=rs.Terms(seeds=4, max_seeds=8), **QUIET)
+    assert again == found
+
+
+def test_objects_and_windows_of_the_case_are_kept_where_they_belong() -> None:
+    factory = load("camera_vault")
+    case = {"training.penalty": 1.0, "training.penalty_until": 100, "deployment.start": 50}
+    table = families(factory, resolve(factory, case), case, 9.0)
+    assert all(resolve(factory, lever.changes) for lever in table.values())
+    assert table[levers.REWARDS].changes["training.penalty_until"] > 10**6
+    assert table[levers.REFERENCE].changes["deployment.start"] == -1
 
 
 def test_a_broken_lever_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,8 +193,8 @@ def test_bad_input_names_the_field() -> None:
 
 
 def test_a_family_has_to_contain_the_overseer_itself() -> None:
-    with complains("cost", 1.0):  # nothing is trained here, so no penalty is a multiple of what training pays
-        rs.attribute("bandit", settings=BANDIT, terms=rs.Terms(seeds=2, cost=1.0), **QUIET)
+    with complains("cost", 0.1):  # the largest penalty would be below that of the overseer
+        rs.attribute("bandit", settings=BANDIT, terms=rs.Terms(seeds=2, cost=0.1), **QUIET)
 
 
 def test_every_lever_can_be_run() -> None:
@@ -227,6 +253,12 @@ def test_gains_are_decades_with_bounds_where_harm_is_open() -> None:
     assert gains.gain(open_, ten)["low"] == pytest.approx(1.8, abs=0.2)
     assert gains.gain(ten, open_)["high"] == pytest.approx(-1.8, abs=0.2)
     assert gains.gain(open_, open_) == dict.fromkeys(("estimate", "low", "high"))
+    mixed = harm([1, 2, 3, 4, *[1000 + i for i in range(6)]], [False] * 4 + [True] * 6)  # the four may do much harm
+    bounds = gains.gain(mixed, harm(list(range(10)), [True] * 10))
+    assert bounds["estimate"] == pytest.approx(np.log10(1004 / 5), abs=0.01)
+    assert bounds["low"] is not None
+    assert bounds["low"] < 1
+    assert bounds["high"] is None
 
 
 def test_shapley_shares_add_up_and_idle_levers_have_none() -> None:

@@ -1,5 +1,6 @@
 """The decision tree of attribution: what gives which label, how sure it is, and what it asks for next."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,8 @@ def case(*held: str) -> dict[str, Share]:
 @pytest.mark.parametrize(
     ("held", "label"),
     [
-        ((evidence.PRONE, evidence.MISBEHAVING), tree.INNER),
+        ((evidence.PRONE, evidence.LATE, evidence.MISBEHAVING), tree.INNER),
+        ((evidence.PRONE, evidence.MISBEHAVING, levers.ACTUAL), tree.ONLINE),
         ((evidence.UNLEARNED, evidence.IDLE, evidence.NEITHER), tree.UNREACHABLE),
         ((evidence.UNLEARNED, evidence.NEITHER, levers.ACTUAL), tree.ONLINE),  # others do learn it
         ((tree.INCOMPETENT, tree.CONTAINED), tree.INCOMPETENT),
@@ -47,6 +49,39 @@ def test_a_node_without_its_levers_is_left_out() -> None:
     names = [node.name for node in evidence.tree_of((levers.ACTUAL, levers.REFERENCE, levers.BEST))]
     assert "tampering" not in names
     assert "feedback in training" not in names
+
+
+def test_many_levers_that_nearly_do_are_not_one_that_does() -> None:
+    nearly = case() | {name: Share(15, 16, 0.9) for name in levers.IN_TRAINING}
+    one = tree.probability(levers.REWARDS, nearly)
+    assert tree.answer(NODES, nearly).shares[tree.OUTER] == pytest.approx(one, abs=0.03)
+
+
+@pytest.mark.parametrize(("rate", "alike"), [(0.85, True), (0.85, False), (0.5, False)])
+def test_a_search_seldom_names_levers_that_do_not_prevent_it(rate: float, alike: bool) -> None:
+    """Seeds are added until the label is sure, at levels that look at the data every time."""
+    rng, named, trials = np.random.default_rng(0), 0, 60
+    for _ in range(trials):
+        drawn = rng.random((1 if alike else len(levers.IN_TRAINING), 256)) < rate
+        runs = dict.fromkeys(levers.IN_TRAINING, 8)
+        tests = case()
+        while True:
+            for i, (name, n) in enumerate(runs.items()):
+                tests[name] = Share(int(drawn[i % len(drawn), :n].sum()), n, 0.9)
+            exhausted = frozenset(name for name, n in runs.items() if n >= 256)
+            name = tree.next_test(NODES, tests, exhausted, 0.9)
+            if name not in runs:
+                break
+            runs[name] *= 2
+        found = tree.answer(NODES, tests)
+        named += found.label == tree.OUTER and found.confidence >= 0.9
+    assert named <= 0.1 * trials
+
+
+def test_without_reference_agents_nobody_asks_about_them() -> None:
+    names = [node.name for node in evidence.tree_of(HAVING, referred=False)]
+    assert evidence.BY_PRIOR not in names
+    assert "unreachable" not in names
 
 
 def test_what_was_not_tried_is_open_and_asked_for() -> None:

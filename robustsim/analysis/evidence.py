@@ -12,6 +12,7 @@ from robustsim.analysis.spectrum import behind_defences
 from robustsim.analysis.tree import (
     ALIGNED,
     CONTAINED,
+    DECIDED,
     HALF,
     INCOMPETENT,
     INNER,
@@ -22,6 +23,7 @@ from robustsim.analysis.tree import (
     UNREACHABLE,
     Node,
     Share,
+    chance,
 )
 
 KEPT = 0.8  # of the competence
@@ -38,24 +40,31 @@ FLAGS = {
     "while-overseen": "the misbehaviour comes back once the overseer leaves",
     "stopped-only": "the agents only stop: they do not do the task instead",
 }
+BY_PRIOR = "by prior"
 IN_TIME, BY_DEPLOYMENT, BY_TRAINING = "in time", "feedback in deployment", "feedback in training"  # questions
 
 PRONE, MISBEHAVING = "new agents misbehave", "they do under the largest penalty, too"
+LATE = "the case's own overseer is not in time"
 UNLEARNED, NEITHER = "new agents do not learn the task", "under the largest penalty they do neither"
 FROZEN = frozenset({PRONE, UNLEARNED})  # about the reference agents of the case, which are always the same
 IDLE = "nor do the agents of the case itself"
 MOVED = "tampering moved the reward"
 
 
-def tree_of(having: Collection[str]) -> tuple[Node, ...]:
-    """The nodes of a case, by the names of the levers that it has."""
+def tree_of(having: Collection[str], referred: bool = True) -> tuple[Node, ...]:
+    """The nodes of a case.
+
+    Args:
+      having: the names of the levers that it has.
+      referred: whether it has reference agents; without them nobody knows what new agents come to.
+    """
 
     def those(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if name in having)
 
     nodes = [
-        Node("by prior", INNER, (PRONE, MISBEHAVING), all=True),
-        Node("unreachable", UNREACHABLE, (UNLEARNED, IDLE, NEITHER), all=True),
+        Node(BY_PRIOR, INNER, (PRONE, LATE, MISBEHAVING) if referred else (), all=True),
+        Node("unreachable", UNREACHABLE, (UNLEARNED, IDLE, NEITHER) if referred else (), all=True),
         Node("incompetent", INCOMPETENT, (INCOMPETENT,)),
         Node("aligned", ALIGNED, (ALIGNED,)),
         Node("contained", CONTAINED, (CONTAINED,)),
@@ -75,7 +84,7 @@ def lever_of(test: str) -> str:
         return levers.REFERENCE
     return (
         levers.ACTUAL
-        if test in (PRONE, UNLEARNED, IDLE, MOVED, INCOMPETENT, ALIGNED, CONTAINED, SELF_CORRECTING)
+        if test in (PRONE, LATE, UNLEARNED, IDLE, MOVED, INCOMPETENT, ALIGNED, CONTAINED, SELF_CORRECTING)
         else test
     )
 
@@ -93,8 +102,11 @@ def tests_of(
     """
     if name == levers.REFERENCE:
         return _of_reference(runs, failed, criterion(case))
-    table = {name: Share(int(prevented(runs, actual).sum()), len(runs) + failed, 1 - delta)}
-    return table | _of_case(runs, case, delta) if name == levers.ACTUAL else table
+    good, total = int(prevented(runs, actual).sum()), len(runs) + failed
+    table = {name: Share(good, total, 1 - delta)}
+    if name == levers.ACTUAL:
+        table |= {LATE: Share(total - good, total, HALF)} | _of_case(runs, case, delta)
+    return table
 
 
 def criterion(case: Any) -> float:
@@ -131,14 +143,14 @@ def _of_case(runs: pl.DataFrame, case: Any, delta: float) -> dict[str, Share]:
         table[test] = Share(round(REFERENCES * share), REFERENCES, HALF)
     table[IDLE] = Share(int((runs["final_competence"] < criterion(case) / 2).sum()), len(runs), HALF)
     lost = runs.filter(pl.col("first_event") != "removed")
-    table[MOVED] = Share(int((lost["distortion"] > 0).sum()), len(lost), HALF)
+    table[MOVED] = Share(int((lost["distortion"] > 0).sum()), len(lost) or len(runs), HALF)
     return table
 
 
 def _of_reference(runs: pl.DataFrame, failed: int, wanted: float) -> dict[str, Share]:
     """What new agents come to under the strongest feedback."""
     worse = runs.select(pl.max_horizontal("final_misbehaviour_watched", "final_misbehaviour_unwatched")).to_series()
-    bad = worse > MOST
+    bad = worse > pl.select(pl.max_horizontal(pl.lit(MOST), runs["random_misbehaviour"].fill_null(0.0))).to_series()
     neither = ~bad & (runs["final_competence"] < wanted / 2)
     total = len(runs) + failed
     return {
@@ -147,44 +159,50 @@ def _of_reference(runs: pl.DataFrame, failed: int, wanted: float) -> dict[str, S
     }
 
 
-def flags_of(label: str, node: str, runs: Mapping[str, pl.DataFrame], cheapest: str | None) -> dict[str, str]:
+def flags_of(
+    label: str, node: str, runs: Mapping[str, pl.DataFrame], cheapest: str | None, delta: float
+) -> dict[str, str]:
     """What else was found, in words, by name of the flag.
 
     Args:
       label: of the case, and the `node` that gave it.
       runs: of each lever that was tried.
-      cheapest: the cheapest of them that would have prevented the failure.
+      cheapest: the least of them that would have prevented the failure.
+      delta: the share of runs that may be otherwise.
     """
     if node in (IN_TIME, "self-correcting"):
         found = verdict.flags_of(runs[levers.ACTUAL], verdict.IN_TIME)
         names = {"relapse": "while-overseen", "stopped-only": "stopped-only"}
         return {names[name]: said for name, said in found.items() if name in names}
     table = dict[str, str]()
-    if node == "by prior":
+    if node == BY_PRIOR:
         table["by-prior"] = "new agents come to the misbehaviour under perfect feedback, too"
     elif label in (OUTER, INNER):
-        table |= _too_late(runs.get(levers.STRONG, runs.get(levers.BEST)))
-    if _only_defences(runs[levers.ACTUAL]):
+        table |= _too_late([runs[name] for name in levers.IN_DEPLOYMENT if name in runs])
+    if _only_defences(runs[levers.ACTUAL], delta):
         table["monitoring-only"] = "behind the defences the catastrophe does not come first"
+    stopped = 0 if cheapest is None else int((runs[cheapest]["outcome"] == "stopped").sum())
+    if cheapest is not None and stopped > len(runs[cheapest]) / 2:
+        table["stopped-only"] = f"the agents only stop, in {stopped} of {len(runs[cheapest])} runs with that"
     if cheapest in levers.LEVELS:
         table["data-preventable"] = f"{levers.LEVELS[cheapest]:.0%} of other training levels would have prevented it"
     return table
 
 
-def _too_late(best: pl.DataFrame | None) -> dict[str, str]:
+def _too_late(best: list[pl.DataFrame]) -> dict[str, str]:
     """Why the best feedback in deployment comes too late."""
-    if best is None:
+    if not best:
         return {}
-    step = _median(best["steps_to_catastrophe_in_race"], math.inf)
+    step = max(_median(runs["steps_to_catastrophe_in_race"].cast(pl.Float64).fill_null(math.inf)) for runs in best)
     if step <= EARLY:
         return {"high-stakes": f"under the best feedback the catastrophe comes after {step:,.0f} gradient steps"}
     return {"robust-goal": f"under the best feedback there were more than {EARLY} gradient steps, and they did not do"}
 
 
-def _only_defences(runs: pl.DataFrame) -> bool:
+def _only_defences(runs: pl.DataFrame, delta: float) -> bool:
     """Whether the catastrophe comes first, and behind the defences does not."""
     defended = behind_defences(runs)
     if defended is None:
         return False
-    bare, behind = ((table["first_event"] == "catastrophe").mean() for table in (runs, defended))
-    return float(behind) <= verdict.DELTA < float(bare)  # pyright: ignore[reportArgumentType]
+    bare, behind = (int((table["first_event"] != "catastrophe").sum()) for table in (runs, defended))
+    return chance(Share(behind, len(runs), 1 - delta)) >= DECIDED and chance(Share(bare, len(runs), 1 - delta)) < HALF

@@ -1,43 +1,48 @@
 """How much of the harm a lever takes away, in decades (theory C). Tables only."""
 
+import math
 from itertools import combinations
 from math import factorial
 
 import numpy as np
 import polars as pl
 
-from robustsim.analysis import paired
-
+RESAMPLES = 2000
 HALF_AN_ACT = 0.5  # so that no harm has a logarithm, too
 
 
 def gain(actual: pl.DataFrame, lever: pl.DataFrame) -> dict[str, float | None]:
     """log10(k50 of the case / k50 under the lever), in decades: {estimate, low, high}.
 
-    Over the seeds that both have, with a bootstrap that resamples seeds. Where the harm of the case is censored in most
-    runs the gain has only a lower limit, and where that under the lever is, only an upper one. None: not identified.
+    Over the seeds that both have, with a bootstrap that resamples seeds. A run that was never corrected does more harm
+    than is known: `low` takes the case's at what is known and the lever's without end, `high` the other way round, so
+    that where most runs of the case are never corrected there is only a lower limit. None: not identified.
     """
-    shared = actual.select("seed").join(lever.select("seed"), on="seed")["seed"].implode()
-    first, second = (_harm(runs.filter(pl.col("seed").is_in(shared)).sort("seed")) for runs in (actual, lever))
-    if not len(first.time):
+    both = actual.select("seed").join(lever.select("seed"), on="seed")["seed"].implode()
+    case, other = (runs.filter(pl.col("seed").is_in(both)).sort("seed") for runs in (actual, lever))
+    if case.is_empty():
         return dict.fromkeys(("estimate", "low", "high"))
-    open_ = paired.median(first) is None, paired.median(second) is None
-    estimate, low, high = paired.median_ratio(first, second)
-    if open_[0]:
-        low = None if open_[1] else paired.median_ratio(_as_known(first), second)[1]
-        return {"estimate": None, "low": low, "high": None}
-    if open_[1]:
-        return {"estimate": None, "low": None, "high": paired.median_ratio(first, _as_known(second))[2]}
-    return {"estimate": estimate, "low": low, "high": high}
+    rows = np.random.default_rng(0).integers(len(case), size=(RESAMPLES, len(case)))
+    known = [_log(runs, without_end=False) for runs in (case, other)]
+    most = [_log(runs, without_end=True) for runs in (case, other)]
+    found = {
+        "estimate": _difference(most[0], most[1], np.arange(len(case))[None])[0],
+        "low": np.quantile(_difference(known[0], most[1], rows), 0.025, method="inverted_cdf"),
+        "high": np.quantile(_difference(most[0], known[1], rows), 0.975, method="inverted_cdf"),
+    }
+    return {name: float(x) if math.isfinite(x) else None for name, x in found.items()}
 
 
-def _harm(runs: pl.DataFrame) -> paired.Clock:
-    harm = runs["harm_lower"].cast(pl.Float64).to_numpy() + HALF_AN_ACT
-    return paired.Clock(harm, runs["harm"].is_not_null().to_numpy())
+def _log(runs: pl.DataFrame, without_end: bool) -> np.ndarray:
+    """log10 of the harm of each run; of those that were never corrected at what is known, or without end."""
+    known = np.log10(runs["harm_lower"].cast(pl.Float64).to_numpy() + HALF_AN_ACT)
+    return np.where(runs["harm"].is_null().to_numpy() & without_end, np.inf, known)
 
 
-def _as_known(harm: paired.Clock) -> paired.Clock:
-    return paired.Clock(harm.time, np.ones_like(harm.event))
+def _difference(first: np.ndarray, second: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The difference of two medians in each sample; without end on both sides nothing is known, so infinity."""
+    a, b = (np.median(values[rows], axis=1) for values in (first, second))
+    return np.where(np.isinf(a) & np.isinf(b), np.inf, a - np.where(np.isinf(a), 0, b))
 
 
 def shapley(gains: dict[frozenset[str], float | None]) -> dict[str, float] | None:

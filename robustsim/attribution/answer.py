@@ -21,8 +21,9 @@ class Attribution:
       label: one of the labels of the tree; "undetermined(a|b)" where the seeds ran out.
       confidence: the posterior probability of the label, or of the more probable of both.
       node: the question that gave it.
-      cheapest: the name of the cheapest lever that would have prevented it, confirmed on other seeds; None: none did,
-        or there was nothing to prevent. Its settings can be run as they are.
+      cheapest: the name of the least lever of its kind that would have prevented it: the first that further seeds
+        confirm, or else the one that gave the label. None: none did, or there was nothing to prevent. Its settings can
+        be run as they are.
       flags: what else was found, in words, by name.
       path: each node of the tree: {node, label, yes, tests: {name: [hits, runs, least share]}}. `label` is what a yes
         makes of the case, `yes` its probability, None where that was not asked any more.
@@ -50,9 +51,9 @@ class Attribution:
     shares: dict[str, float]
     levers: dict[str, dict[str, Any]]
     delta: float
-    threshold: float | None
+    threshold: float
     horizon: int
-    cost: float
+    cost: float | None
     largest_penalty: float
     contributions: dict[str, float] | None = None
     seconds: float = field(default=0.0, compare=False)

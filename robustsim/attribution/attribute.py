@@ -43,7 +43,8 @@ def attribute(
     """
     factory, changes = load(scenario), dict(settings or {})
     case = resolve(factory, changes)
-    changes = {name: flatten(case)[name] for name in changes}  # of the types that they have
+    flat = flatten(case)  # of the types that they have; objects of Python's as they are
+    changes = {name: flat[name] if isinstance(x, str | int | float) else x for name, x in changes.items()}
     terms.check()
     families.check_case(case, math.inf, COST)
     with ExitStack() as stack:
@@ -61,7 +62,7 @@ def attribute(
             lever = evidence.lever_of(name)
             search.grow(lever, min(max(2 * search.seeds.get(lever, 0), terms.seeds), terms.max_seeds))
         found, label, node = search.conclude(terms.confidence)
-        cheapest = prices.price(search, label, node, terms.seeds)
+        cheapest = prices.price(search, label, node, terms.seeds) if label == found.label else None
         if terms.full:
             search.complete(terms.seeds)
         answer = search.finish(found, label, node, cheapest)

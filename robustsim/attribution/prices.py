@@ -1,7 +1,8 @@
-"""What would have been enough: the cheapest lever of the kind that prevents a failure.
+"""What would have been enough: the least of the levers of the kind that prevents a failure.
 
 No order is assumed: with false positives, an entropy bonus or little sharing, more feedback can be worse. So the
-candidates are tried from the cheapest on, and the first that holds up on seeds that chose nothing is the answer.
+candidates are tried from the least on, and the first that passes a screening and holds up on further seeds is the
+answer; if none does, it is the lever that gave the label.
 """
 
 from robustsim import levers
@@ -17,7 +18,7 @@ LATEST = (levers.REWARDS_LATE, levers.REWARDS_LATE_BEST)
 
 
 def price(search: Search, label: str, node: str, seeds: int) -> str | None:
-    """The name of the cheapest lever that would have prevented a failure; None: none of them, or nothing to prevent.
+    """The name of the least lever that would have prevented a failure; None: none of them, or nothing to prevent.
 
     Args:
       search: with the label of the case, and the `node` that gave it.
@@ -27,7 +28,7 @@ def price(search: Search, label: str, node: str, seeds: int) -> str | None:
         table, winner = {name: search.levers[name] for name in levers.LEVELS if name in search.levers}, None
     elif node == evidence.BY_DEPLOYMENT:
         winner = _winner(search, levers.IN_DEPLOYMENT)
-        table = families.coverages(search.levers[winner])
+        table = families.coverages(winner, search.levers[winner])
     elif node == evidence.BY_TRAINING:
         winner = _winner(search, levers.IN_TRAINING)
         table = _earlier(search, winner)
@@ -48,7 +49,7 @@ def _earlier(search: Search, winner: str) -> dict[str, Lever]:
     if winner in LATEST:
         return {}
     late = {name: search.levers[name] for name in LATER.get(winner, ())}
-    return late | families.starts(search.levers[winner], search.case.training.steps)
+    return late | families.starts(winner, search.levers[winner], search.case.training.steps)
 
 
 def _holds_up(search: Search, name: str, seeds: int) -> bool:
@@ -58,7 +59,7 @@ def _holds_up(search: Search, name: str, seeds: int) -> bool:
         return False
     for fresh in (FRESH, 2 * FRESH):
         search.grow(name, seeds + fresh)
-        chance = float(tree.holds(name, _others(search, name, seeds)).mean())
+        chance = tree.chance(_others(search, name, seeds))
         if not 1 - tree.DECIDED < chance < tree.DECIDED:
             break
     return chance >= tree.DECIDED

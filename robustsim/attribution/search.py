@@ -40,7 +40,7 @@ class Search:
     how: dict[str, Any]
     levers: dict[str, Lever] = field(default_factory=dict)
     nodes: tuple[tree.Node, ...] = ()
-    cost: float = COST
+    cost: float | None = COST
     strong: float = 0.0
     seeds: dict[str, int] = field(default_factory=dict)
     runs: dict[str, pl.DataFrame] = field(default_factory=dict)
@@ -50,55 +50,64 @@ class Search:
 
     def choose(self, cost: float | None) -> None:
         """Chooses the families: the largest penalty is a number of ranges of training returns."""
-        own, self.cost = families.own_penalty(self.case), COST if cost is None else cost
+        own, wanted = families.own_penalty(self.case), COST if cost is None else cost
         kept = (files.cache_folder() / "agents", self.folder / levers.ACTUAL / "agents")
-        reach = self.cost * return_range(self.factory, self.case, kept)
-        self.strong = max(own, _rounded(reach)) if cost is None else _rounded(reach)
-        families.check_case(self.case, self.strong, self.cost)
+        reach = return_range(self.factory, self.case, kept)
+        self.strong = _rounded(wanted * reach)
+        if cost is None and self.strong < own:
+            self.strong, self.cost = own, _rounded(own / reach) if reach else None
+        else:
+            self.cost = wanted
+        families.check_case(self.case, self.strong, wanted)
         self.levers = families.families(self.factory, self.case, self.changes, self.strong)
-        self.nodes = evidence.tree_of(self.levers)
+        self.nodes = evidence.tree_of(self.levers, self.runs[levers.ACTUAL]["reference_learned"].is_not_null().any())
 
     def grow(self, name: str, seeds: int) -> None:
-        """Brings a lever to so many seeds; what is in its folder is kept."""
+        """Brings a lever to so many seeds; what is in its folder is kept, and only what was asked for is looked at."""
         changes = self.levers[name].changes if self.levers else self.changes
         execution = self.how["execution"]
         anew = execution.overwrite and name not in self.seeds
-        if not anew:
-            seeds = max(seeds, api.grown_to(self.folder / name, MOST_SEEDS))
+        there = 0 if anew else api.grown_to(self.folder / name, MOST_SEEDS)
         how = {**self.how, "execution": replace(execution, overwrite=anew)}
-        numbers = range(self.first, self.first + seeds)
-        sweep = api.Sweep(self.factory, {}, seeds=numbers, settings=changes)
+        numbers = range(self.first, self.first + max(seeds, there))
         try:
-            results = sweep.run(self.folder / name, **how)
+            results = api.Sweep(self.factory, {}, seeds=numbers, settings=changes).run(self.folder / name, **how)
         except RunsFailed as error:
             results = error.results
             if results is None or not all(map(is_finding, results.failed["why"])):
                 raise
             if name == levers.ACTUAL and results.runs.is_empty():
                 raise
-        self.seeds[name], self.failed[name] = seeds, frozenset(results.failed["seed"])
-        self.runs[name] = results.runs
-        actual, flat = self.runs[levers.ACTUAL], flatten(self.case)
-        failed = len(self.charged(name))
-        self.tests |= evidence.tests_of(name, results.runs, failed, actual, flat, self.delta)
+        asked = pl.col("seed") < self.first + seeds
+        failed = frozenset(seed for seed in results.failed["seed"] if seed < self.first + seeds)
+        self.seeds[name], self.failed[name], self.runs[name] = seeds, failed, results.runs.filter(asked)
+        if failed and self._trains(name) and self.seeds[levers.ACTUAL] < seeds:
+            self.grow(levers.ACTUAL, seeds)  # would those agents have become competent without the lever?
+        self._judge()
 
-    def charged(self, name: str) -> frozenset[int]:
-        """The seeds whose agents are not competent because of the lever: it trains them anew, and in the case they are.
+    def _judge(self) -> None:
+        """What all runs so far say; those of the case are what the others are held against."""
+        actual, case = self.runs[levers.ACTUAL], flatten(self.case)
+        for name, runs in self.runs.items():
+            self.tests |= evidence.tests_of(name, runs, len(self.charged(name)), actual, case, self.delta)
 
-        Other agents that are not competent belong to no run of the case either.
-        """
+    def _trains(self, name: str) -> bool:
+        """Whether a lever trains agents anew, with the task before them that the case has."""
         own = self.levers[name].changes if self.levers else self.changes
         anew = {key: x for key, x in own.items() if key.startswith(("training.", "env."))}
-        if anew.items() <= self.changes.items() or name == levers.REFERENCE:
-            return frozenset()
-        return self.failed[name] - self.failed[levers.ACTUAL]
+        return name != levers.REFERENCE and not anew.items() <= self.changes.items()
+
+    def charged(self, name: str) -> frozenset[int]:
+        """The seeds whose agents a lever kept from becoming competent; others that are not are no runs of the case."""
+        return self.failed[name] - self.failed[levers.ACTUAL] if self._trains(name) else frozenset()
 
     def complete(self, seeds: int) -> None:
         """Runs every lever that was not needed for the label, and less and less of the best ones."""
         online = levers.STRONG if levers.STRONG in self.levers else levers.BEST
-        less = families.coverages(self.levers[online])
+        less = families.coverages(online, self.levers[online])
         if levers.REWARDS_BEST in self.levers:
-            less |= families.starts(self.levers[levers.REWARDS_BEST], self.case.training.steps)
+            steps = self.case.training.steps
+            less |= families.starts(levers.REWARDS_BEST, self.levers[levers.REWARDS_BEST], steps)
         self.levers = less | self.levers
         for name in self.levers:
             if name not in self.runs and name != levers.REFERENCE:
@@ -126,17 +135,17 @@ class Search:
         chances = {name: tree.probability(name, self.tests) for name in self.runs if name in self.tests}
         return Attribution(
             scenario=self.factory.name,
-            settings=self.changes,
+            settings={key: _plain(value) for key, value in self.changes.items()},
             label=label,
             confidence=found.confidence,
             node=node,
-            flags=evidence.flags_of(found.label, node, self.runs, cheapest),
+            flags={} if label != found.label else evidence.flags_of(label, node, self.runs, cheapest, self.delta),
             cheapest=cheapest,
             path=self._path(found, node),
             shares=found.shares,
             levers={name: self._tried(name, chances) for name in self.runs},
             delta=self.delta,
-            threshold=flatten(self.case).get("catastrophe.threshold"),
+            threshold=float(self.case.catastrophe.stakes),
             horizon=self.case.deployment.budget,
             cost=self.cost,
             largest_penalty=self.strong,
@@ -176,5 +185,6 @@ def _rounded(x: float) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """A setting as JSON has it, and as it can be set again."""
-    return str(value) if isinstance(value, float) and math.isinf(value) else value
+    """A setting as JSON has it, and as it can be set again, where it is no object of Python's."""
+    kept = value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
+    return value if kept else str(value)

@@ -7,6 +7,7 @@ from robustsim import levers
 from robustsim.analysis.tree import DECIDED, LABELS
 
 WIDTH = 116
+BY_ITSELF = "new agents come to the misbehaviour by themselves, under feedback from their first step on"
 
 
 def in_words(found: dict[str, Any]) -> str:
@@ -39,14 +40,15 @@ def paragraph(found: dict[str, Any]) -> str:
     label = found["label"]
     if label.startswith("undetermined"):
         parts = label.removeprefix("undetermined(").rstrip(")").split("|")
-        return f"The runs do not tell {' from '.join(parts)}: more seeds (max_seeds) would."
-    said = [f"{LABELS[label][0].upper()}{LABELS[label][1:]}."]
+        return f"The runs do not tell {' from '.join(parts)}; more seeds (max_seeds) may."
+    meaning = BY_ITSELF if "by-prior" in found["flags"] else LABELS[label]
+    said = [f"{meaning[0].upper()}{meaning[1:]}."]
     tried = {name: lever for name, lever in found["levers"].items() if name not in (levers.ACTUAL, levers.REFERENCE)}
     helped = [lever["said"] for lever in tried.values() if (lever["prevents"] or 0) >= DECIDED]
     not_helped = [lever["said"] for lever in tried.values() if (lever["prevents"] or 0) <= 1 - DECIDED]
     cheapest = found["levers"][found["cheapest"]]["said"] if found["cheapest"] else None
     if cheapest is not None and helped != [cheapest]:
-        said.append(f"The cheapest that would have prevented it: {cheapest}.")
+        said.append(f"The least that would have prevented it: {cheapest}.")
     if helped:
         said.append(f"What would have prevented it: {'; or '.join(helped)}.")
     if not_helped:
@@ -100,8 +102,9 @@ def cells(lever: dict[str, Any]) -> list[str]:
 
 def caveat(found: dict[str, Any]) -> str:
     """What the label is relative to."""
+    times = "" if found["cost"] is None else f" ({found['cost']:g} times the range of training returns)"
     return (
-        f"All of it is relative to these levers, penalties of up to {found['largest_penalty']:g} ({found['cost']:g} "
-        f"times the range of training returns), k = {found['threshold']:,}, a share of {found['delta']:g} of runs that "
-        f"may fail, and a horizon of {found['horizon']:,} gradient steps. Other levers can give another label."
+        f"All of it is relative to these levers, penalties of up to {found['largest_penalty']:g}{times}, "
+        f"k = {found['threshold']:,g}, a share of {found['delta']:g} of runs that may fail, and a horizon of "
+        f"{found['horizon']:,} gradient steps. Other levers can give another label."
     )

@@ -160,13 +160,13 @@ def _failed(lever: Found) -> tuple[float, float, float]:
 def critical(found: Found) -> Figure:
     """What correction in training gains, over the step at which it begins; after the last blue one it is too late."""
     points = []
-    for lever in found["levers"].values():
+    for lever in (found["levers"][name] for name in _series(found)):
         gain, begins = lever["gain"], lever["settings"].get("training.penalty_from")
         if begins is not None and gain is not None and gain["low"] is not None:
             points.append((begins, gain["estimate"], gain["low"], gain["high"], lever["prevents"]))
     figure = new_figure(7.0, 4.0)
     ax = figure.subplots()
-    for begins, middle, low, high, prevents in sorted(points):
+    for begins, middle, low, high, prevents in sorted(points, key=lambda point: point[0]):
         shade, top = colour(prevents), low + 0.5 if high is None else high
         ax.plot([begins, begins], [low, top], color=shade, linewidth=1.5)
         ax.plot([begins], [low if middle is None else middle], "^" if middle is None else "o", color=shade)
@@ -180,6 +180,18 @@ def critical(found: Found) -> Figure:
     quiet_axes(ax)
     ax.set_title(f"{found['scenario']}: when correction in training still helps", pad=14)
     return figure
+
+
+def _series(found: Found) -> list[str]:
+    """The levers that differ in when feedback in training begins alone: those of the winner, where one was found."""
+    families = ((levers.REWARDS_BEST, levers.REWARDS_LATE_BEST), (levers.REWARDS, levers.REWARDS_LATE))
+    families += ((levers.REWARDS_MILD_BEST,), (levers.REWARDS_MILD,))
+    table = [
+        [name for name in found["levers"] if name in family or name.startswith(f"{family[0]}-from-")]
+        for family in families
+    ]
+    won = [names for names in table if found["cheapest"] in names]
+    return won[0] if won else max(table, key=len)
 
 
 FIGURES: dict[str, Callable[[Found], Figure]] = {"tree": tree, "ladder": ladder, "cost": cost, "critical": critical}

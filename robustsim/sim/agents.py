@@ -20,7 +20,7 @@ import numpy as np
 from robustsim import files, npz
 from robustsim.errors import StorageError
 from robustsim.sim import batched
-from robustsim.sim.counters import FEEDBACK
+from robustsim.sim.counters import TRAINING_FEEDBACK
 from robustsim.sim.follow import Demand, demand_of, supplied
 from robustsim.sim.reference import Reference
 from robustsim.sim.track import TRAINING, Track
@@ -161,7 +161,7 @@ def handed_out(track: Track, demand: Demand) -> Trained:
     reading = supplied(track.readings, demand)[1] or track.readings[-1]  # the last one, where the weights diverged
     finite, first = reading.measures["finite"], track.readings[0]
     before, now = (float(r.counters["reward_used"]) for r in (first, reading))
-    given = sum(int(reading.counters[name]) for name in FEEDBACK)
+    given = sum(int(reading.counters[name]) for name in TRAINING_FEEDBACK)
     course = Course(first.step, first.competence, before, now, max(reading.rates), given)
     return Trained(track.agents[reading.step], reading.competence if finite else float("nan"), reading.step, course)
 

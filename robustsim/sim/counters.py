@@ -27,6 +27,7 @@ def _rollout(name: str, of: Any, doc: str, unit: str = "", **how: Any) -> Counte
 
 
 FEEDBACK = ("labels", "audits", "corrections", "false_alarms")  # what feedback costs
+TRAINING_FEEDBACK = ("labels", "corrections", "false_alarms")  # nobody is audited before deployment
 COUNTERS = (
     _rollout("misbehaviours", lambda c: _sum(c.moments.misbehaved), "misbehaviours in decision levels"),
     _rollout("corrections", lambda c: _sum(c.feedback.caught), "penalised misbehaviours"),

@@ -34,5 +34,7 @@ def quadrant(start: Reading, threshold: float, reference: Reference | None, sett
         return None
     if max(start.rates) > max(threshold, reference.random_misbehaviour):
         return OUTER if share >= EARNED else INNER
+    if reference.competence < criterion(settings) / 2:  # then everyone would be as good
+        return None
     wanted = KEPT * min(reference.competence, criterion(settings))
     return ALIGNED if start.competence >= wanted else INCOMPETENT

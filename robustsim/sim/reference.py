@@ -27,7 +27,7 @@ class Reference(NamedTuple):
       scratch: gradient steps until removal and competence: median, least, largest; None: censored.
       mean_return, random_return: undiscounted reward of an episode at the end, and before it has learned anything.
       learned: the share of them that comes to half of the criterion or more: to the task, whether well or not.
-      misbehaving: the share that misbehaves in more.
+      misbehaving: the share that misbehaves in more than MOST of the episodes, and more than by chance.
     """
 
     floor: float
@@ -79,7 +79,7 @@ def reference_of(readings: Sequence[Sequence[Reading]], settings: Any) -> Refere
         mean_return=_median(ends, _return),
         random_return=_median(starts, _return),
         learned=_share(ends, lambda end: end.competence >= criterion(settings) / 2),
-        misbehaving=_share(ends, lambda end: _worse(end) > MOST),
+        misbehaving=_share(ends, lambda end: _worse(end) > max(MOST, _median(starts, _worse))),
     )
     bar, times = found.bar(settings), []
     for each in readings:

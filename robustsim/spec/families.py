@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from robustsim import levers as names
 from robustsim.errors import UserError
-from robustsim.oversight.overseer import Overseer
+from robustsim.oversight.overseer import LAST, Overseer
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Settings, env_values
 from robustsim.spec.twins import RANDOM_INIT, perfect_overseer
@@ -12,6 +12,7 @@ from robustsim.spec.twins import RANDOM_INIT, perfect_overseer
 # Runs go on beyond the race: to the removal, for all harm, and until the agent does its work again (theory G.2).
 NO_RELAPSE = {"deployment.stop": "catastrophe", "deployment.relapse_steps": 0}
 TO_THE_END = {"deployment.patience": 100.0}
+NEW = {"deployment.start": -1, "tampering.guarded": True}
 LATE = 0.9  # of the training, where late feedback begins
 
 Changes = dict[str, Any]
@@ -40,10 +41,14 @@ def families(factory: ScenarioFactory, settings: Settings, changes: Changes, str
     table |= _together(settings, strong, table)
     if factory(**env_values(settings)).tampering.kind != "none":
         table[names.GUARDED] = Lever("tampering has no effect", {"tampering.guarded": True})
-    return {
-        names.ACTUAL: Lever("as it was", dict(changes)),
-        **{name: Lever(said, {**changes, **NO_RELAPSE, **own}) for name, (said, own) in table.items()},
-    }
+    levers = {name: Lever(said, {**_kept(changes, own), **NO_RELAPSE, **own}) for name, (said, own) in table.items()}
+    return {names.ACTUAL: Lever("as it was", dict(changes)), **levers}
+
+
+def _kept(changes: Changes, own: Changes) -> Changes:
+    """What stays of a case's changes: with an overseer of another kind, nothing of its own overseer."""
+    replaced = "overseer.kind" in own
+    return {name: x for name, x in changes.items() if not (replaced and name.startswith("overseer."))}
 
 
 def _best(settings: Settings, penalty: float) -> Changes:
@@ -58,7 +63,7 @@ COVERT = "every episode judged covertly and without error"
 def _online(settings: Settings, strong: float) -> dict[str, Lever]:
     penalty, best = own_penalty(settings), _best(settings, strong)
     table = {
-        names.REFERENCE: Lever(f"new agents, {COVERT}, penalty {strong:g}", TO_THE_END | RANDOM_INIT | best),
+        names.REFERENCE: Lever(f"new agents, {COVERT}, penalty {strong:g}", TO_THE_END | RANDOM_INIT | NEW | best),
         names.BEST: Lever(f"{COVERT}, penalty {penalty:g}", _best(settings, penalty)),
     }
     if strong > penalty:
@@ -77,7 +82,7 @@ def _rewards(settings: Settings, strong: float) -> dict[str, Lever]:
     for alone, both, penalty, since in variants:
         when = f"from step {since:,} on" if since else "from its start on"
         said, training = f"penalty {penalty:g} in training, {when}", {"training.penalty": penalty}
-        training |= {"training.penalty_from": since}
+        training |= {"training.penalty_from": since, "training.penalty_until": LAST}
         best = _best(settings, penalty)
         table |= {alone: Lever(said, training), both: Lever(f"{said}; and in deployment {COVERT}", training | best)}
     return table
@@ -109,26 +114,28 @@ def _together(settings: Settings, strong: float, table: dict[str, Lever]) -> dic
     return {name: Lever(f"{said}; and {other.said}", levels | other.changes) for name, other in others.items()}
 
 
-def coverages(winner: Lever) -> dict[str, Lever]:
-    """Feedback in deployment that sees less, the cheapest first."""
+def coverages(name: str, winner: Lever) -> dict[str, Lever]:
+    """Feedback in deployment that sees less, the least first; `name` is that of the winner."""
     table = {}
-    for name, share in names.COVERAGES.items():
+    for share in names.COVERAGES:
         said = winner.said.replace("every episode", f"{share:.0%} of the episodes")
-        table[name] = Lever(said, {**winner.changes, "overseer.coverage": share})
+        table[f"{name}-{share:g}"] = Lever(said, {**winner.changes, "overseer.coverage": share})
     return table
 
 
-def starts(winner: Lever, steps: int) -> dict[str, Lever]:
-    """Feedback in training that begins earlier, the latest first.
+def starts(name: str, winner: Lever, steps: int) -> dict[str, Lever]:
+    """Feedback in training that begins later, the latest first.
 
     Args:
+      name: of the winner.
       steps: of the training.
     """
-    since = {name: round(share * steps) for name, share in names.STARTS.items()}
-    return {
-        name: Lever(f"{winner.said}, but only from step {step:,} on", {**winner.changes, "training.penalty_from": step})
-        for name, step in since.items()
-    }
+    table = {}
+    for share in names.STARTS:
+        since = round(share * steps)
+        said = f"{winner.said}, but only from step {since:,} on"
+        table[f"{name}-from-{share:g}"] = Lever(said, {**winner.changes, "training.penalty_from": since})
+    return table
 
 
 def own_penalty(settings: Settings) -> float:

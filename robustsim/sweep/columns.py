@@ -114,7 +114,12 @@ RUNS: tuple[Column, ...] = (
     _column("start_rms", float, lambda r: r.start_rms, "root mean square of the gradients that Adam remembered then"),
     _column("training_competence", float, lambda r: r.training_competence, "share of training episodes that succeed"),
     _column("training_steps", int, lambda r: r.training_steps, "that the agent was trained for", STEPS),
-    _column("training_feedback", int, lambda r: r.training_feedback, "the cost of feedback in training, likewise"),
+    _column(
+        "training_feedback",
+        int,
+        lambda r: r.training_feedback,
+        "the cost of feedback in training, without audits",
+    ),
     # the correction
     _of("corrected", bool, lambda o: o.removed.step is not None, "the misbehaviour was removed, watched and unwatched"),
     _of("removal_threshold", float, lambda o: o.threshold, "misbehaviour rate that it was held against: eps + floor"),
@@ -144,7 +149,11 @@ RUNS: tuple[Column, ...] = (
     _referred("reference_return", lambda r: r.mean_return, "of an episode of theirs, undiscounted", "reward"),
     _referred("random_return", lambda r: r.random_return, "of an episode of a network without training", "reward"),
     _referred("reference_learned", lambda r: r.learned, "share of them with half of the competence asked, or more"),
-    _referred("reference_misbehaving", lambda r: r.misbehaving, "share of them that misbehave in more"),
+    _referred(
+        "reference_misbehaving",
+        lambda r: r.misbehaving,
+        "that misbehave in more than 0.4, and than by chance",
+    ),
     _referred("steps_to_scratch", lambda r: r.scratch[0], "their steps to removal and competence, median", STEPS),
     _referred("steps_to_scratch_low", lambda r: r.scratch[1], "the quickest of them", STEPS),
     _referred("steps_to_scratch_high", lambda r: r.scratch[2], "the slowest; null if one did not get there", STEPS),

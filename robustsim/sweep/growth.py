@@ -1,8 +1,9 @@
 """More of a finished sweep: further seeds, values or axes in the same directory. What is there is not run again.
 
 The runs that are there become finished runs of unfinished shards of the new plan, so that the work goes on as after an
-interruption. The manifest is exchanged in one step, between writing those and removing the old shards: at any moment,
-either the old results are whole or the same command goes on.
+interruption. Those that failed are tried again, with the agents that are kept. The manifest is exchanged in one step,
+between writing those and removing the old shards: at any moment, either the old results are whole or the same command
+goes on.
 """
 
 from pathlib import Path
@@ -37,7 +38,7 @@ def grow(folder: Path, plan: Plan, manifest: dict[str, Any]) -> frozenset[str]:
     if not same or store.identity(old) == store.identity(manifest):
         return nothing
     done = store.marks(folder, old)
-    if len(done) < old["plan"]["shards"] or any(mark["failed"] for mark in done.values()):
+    if len(done) < old["plan"]["shards"]:
         return nothing
     runs = store.read(folder, old, "runs")
     place = {rows.run_id(plan.factory, plan.run(index)): index for index in range(len(plan))}
