@@ -10,12 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import robustsim as rs
-from robustsim import catalogue, files, levers
+from robustsim import catalogue, levers
 from robustsim.errors import UserError
 from robustsim.report.console import progress
 from robustsim.report.style import COLOURS, INK, literal, new_figure, quiet_axes, style
 
-PAGE, MARKS = Path("docs/attribution.md"), ("<!-- gallery -->\n", "<!-- /gallery -->")
 QUICK = {"training.steps": 200, "training.competence": 0.0, "deployment.budget": 60, "evaluation.episodes": 256}
 SMALL = rs.Terms(seeds=4, max_seeds=8)
 LEAST = 0.5  # where a harm of 0 is drawn
@@ -88,13 +87,6 @@ def table(found: dict[str, rs.Attribution]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def insert(page: Path, text: str) -> None:
-    """Replaces the table between its marks."""
-    before, _, rest = page.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    files.write_atomically(page, (before + MARKS[0] + text + end + after).encode())
-
-
 def main(argv: list[str] | None = None) -> None:
     """Attributes all of them, and says how long it took."""
     options = parser(__doc__, "attributions")
@@ -112,8 +104,6 @@ def main(argv: list[str] | None = None) -> None:
         literal(figure)
     cases = {name: rs.open(folder(args) / name) for name in found}
     finish(figure, args, "attributions", cases, {name: one.to_dict() for name, one in found.items()})
-    if not args.quick:
-        insert(PAGE, table(found))
 
 
 if __name__ == "__main__":

@@ -267,7 +267,7 @@ def test_json_has_the_keys_of_the_contract_and_null_for_unknown(capsys: pytest.C
         assert set(answer[key]) == {"median", "low", "high", "censored"}
     assert answer["steps_to_correct"] == {"median": None, "low": None, "high": None, "censored": 2}
     assert {"scenario", "config", "seeds", "position", "p_catastrophe_first", "concealment"} <= set(answer)
-    assert (answer["verdict"]["verdict"], answer["placement"]) == ("undetermined", None)
+    assert (answer["verdict"]["verdict"], answer["placement"]) == ("too-late", None)
     assert answer["position"]["median"] is None
     assert answer["position"]["positive"] == 2
 

@@ -43,7 +43,8 @@ def paragraph(found: dict[str, Any]) -> str:
         return f"The runs do not tell {' from '.join(parts)}; more seeds (max_seeds) may."
     meaning = BY_ITSELF if "by-prior" in found["flags"] else LABELS[label]
     said = [f"{meaning[0].upper()}{meaning[1:]}."]
-    tried = {name: lever for name, lever in found["levers"].items() if name not in (levers.ACTUAL, levers.REFERENCE)}
+    alone = (levers.ACTUAL, levers.REFERENCE)
+    tried = {name: lever for name, lever in found["levers"].items() if name not in alone and not _less(name, found)}
     helped = [lever["said"] for lever in tried.values() if (lever["prevents"] or 0) >= DECIDED]
     not_helped = [lever["said"] for lever in tried.values() if (lever["prevents"] or 0) <= 1 - DECIDED]
     cheapest = found["levers"][found["cheapest"]]["said"] if found["cheapest"] else None
@@ -53,8 +54,16 @@ def paragraph(found: dict[str, Any]) -> str:
         said.append(f"What would have prevented it: {'; or '.join(helped)}.")
     if not_helped:
         said.append(f"What would not have: {'; '.join(not_helped)}.")
+    less = [found["levers"][name]["prevents"] for name in found["levers"] if _less(name, found)]
+    if less and max(less) <= 1 - DECIDED:
+        said.append("Less of that would not have.")
     said += [f"{remark[0].upper()}{remark[1:]}." for remark in found["flags"].values()]
     return " ".join(said)
+
+
+def _less(name: str, found: dict[str, Any]) -> bool:
+    """Whether a lever is less of the one that prevents the failure."""
+    return found["cheapest"] is not None and name.startswith(f"{found['cheapest']}-") and name[-1].isdigit()
 
 
 def _step(node: dict[str, Any]) -> str:
