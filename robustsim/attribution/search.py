@@ -63,7 +63,8 @@ class Search:
         self.nodes = evidence.tree_of(self.levers, self.runs[levers.ACTUAL]["reference_learned"].is_not_null().any())
 
     def grow(self, name: str, seeds: int) -> None:
-        """Brings a lever to so many seeds; what is in its folder is kept, and only what was asked for is looked at."""
+        """Brings a lever to so many seeds, or leaves it at more; of what its folder holds only those are looked at."""
+        seeds = max(seeds, self.seeds.get(name, 0))
         changes = self.levers[name].changes if self.levers else self.changes
         execution = self.how["execution"]
         anew = execution.overwrite and name not in self.seeds
