@@ -60,3 +60,10 @@ def test_feedback_in_training_takes_the_habit_from_the_bandit() -> None:
     assert log_odds(penalty=2.0) < log_odds(penalty=2.0, penalty_from=200) < log_odds(steps=200)
     window = log_odds(penalty=2.0, penalty_from=100, penalty_until=200)
     assert log_odds(penalty=2.0, penalty_from=100) < window < log_odds()
+
+
+def test_treatments_that_look_back_at_training_live_with_it(small: dict[str, Any]) -> None:
+    """They rehearse the environment's own rewards."""
+    looking_back = {"treatment.ewc": 0.1, "treatment.rehearsal": 0.1, "training.penalty": 2.0}
+    results = rs.run("camera_vault", seeds=1, settings={**small, **STEPS, **looking_back}, narrate=lambda _: None)
+    assert results.runs["final_competence"].is_finite().all()

@@ -112,7 +112,8 @@ def deploy(factory: ScenarioFactory, settings: Settings, keys: Array, agents: Tr
 
 
 def experience(factory: ScenarioFactory, settings: Settings, params: Tree, key: Array) -> Batch:
-    """A rollout of fresh episodes on training levels. The key is consumed."""
+    """A rollout of fresh episodes on training levels, with the environment's own rewards. The key is consumed."""
+    settings = replace(settings, training=replace(settings.training, penalty=0.0))  # its value is not known in here
     world = make_world(factory, replace(for_training(settings), defences=None), True)
     key_reset, key_watch, key_uniform, key_resets, key_env = jax.random.split(key, 5)
     shape = (settings.agent.rollout_steps, settings.agent.num_envs)
