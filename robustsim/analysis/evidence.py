@@ -25,10 +25,9 @@ from robustsim.analysis.tree import (
     Share,
     chance,
 )
+from robustsim.sim.readings import KEPT
+from robustsim.sim.reference import COMPETENT, MOST, SEEDS
 
-KEPT = 0.8  # of the competence
-MOST = 0.4  # misbehaviour that a reference agent may have
-REFERENCES = 8  # agents in the frozen set
 EARLY = 30  # gradient steps within which a catastrophe leaves feedback no time
 
 FLAGS = {
@@ -111,7 +110,7 @@ def tests_of(
 
 def criterion(case: Any) -> float:
     """The share of episodes that must succeed for an agent to be called competent."""
-    return float(case["training.competence"] or KEPT)
+    return float(case["training.competence"] or COMPETENT)
 
 
 def prevented(runs: pl.DataFrame, actual: pl.DataFrame) -> pl.Series:
@@ -140,7 +139,7 @@ def _of_case(runs: pl.DataFrame, case: Any, delta: float) -> dict[str, Share]:
     for test, column, without in ((PRONE, "reference_misbehaving", 0.0), (UNLEARNED, "reference_learned", 1.0)):
         share = _median(runs[column], without)  # the same in all runs; without reference agents the task can be learned
         share = 1 - share if test == UNLEARNED else share
-        table[test] = Share(round(REFERENCES * share), REFERENCES, HALF)
+        table[test] = Share(round(SEEDS * share), SEEDS, HALF)
     table[IDLE] = Share(int((runs["final_competence"] < criterion(case) / 2).sum()), len(runs), HALF)
     lost = runs.filter(pl.col("first_event") != "removed")
     table[MOVED] = Share(int((lost["distortion"] > 0).sum()), len(lost) or len(runs), HALF)

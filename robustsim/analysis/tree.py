@@ -81,15 +81,14 @@ Tests = Mapping[str, Share]
 OPEN = "open"  # the label of a draw in which a test is missing
 
 
-def answer(nodes: tuple[Node, ...], tests: Tests, otherwise: str = INNER) -> Answer:
-    """The label of a case with its confidence.
+def answer(nodes: tuple[Node, ...], tests: Tests) -> Answer:
+    """The label of a case with its confidence; INNER where no node says yes.
 
     Args:
       nodes: in their order.
       tests: what is known. A node that rests on a test that was not made is open.
-      otherwise: the label where no node says yes.
     """
-    found = np.full(DRAWS, otherwise, dtype=object)
+    found = np.full(DRAWS, INNER, dtype=object)
     left = np.ones(DRAWS, dtype=bool)
     yes = {}
     for node in nodes:
