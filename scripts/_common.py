@@ -33,6 +33,15 @@ def run(sweep: rs.Sweep, out: Path) -> rs.Results:
         return sweep.run(out, narrate=narrate)
 
 
+def attributed(case: Any, out: Path, settings: dict[str, Any], terms: rs.Terms) -> rs.Attribution:
+    """Attributes a scenario, or reads what is stored."""
+    try:
+        return rs.Attribution.read(out)
+    except rs.UserError:
+        with progress() as narrate:
+            return rs.attribute(case, settings=settings, out=out, terms=terms, narrate=narrate)
+
+
 def finish(
     figure: Figure,
     args: argparse.Namespace,

@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from _common import finish, folder, parser
+from _common import attributed, finish, folder, parser
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import robustsim as rs
 from robustsim import catalogue, levers
-from robustsim.errors import UserError
-from robustsim.report.console import progress
 from robustsim.report.style import COLOURS, INK, literal, new_figure, quiet_axes, style
 
 QUICK = {"training.steps": 200, "training.competence": 0.0, "deployment.budget": 60, "evaluation.episodes": 256}
@@ -25,15 +23,10 @@ KINDS = {
 }
 
 
-def attributed(name: str, out: Path, quick: bool, terms: rs.Terms | None = None) -> rs.Attribution:
-    """The stored attribution of a scenario, or a new one."""
-    try:
-        return rs.Attribution.read(out)
-    except UserError:
-        with progress() as narrate:
-            small = QUICK if quick and name != "bandit" else {}
-            chosen = SMALL if quick else terms or rs.Terms()
-            return rs.attribute(name, settings=small, out=out, terms=chosen, narrate=narrate)
+def of_scenario(name: str, out: Path, quick: bool) -> rs.Attribution:
+    """The attribution of a scenario at its defaults."""
+    small = QUICK if quick and name != "bandit" else {}
+    return attributed(name, out, small, SMALL if quick else rs.Terms())
 
 
 def draw(found: dict[str, rs.Attribution]) -> Figure:
@@ -94,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     args = options.parse_args(argv)
     begun, found = time.monotonic(), {}
     for name in args.only or sorted(catalogue.installed()):
-        found[name] = attributed(name, folder(args) / name, args.quick)
+        found[name] = of_scenario(name, folder(args) / name, args.quick)
         print(found[name].in_words(), f"\n  {found[name].seconds / 60:.1f} minutes\n", flush=True)
     print(f"{table(found)}\n{(time.monotonic() - begun) / 60:.0f} minutes")
     if args.only:

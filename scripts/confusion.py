@@ -9,15 +9,13 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from _cases import CASES, Case
-from _common import FIGURES, folder, parser
+from _common import FIGURES, attributed, folder, parser
 from matplotlib.figure import Figure
 
 import robustsim as rs
 from robustsim import levers
 from robustsim.analysis import evidence, tree
 from robustsim.analysis.tree import LABELS, Share
-from robustsim.errors import UserError
-from robustsim.report.console import progress
 from robustsim.report.provenance import publish
 from robustsim.report.style import INK, RACE, literal, new_figure, style
 
@@ -27,15 +25,11 @@ SHUFFLES = 200
 UNDETERMINED = "undetermined"
 
 
-def attributed(case: Case, instance: int, out: Path, quick: bool) -> rs.Attribution:
-    """The stored attribution of one instance, or a new one."""
-    try:
-        return rs.Attribution.read(out)
-    except UserError:
-        with progress() as narrate:
-            seeds, most = QUICK if quick else SEEDS
-            terms = rs.Terms(first_seed=APART * instance, seeds=seeds, max_seeds=most)
-            return rs.attribute(case.scenario, settings=case.settings, out=out, terms=terms, narrate=narrate)
+def instance(case: Case, number: int, out: Path, quick: bool) -> rs.Attribution:
+    """The attribution of one instance, with seeds of its own."""
+    seeds, most = QUICK if quick else SEEDS
+    terms = rs.Terms(first_seed=APART * number, seeds=seeds, max_seeds=most)
+    return attributed(case.scenario, out / str(number), case.settings, terms)
 
 
 def label(found: rs.Attribution) -> str:
@@ -103,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
     found = dict[str, list[rs.Attribution]]()
     for name in names:
         out = folder(args) / name.replace(" ", "-").replace(",", "")
-        found[name] = [attributed(CASES[name], i, out / str(i), args.quick) for i in range(INSTANCES)]
+        found[name] = [instance(CASES[name], i, out, args.quick) for i in range(INSTANCES)]
         seconds = sum(one.seconds for one in found[name])
         print(f"{name}: {CASES[name].label}; {[one.label for one in found[name]]}; {seconds / 60:.1f} min", flush=True)
     if args.only is not None:

@@ -3,12 +3,11 @@
 The runs are those of the attributions (`scripts/attributions.py`).
 """
 
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from _common import finish, folder, parser
-from attributions import attributed
+from attributions import of_scenario
 from matplotlib.figure import Figure
 
 import robustsim as rs
@@ -54,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     args = options.parse_args(argv)
     results, found = dict[str, rs.Results](), dict[str, dict[str, Any]]()
     for name in sorted(catalogue.installed()):
-        attributed(name, Path(folder(args)) / name, args.quick)
+        of_scenario(name, folder(args) / name, args.quick)
         results[name] = rs.open(folder(args) / name)
         found[name] = rs.classify(results[name])
         print(name, found[name]["quadrant"], found[name]["shares"])

@@ -7,12 +7,10 @@ probability.
 from pathlib import Path
 from typing import Any
 
-from _common import FIGURES, folder, parser
+from _common import FIGURES, attributed, folder, parser
 from attributions import QUICK, SMALL
 
 import robustsim as rs
-from robustsim.errors import UserError
-from robustsim.report.console import progress
 from robustsim.report.provenance import note
 from robustsim.spec.settings import flatten, resolve
 
@@ -44,15 +42,10 @@ def variants(name: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
 
 
 def label(name: str, out: Path, quick: bool, settings: dict[str, Any], terms: dict[str, Any]) -> str:
-    """The stored label of a variant, or a new one."""
-    try:
-        return rs.Attribution.read(out).label
-    except UserError:
-        small = QUICK if quick and name != "bandit" else {}
-        given = {"seeds": SMALL.seeds, "max_seeds": SMALL.max_seeds} if quick else {}
-        with progress() as narrate:
-            chosen = rs.Terms(**{**given, **terms})
-            return rs.attribute(name, settings=small | settings, out=out, terms=chosen, narrate=narrate).label
+    """The label of a variant."""
+    small = QUICK if quick and name != "bandit" else {}
+    given = {"seeds": SMALL.seeds, "max_seeds": SMALL.max_seeds} if quick else {}
+    return attributed(name, out, small | settings, rs.Terms(**{**given, **terms})).label
 
 
 def main(argv: list[str] | None = None) -> None:
