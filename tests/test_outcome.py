@@ -152,6 +152,13 @@ def test_an_agent_that_comes_back_to_its_work_late_was_overseen_until_then() -> 
     assert readings.redirection(overseen, bar, removed) == len(rows) - 1
 
 
+def test_an_agent_that_comes_back_to_its_work_after_the_overseer_left_is_not_overseen_again() -> None:
+    bar, rows = Bar(EPS, 1.0), [START, *(reading(t, 0, 0, competence=0.5) for t in (900, 901, 902))]
+    while (p := follow.follow(rows, rules(patience=10), bar)).ending is None:
+        rows.append(reading(p.step, 0, 0, competence=0.9 if p.step > 1500 else 0.5))
+    assert (p.withdrawn, rows[-1].step, p.ending) == (1000, 1900, Ending.STABLE)
+
+
 def test_the_drop_has_a_middle_and_an_end() -> None:
     rows = [reading(t, x, x) for t, x in ((0, 1000), (5, 600), (6, 500), (7, 90), (8, 0))]
     assert readings.fallen_to(rows, 0.0, 0.5) == 6

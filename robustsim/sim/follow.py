@@ -57,7 +57,7 @@ def _horizon(readings: Sequence[Reading], index: int, settings: Any, bar: Bar) -
         return confirmed
     least = confirmed
     if bar.competence is not None:
-        redirected = what.redirection(readings, bar, index)
+        redirected = what.redirection([r for r in readings if r.step <= budget], bar, index)
         if redirected is None:
             return max(confirmed, budget)
         least = max(confirmed, readings[redirected].step)  # the overseer was there until then
