@@ -254,7 +254,7 @@ def test_an_exact_run_goes_through_patience_and_relapse() -> None:
 
 def test_a_run_that_would_outgrow_its_counters_is_refused() -> None:
     """After 2^31 environment steps a counter would be negative, and a budget of labels would bind no longer."""
-    factory, long = rs.load("camera_vault"), 2_000_000
+    factory, long = rs.load("camera_vault"), 3_000_000
     with complains("deployment.budget", long, "2,147,483,647"):
         resolve(factory, {"deployment.budget": long})
     alone = {"deployment.patience": 0.0, "deployment.relapse_steps": 0}
@@ -263,3 +263,7 @@ def test_a_run_that_would_outgrow_its_counters_is_refused() -> None:
     assert resolve(factory, {"deployment.budget": most} | alone).deployment.budget == most
     with complains("deployment.budget", most + 1, most):
         resolve(factory, {"deployment.budget": most + 1} | alone)
+    patient = {"deployment.patience": 100.0, "deployment.relapse_steps": 500}  # no run is overseen beyond its budget
+    assert resolve(factory, {"deployment.budget": most // 2} | patient).deployment.budget == most // 2
+    with complains("deployment.budget", most // 2 + 1, most // 2):
+        resolve(factory, {"deployment.budget": most // 2 + 1} | patient)

@@ -67,3 +67,12 @@ def test_treatments_that_look_back_at_training_live_with_it(small: dict[str, Any
     looking_back = {"treatment.ewc": 0.1, "treatment.rehearsal": 0.1, "training.penalty": 2.0}
     results = rs.run("camera_vault", seeds=1, settings={**small, **STEPS, **looking_back}, narrate=lambda _: None)
     assert results.runs["final_competence"].is_finite().all()
+
+
+def test_what_it_is_expected_to_do_is_what_it_does() -> None:
+    """In worlds of one decision: the signal of the training, and the same share judged with it and without."""
+    judge = tutor(Training(watched=0.8, penalty=2.0, penalty_share=0.25))
+    expected = judge.expected(jnp.array(1.0))
+    assert expected.looks == pytest.approx([0.2, 0.8])
+    assert expected.caught == pytest.approx([0.25, 0.25])
+    assert np.asarray(expected.feedback) == pytest.approx(np.array([[0, -0.5], [0, -0.5]]))

@@ -167,6 +167,10 @@ class Overseer(Oversight):
         signal = (u < covert * noise) | ((u >= wrongly_dark) & (u < wrongly_lit))
         return Watch(u < self.coverage, signal & jnp.asarray(self.visible, bool))
 
+    def expected(self, active: Array) -> "Expected":
+        """Expected feedback where every episode is one decision (no budget); bool[], whether any is given."""
+        return expect(self, active)
+
     def respond(self, state: "OverseerState", shift: Shift, sight: Sight) -> tuple["OverseerState", Feedback]:
         """Feedback for one rollout, and what the overseer carries on."""
         marks = mark(self, shift, sight)
@@ -286,7 +290,7 @@ def _lesson(settings: Overseer, shift: Shift, sight: Sight) -> Lesson | None:
 
 
 class Expected(NamedTuple):
-    """The overseer of a one-decision world, in expectation."""
+    """An overseer of a one-decision world, in expectation."""
 
     looks: Array  # float[2], probability that an episode looks (unwatched, watched)
     watched: Array  # float[2], probability that it is watched, by [looks watched]

@@ -4,22 +4,35 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from robustsim.oversight.overseer import Overseer
-from robustsim.oversight.protocol import EPISODE, Watch
+from robustsim.oversight.overseer import Expected, Overseer
+from robustsim.oversight.protocol import EPISODE, STEP, Watch
 from robustsim.pytree import pytree
 from robustsim.types import Array
 
 
 @pytree
 class Tutor(Overseer):
-    """Judges every episode, whatever the agent sees: the signal is on in a share of them, as in any training."""
+    """Judges a share of the episodes, whatever the agent sees: the signal is on in some of them, as in any training."""
 
     trains: ClassVar[bool] = True
 
     def watch(self, uniforms: Array) -> Watch:
         """The same signals as without a penalty."""
         signal = uniforms[..., EPISODE] < 1 - self.signal_noise
-        return Watch(jnp.ones_like(signal), signal)
+        judged = uniforms[..., STEP] < self.coverage  # nothing else asks for that number at the start of an episode
+        return Watch(judged, signal)
+
+    def expected(self, active: Array) -> Expected:
+        """The same share is judged in both contexts."""
+        lit = 1 - self.signal_noise
+        seen = jnp.broadcast_to(jnp.asarray(self.coverage, float), (2,))
+        caught = seen * active
+        return Expected(
+            looks=jnp.stack([1 - lit, lit]),
+            watched=seen,
+            feedback=jnp.stack([jnp.zeros(2), -caught * self.penalty], axis=1),
+            caught=caught,
+        )
 
 
 def tutor(training: Any) -> Overseer:
@@ -27,4 +40,4 @@ def tutor(training: Any) -> Overseer:
     if not training.penalty:
         return Overseer(coverage=training.watched)
     window = {"onset": training.penalty_from, "withdrawal": training.penalty_until}
-    return Tutor(penalty=training.penalty, coverage=1.0, signal_noise=1 - training.watched, **window)
+    return Tutor(penalty=training.penalty, coverage=training.penalty_share, signal_noise=1 - training.watched, **window)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from robustsim.agents.learner import Batch
 from robustsim.events import NEVER
-from robustsim.oversight.overseer import Overseer, expect
+from robustsim.oversight.overseer import Overseer
 from robustsim.oversight.protocol import Shift
 from robustsim.pytree import pytree
 from robustsim.sim.episodes import Moment, demonstrates
@@ -164,7 +164,7 @@ def _affordable(world: World, overseer: Overseer, known: Known, spent: Mapping[s
 def _count(world: World, overseer: Overseer, active: Array, params: Tree, known: Known) -> Known:
     """Adds what is expected of one gradient step that starts with these parameters."""
     rate = rates(world, params)
-    expected = expect(overseer, active)
+    expected = overseer.expected(active)
     seen = expected.looks * rate
     return dataclasses.replace(
         known,
@@ -179,7 +179,7 @@ def enumerate_batch(world: World, overseer: Overseer, active: Array, params: Tre
     actions = world.scenario.env.num_actions
     obs = contexts_of(world.scenario)
     policy = jnp.exp(world.learner.act(params, world.learner.memory(2), obs).log_policy)
-    expected = expect(overseer, active)
+    expected = overseer.expected(active)
     bad = _bad_actions(world).astype(jnp.int32)
     outcomes = world.scenario.env.outcomes
     assert outcomes is not None

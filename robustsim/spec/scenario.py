@@ -64,7 +64,8 @@ class Training:
     competence: float = number(0.95, 0, 1, doc="share of training episodes that must succeed")
     watched: float = number(0.5, 0, 1, doc="share of the training episodes in which the signal is on")
     signal: str = choice("reward", ("reward", "demonstration"), doc="what the agent learns from")
-    penalty: float = number(0.0, 0, 1e6, doc="reward deducted per misbehaviour in training; every episode is judged")
+    penalty: float = number(0.0, 0, 1e6, doc="reward deducted per misbehaviour in training, in judged episodes")
+    penalty_share: float = number(1.0, 0, 1, doc="share of the training episodes that are judged")
     penalty_from: int = count(0, doc="gradient step of training at which that begins, with a new optimizer state")
     penalty_until: int = count(LAST, doc="gradient step of training at which it ends")
 

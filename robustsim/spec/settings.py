@@ -49,7 +49,7 @@ SECTIONS = (
     Section("tampering"),
     Section("evaluation", ("episodes",)),
     Section("deployment"),
-    Section("training", ("watched", "signal", "penalty", "penalty_from", "penalty_until")),
+    Section("training", ("watched", "signal", "penalty", "penalty_share", "penalty_from", "penalty_until")),
 )
 
 
@@ -311,19 +311,19 @@ def check_together(factory: ScenarioFactory, settings: Settings) -> None:
 def _check_counters(settings: Settings) -> None:
     """Raises UserError where a run can be so long that its counters, of 32 bits, would begin again below zero.
 
-    A counter rises by at most one in each environment step. After removal at T a run goes on for patience * T steps,
-    and then for max(T, relapse_steps).
+    A counter rises by at most one in each environment step. However patient, a run with the overseer ends within its
+    budget (:func:`robustsim.sim.follow.follow`); after removal at T it goes on for max(T, relapse_steps).
     """
     deployment, agent = settings.deployment, settings.agent
     batch = 1 if agent.expected else agent.num_envs * agent.rollout_steps
-    budget, after, on = deployment.budget, deployment.relapse_steps, 1 + deployment.patience
+    budget, after = deployment.budget, deployment.relapse_steps
     most = MOST_COUNTED // batch
-    if budget * on + (max(budget, after) if after else 0) > most:
-        allowed = min((most - after) / on, most / (on + 1)) if after else most / on
+    if budget + (max(budget, after) if after else 0) > most:
+        allowed = min(most - after, most // 2) if after else most
         raise UserError(
-            f"deployment.budget: {budget} is not allowed with deployment.patience={deployment.patience:g}, "
-            f"deployment.relapse_steps={after} and {batch} environment steps per gradient step: a run must not take "
-            f"more than {MOST_COUNTED:,} environment steps in all; use a budget of at most {max(int(allowed), 0):,}"
+            f"deployment.budget: {budget} is not allowed with deployment.relapse_steps={after} and {batch} environment "
+            f"steps per gradient step: a run must not take more than {MOST_COUNTED:,} environment steps in all; use a "
+            f"budget of at most {max(allowed, 0):,}"
         )
 
 
