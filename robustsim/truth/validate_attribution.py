@@ -69,13 +69,8 @@ def log_odds_at_deployment(case: Mapping[str, Any]) -> float:
     return theta
 
 
-def checks(runs: int, _: int = 0) -> Iterator[Check]:
-    """Labels, their confidence, and the share of runs in time under every lever.
-
-    Args:
-      runs: a hundred times the attributions of each archetype.
-    """
-    count = max(runs // 100, 2)
+def checks(count: int) -> Iterator[Check]:
+    """Labels, their confidence, and the share of runs in time under every lever, of `count` attributions of each."""
     for name, (label, settings) in ARCHETYPES.items():
         found = [_attributed(settings, first) for first in range(0, count * APART, APART)]
         right = sum(one.label == label for one in found)
