@@ -16,6 +16,8 @@ from robustsim.api import to_gymnax as to_gymnax
 from robustsim.api import twin as twin
 from robustsim.attribution.answer import Attribution as Attribution
 from robustsim.attribution.attribute import attribute as attribute
+from robustsim.attribution.relabel import relabel as relabel
+from robustsim.attribution.relabelled import Relabel as Relabel
 from robustsim.attribution.terms import Terms as Terms
 from robustsim.envs.adapters import adapt as adapt
 from robustsim.envs.gridworld import Grid as Grid

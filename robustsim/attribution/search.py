@@ -136,7 +136,7 @@ class Search:
         chances = {name: tree.probability(name, self.tests) for name in self.runs if name in self.tests}
         return Attribution(
             scenario=self.factory.name,
-            settings={key: _plain(value) for key, value in self.changes.items()},
+            settings={key: plain(value) for key, value in self.changes.items()},
             label=label,
             confidence=found.confidence,
             node=node,
@@ -168,7 +168,7 @@ class Search:
         lever, runs, alone = self.levers[name], self.runs[name], (levers.ACTUAL, levers.REFERENCE)
         return {
             "said": lever.said,
-            "settings": {key: _plain(value) for key, value in lever.changes.items()},
+            "settings": {key: plain(value) for key, value in lever.changes.items()},
             "runs": len(runs),
             "failed": len(self.failed[name]),
             "in_time": self.tests[name].hits if name in self.tests else None,
@@ -185,7 +185,7 @@ def _rounded(x: float) -> float:
     return float(f"{x:.2g}")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A setting as JSON has it, and as it can be set again, where it is no object of Python's."""
     kept = value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
     return value if kept else str(value)

@@ -1,4 +1,4 @@
-"""The command that asks who is responsible."""
+"""The commands that ask who is responsible."""
 
 from robustsim.cli.options import AttributionWords, Json, Overrides, Spec
 from robustsim.cli.parsing import parse_overrides
@@ -27,4 +27,29 @@ def attribute(
     settings = parse_overrides(overrides)
     with progress(silent=as_json) as narrate:
         found = ask(spec, settings=settings, out=out or None, terms=asked, narrate=narrate)
+    print(to_json(found.to_dict()) if as_json else found.in_words())
+
+
+def relabel(
+    spec: Spec,
+    overrides: Overrides = (),
+    seeds: int = 20,
+    windows: int = 50,
+    out: str = "",
+    as_json: Json = False,
+) -> None:
+    """Which share of the training rewards, or levels, would have had to be corrected?
+
+    Args:
+        seeds: agents at every share.
+        windows: at random, that the influence is held against.
+        out: directory for the runs; the same command resumes there.
+    """
+    from robustsim.attribution.relabel import relabel as ask
+    from robustsim.report.console import progress
+    from robustsim.results import to_json
+
+    settings = parse_overrides(overrides)
+    with progress(silent=as_json) as narrate:
+        found = ask(spec, settings=settings, out=out or None, seeds=seeds, windows=windows, narrate=narrate)
     print(to_json(found.to_dict()) if as_json else found.in_words())

@@ -19,6 +19,7 @@ COMMANDS = {
     "run": work.run,
     "sweep": work.sweep,
     "attribute": attributing.attribute,
+    "relabel": attributing.relabel,
     "status": showing.status,
     "plot": showing.plot,
     "export": showing.export,

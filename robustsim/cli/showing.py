@@ -15,6 +15,8 @@ from robustsim.errors import UserError
 from robustsim.report.console import progress
 from robustsim.sweep.layout import MANIFEST
 
+DOSES = "doses"  # the figure of a relabelling
+
 
 def status(results: Folder, as_json: Json = False) -> None:
     """Reports how much of a sweep is done, running and failed, and the time left."""
@@ -37,13 +39,20 @@ def plot(results: Folder, figure: str = "race-plane", out: str = "", where: Wher
 
     of_attributions = sorted(attributed_figures.FIGURES)
     if figure == "help":
-        print("\n".join([*figures.names(), *(f"{name} (of an attribution)" for name in of_attributions)]))
+        others = [*(f"{name} (of an attribution)" for name in of_attributions), f"{DOSES} (of a relabelling)"]
+        print("\n".join([*figures.names(), *others]))
         return
     target = out or str(Path(results) / f"{figure}.svg")
     if figure in of_attributions:
         from robustsim.attribution.answer import Attribution
 
         Attribution.read(results).plot(target, figure)
+        print(target)
+        return
+    if figure == DOSES:
+        from robustsim.attribution.relabelled import Relabel
+
+        Relabel.read(results).plot(target)
         print(target)
         return
     figures.draw(open_results(results).where(parse_where(where)), figure, target)

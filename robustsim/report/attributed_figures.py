@@ -29,9 +29,7 @@ def draw(found: Found, name: str, out: str | Path | None = None) -> Figure:
     """
     if name not in FIGURES:
         raise UserError(f"figure: {name!r} is unknown; {nearest(name, sorted(FIGURES))}")
-    if out is not None and Path(out).suffix[1:] not in figures.FORMATS:
-        endings = ", ".join("." + f for f in figures.FORMATS)
-        raise UserError(f"out: {str(out)!r} has an unknown ending; use one of {endings}")
+    figures.check_ending(out)
     with mpl.rc_context(style()):
         figure = FIGURES[name](found)
         literal(figure)

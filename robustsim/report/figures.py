@@ -26,6 +26,12 @@ def names() -> list[str]:
     return sorted(name[len(PREFIX) :].replace("_", "-") for name in modules if name.startswith(PREFIX))
 
 
+def check_ending(out: str | Path | None) -> None:
+    """Raises UserError where a file would not be one of FORMATS."""
+    if out is not None and Path(out).suffix[1:] not in FORMATS:
+        raise UserError(f"out: {str(out)!r} has an unknown ending; use one of {', '.join('.' + f for f in FORMATS)}")
+
+
 def draw(results: Tables, name: str, out: str | Path | None = None) -> Figure:
     """The figure `name` of some results; with `out`, also written there.
 
@@ -34,8 +40,7 @@ def draw(results: Tables, name: str, out: str | Path | None = None) -> Figure:
     """
     if name not in names():
         raise UserError(f"figure: {name!r} is unknown; {nearest(name, names())}")
-    if out is not None and Path(out).suffix[1:] not in FORMATS:
-        raise UserError(f"out: {str(out)!r} has an unknown ending; use one of {', '.join('.' + f for f in FORMATS)}")
+    check_ending(out)
     if results.runs.is_empty():
         failed = len(results.failed)
         raise UserError(

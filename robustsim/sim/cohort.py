@@ -54,7 +54,7 @@ class Cohort:
         self._states: RunState | None = None
         self._pace = Pace()
         self._evaluating = 0.0
-        self._one_decision, self._stride, self._actions = _facts(self.factory, row)
+        self._one_decision, self._stride, self._actions = facts(self.factory, row)
 
     @property
     def busy(self) -> int:
@@ -284,7 +284,7 @@ def run_through(
         cohort = cohort if waiting else cohort.narrowed()
 
 
-def _facts(factory: ScenarioFactory, settings: Settings) -> tuple[bool, int, int]:
+def facts(factory: ScenarioFactory, settings: Settings) -> tuple[bool, int, int]:
     """(whether episodes are one decision, gradient steps of an update, actions)."""
     found: list[tuple[bool, int, int]] = []
 

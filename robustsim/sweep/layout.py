@@ -20,6 +20,7 @@ from robustsim.errors import StorageError, UserError
 
 MANIFEST = "manifest.json"
 ATTRIBUTION = "attribution.json"
+RELABEL = "relabel.json"
 STOP = "stop"
 LAYOUT = {  # the folders of a results directory, with what the files in them are called
     "shards": r"\d{5,}\.(json|runs\.parquet|traces\.parquet)",

@@ -1,0 +1,212 @@
+"""Which share of the training would have had to be corrected, so that half of the misbehaviour is gone? (Framing 1.5)
+
+The rewards: the largest penalty on every misbehaviour of an episode. Or the levels: goal and proxy are told apart.
+Episodes are drawn at random; or, for rewards, they are all those of one stretch of the training: the one whose
+correction is predicted to help most, or the last one. Nothing is learned in deployment: what counts is the misbehaviour
+that agents arrive with.
+"""
+
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from robustsim import files
+from robustsim.analysis import dose
+from robustsim.arguments import whole
+from robustsim.attribution.relabelled import Relabel
+from robustsim.attribution.retraining import Study, Table, between
+from robustsim.attribution.search import plain
+from robustsim.attribution.terms import COST
+from robustsim.attribution.windows import Influence, Window, influence
+from robustsim.errors import UserError
+from robustsim.numerics import precision
+from robustsim.sim.batched import as_arrays
+from robustsim.sim.cohort import facts
+from robustsim.sim.returns import return_range
+from robustsim.spec.families import own_penalty
+from robustsim.spec.loading import load
+from robustsim.spec.scenario import ScenarioFactory
+from robustsim.spec.settings import Settings, env_values, resolve
+from robustsim.sweep.axes import MOST_SEEDS
+from robustsim.sweep.execution import Execution, Narrate
+
+SHARES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+SEEDS = 20
+WINDOWS, LENGTH, SEEDS_OF_WINDOWS = 50, 0.1, 4  # at random, share of the training, agents of each
+REWARDS, TARGETED, LAST, LEVELS = "rewards", "rewards, targeted", "rewards, last", "levels"
+
+
+def relabel(
+    scenario: str | ScenarioFactory,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    shares: Sequence[float] = SHARES,
+    seeds: int = SEEDS,
+    windows: int = WINDOWS,
+    execution: Execution = Execution(),
+    narrate: Narrate | None = None,
+) -> Relabel:
+    """Trains agents again with a share of the training corrected, and says which share half of the misbehaviour takes.
+
+    Args:
+      scenario: what `load` returns or takes.
+      settings: dotted names with values that differ from the scenario's defaults.
+      out: directory for all runs. What is finished there is kept, so the same call resumes after an interruption.
+      shares: growing, the first one 0.
+      seeds: agents at every share.
+      windows: how many stretches of the training, of a tenth each and drawn at random, the influence is held against.
+      execution, narrate: as in :func:`robustsim.run`.
+
+    Raises:
+      UserError: bad input, a scenario without rewards or levels that could be corrected, one whose agents do not
+        misbehave, or an `out` that holds another relabelling. RunsFailed: no agent of the case can be deployed.
+    """
+    began, factory, changes = time.monotonic(), load(scenario), dict(settings or {})
+    case = resolve(factory, changes)
+    whole("seeds", seeds, 2, MOST_SEEDS)
+    whole("windows", windows, 0, MOST_SEEDS)
+    _check(shares)
+    kinds, stride = _kinds(case), _stride(factory, case)
+    scale = return_range(factory, case, (files.cache_folder() / "agents",))
+    penalty = max(float(f"{COST * scale:.2g}"), own_penalty(case))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory())) / "relabel" if out is None else Path(out)
+        study = Study(factory, changes, case, folder, tuple(shares), seeds, penalty, stride, execution, narrate)
+        study.begin()
+        tables = {kind: study.rewards() if kind == REWARDS else study.levels() for kind in kinds}
+        told = _aimed(study, tables, windows) if REWARDS in kinds else None
+        answer = _answer(study, tables, told, time.monotonic() - began)
+        if out is not None:
+            answer.write(folder)
+    return answer
+
+
+Told = tuple[Influence, list[Window], list[dict[str, Any]]]
+"""(the influence, the windows that it chose, what it was held against)."""
+
+
+def _stride(factory: ScenarioFactory, case: Settings) -> int:
+    """Gradient steps of an update."""
+    with precision(factory(**env_values(case)).precision):
+        return facts(factory, as_arrays(case))[1]
+
+
+def _check(shares: Sequence[float]) -> None:
+    numbers = all(isinstance(share, int | float) and not isinstance(share, bool) for share in shares)
+    growing = numbers and len(shares) > 1 and all(a < b for a, b in itertools.pairwise(shares))
+    if not growing or shares[0] != 0 or shares[-1] > 1:
+        raise UserError(f"shares: {list(shares)!r} is not allowed; use growing numbers from 0 to 1, the first one 0")
+
+
+def _kinds(case: Settings) -> list[str]:
+    """What can be corrected about a training."""
+    if not case.training.steps:
+        raise UserError("training.steps: 0 is not allowed: without training there is nothing to correct")
+    if case.deployment.start >= 0:
+        raise UserError(f"deployment.start: {case.deployment.start} is not allowed: shares are of the whole training")
+    rewards = [REWARDS] if case.training.signal == "reward" and not case.training.penalty else []
+    kinds = rewards + ([LEVELS] if case.env.get("alpha", 1.0) < 1 else [])
+    if not kinds:
+        raise UserError(
+            "training.signal: neither rewards nor levels can be corrected: the agent learns from demonstrations or "
+            "with a penalty already, and the scenario has no `alpha` below 1"
+        )
+    return kinds
+
+
+def _aimed(study: Study, tables: dict[str, Table], count: int) -> Told:
+    """Adds the tables of corrections that are aimed, and says at what."""
+    found = influence(
+        study.factory, study.case, resolve(study.factory, study.corrected), study.seeds, study.stride, study.folder
+    )
+    steps, lengths = study.case.training.steps, study.lengths()
+    chosen = [found.best(length) for length in lengths]
+    aimed = {
+        TARGETED: study.within("targeted", chosen),
+        LAST: study.within("last", [Window(steps - length, steps) for length in lengths]),
+    }
+    random = tables[REWARDS]
+    rest = {kind: table for kind, table in tables.items() if kind != REWARDS}
+    tables.clear()
+    tables.update({REWARDS: random, **aimed, **rest})
+    return found, chosen, _tested(study, found, random, count) if count else []
+
+
+def _tested(study: Study, found: Influence, random: Table, count: int) -> list[dict[str, Any]]:
+    """Stretches of the training at random: what is predicted of them, and what retraining took away, seed by seed."""
+    steps, stride = study.case.training.steps, study.stride
+    length = max(stride, round(LENGTH * steps / stride) * stride)
+    places = (steps - length) // stride + 1
+    starts = stride * np.sort(np.random.default_rng(0).choice(places, min(count, places), replace=False))
+    windows = [Window(int(start), int(start) + length) for start in starts]
+    left = study.rates("windows", between(windows), study.corrected, SEEDS_OF_WINDOWS)
+    before = {int(seed): rate[0] for seed, rate in zip(random.seeds, random.rate, strict=True)}
+    some = [seed for seed in range(SEEDS_OF_WINDOWS) if seed in before]
+    return [
+        {
+            "window": list(window),
+            "predicted": found.of(window),
+            "taken": float(np.mean([before[seed] - left.get((seed, tuple(window)), before[seed]) for seed in some])),
+        }
+        for window in (windows if some else [])
+    ]
+
+
+def _answer(study: Study, tables: dict[str, Table], told: Told | None, seconds: float) -> Relabel:
+    found, chosen, tested = told or (None, [], [])
+    return Relabel(
+        scenario=study.factory.name,
+        settings={name: plain(value) for name, value in study.changes.items()},
+        curves={kind: _curve(table) for kind, table in tables.items()},
+        ed50={kind: dose.ed50(table.shares, table.rate)._asdict() for kind, table in tables.items()},
+        concentration=_concentration(tables[REWARDS], tables[TARGETED]) if told else None,
+        influence=None if found is None else _influence(found, chosen),
+        windows=tested,
+        rank_correlation=_agreement(tested),
+        penalty=study.penalty,
+        seconds=seconds,
+    )
+
+
+def _curve(table: Table) -> dict[str, Any]:
+    low, high = dose.limits(table.rate)
+    columns = {
+        "shares": table.shares,
+        "misbehaviour": table.rate.mean(axis=0),
+        "low": low,
+        "high": high,
+        "fit": dose.fitted(table.rate),
+        "incompetent": table.incompetent.sum(axis=0),
+    }
+    return {name: column.tolist() for name, column in columns.items()} | {"seeds": len(table.seeds)}
+
+
+def _concentration(random: Table, targeted: Table) -> dict[str, float | None] | None:
+    """Over the seeds that both have."""
+    common = np.intersect1d(random.seeds, targeted.seeds)
+    rows = [table.rate[np.isin(table.seeds, common)] for table in (random, targeted)]
+    return dose.concentration((random.shares, targeted.shares), *rows)._asdict()
+
+
+def _agreement(tested: list[dict[str, Any]]) -> dict[str, float | None] | None:
+    """Windows that overlap depend on each other: so many are drawn together."""
+    if len(tested) < 2:
+        return None
+    predicted, taken = (np.array([one[name] for one in tested]) for name in ("predicted", "taken"))
+    starts, ends = np.array([one["window"] for one in tested]).T
+    overlapping = ((starts >= starts[:, None]) & (starts < ends[:, None])).sum(axis=1)
+    return dose.rank_correlation(predicted, taken, block=int(np.median(overlapping)))._asdict()
+
+
+def _influence(found: Influence, chosen: list[Window]) -> dict[str, Any]:
+    finite = found.by_seed[np.isfinite(found.by_seed).all(axis=1)]
+    low, high = dose.limits(finite) if len(finite) else (found.mean, found.mean)
+    columns = {"edges": found.edges, "mean": found.mean, "low": low, "high": high}
+    return {name: x.tolist() for name, x in columns.items()} | {"chosen": [list(w) for w in chosen if w.end > w.start]}
