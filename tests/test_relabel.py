@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from complaints import complains
+from complaints import complains, complaint, one_line
 
 import robustsim as rs
 from robustsim.attribution.windows import Influence, Window
@@ -148,3 +148,8 @@ def test_agents_that_do_not_misbehave_are_refused() -> None:
     aligned = {"training.steps": 1, "agent.initial_logit": -7.0}
     with complains("scenario", "bandit"):
         rs.relabel("bandit", settings=aligned, seeds=2, windows=0, **QUIET)
+
+
+def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    one_line(complaint(capsys, "relabel", "bandit", "--set", "training.steps=9", "--seeds", "1"), "seeds", 1)
+    one_line(complaint(capsys, "plot", "nowhere", "--figure", "doses"), "nowhere", "relabel.json")

@@ -1,7 +1,7 @@
 """Which share of the training would have had to be corrected, so that half of the misbehaviour is gone? (Framing 1.5)
 
 The rewards: the largest penalty on every misbehaviour of an episode. Or the levels: goal and proxy are told apart.
-Episodes are drawn at random; or, for rewards, they are all those of one stretch of the training: the one whose
+Episodes are drawn at random; or, for rewards, they are all those of one window of the training: the one whose
 correction is predicted to help most, or the last one. Nothing is learned in deployment: what counts is the misbehaviour
 that agents arrive with.
 """
@@ -61,7 +61,7 @@ def relabel(
       out: directory for all runs. What is finished there is kept, so the same call resumes after an interruption.
       shares: growing, the first one 0.
       seeds: agents at every share.
-      windows: how many stretches of the training, of a tenth each and drawn at random, the influence is held against.
+      windows: how many windows of a tenth of the training, drawn at random, the influence is held against.
       execution, narrate: as in :func:`robustsim.run`.
 
     Raises:
@@ -80,16 +80,18 @@ def relabel(
         folder = Path(stack.enter_context(TemporaryDirectory())) / "relabel" if out is None else Path(out)
         study = Study(factory, changes, case, folder, tuple(shares), seeds, penalty, stride, execution, narrate)
         study.begin()
-        tables = {kind: study.rewards() if kind == REWARDS else study.levels() for kind in kinds}
-        told = _aimed(study, tables, windows) if REWARDS in kinds else None
-        answer = _answer(study, tables, told, time.monotonic() - began)
+        tables, told = dict[str, Table](), None
+        if REWARDS in kinds:
+            tables[REWARDS] = study.rewards()
+            told = _aim(study)
+            tables |= _aimed(study, told[1])
+        if LEVELS in kinds:
+            tables[LEVELS] = study.levels()
+        tested = _tested(study, told[0], tables[REWARDS], windows) if told and windows else []
+        answer = _answer(study, tables, told, tested, time.monotonic() - began)
         if out is not None:
             answer.write(folder)
     return answer
-
-
-Told = tuple[Influence, list[Window], list[dict[str, Any]]]
-"""(the influence, the windows that it chose, what it was held against)."""
 
 
 def _stride(factory: ScenarioFactory, case: Settings) -> int:
@@ -121,32 +123,29 @@ def _kinds(case: Settings) -> list[str]:
     return kinds
 
 
-def _aimed(study: Study, tables: dict[str, Table], count: int) -> Told:
-    """Adds the tables of corrections that are aimed, and says at what."""
+def _aim(study: Study) -> tuple[Influence, list[Window]]:
+    """(the influence of every part of the training, the window of each length that it chooses)."""
     found = influence(
         study.factory, study.case, resolve(study.factory, study.corrected), study.seeds, study.stride, study.folder
     )
-    steps, lengths = study.case.training.steps, study.lengths()
-    chosen = [found.best(length) for length in lengths]
-    aimed = {
-        TARGETED: study.within("targeted", chosen),
-        LAST: study.within("last", [Window(steps - length, steps) for length in lengths]),
-    }
-    random = tables[REWARDS]
-    rest = {kind: table for kind, table in tables.items() if kind != REWARDS}
-    tables.clear()
-    tables.update({REWARDS: random, **aimed, **rest})
-    return found, chosen, _tested(study, found, random, count) if count else []
+    return found, [found.best(length) for length in study.lengths()]
+
+
+def _aimed(study: Study, chosen: list[Window]) -> dict[str, Table]:
+    """With the chosen windows corrected, and with the last ones."""
+    steps = study.case.training.steps
+    last = [Window(steps - length, steps) for length in study.lengths()]
+    return {TARGETED: study.within("targeted", chosen), LAST: study.within("last", last)}
 
 
 def _tested(study: Study, found: Influence, random: Table, count: int) -> list[dict[str, Any]]:
-    """Stretches of the training at random: what is predicted of them, and what retraining took away, seed by seed."""
+    """Windows at random: what is predicted of them, and what retraining took away, seed by seed."""
     steps, stride = study.case.training.steps, study.stride
     length = max(stride, round(LENGTH * steps / stride) * stride)
     places = (steps - length) // stride + 1
     starts = stride * np.sort(np.random.default_rng(0).choice(places, min(count, places), replace=False))
     windows = [Window(int(start), int(start) + length) for start in starts]
-    left = study.rates("windows", between(windows), study.corrected, SEEDS_OF_WINDOWS)
+    left = study.rates(f"windows-{len(windows)}", between(windows), study.corrected, SEEDS_OF_WINDOWS)
     before = {int(seed): rate[0] for seed, rate in zip(random.seeds, random.rate, strict=True)}
     some = [seed for seed in range(SEEDS_OF_WINDOWS) if seed in before]
     return [
@@ -159,15 +158,20 @@ def _tested(study: Study, found: Influence, random: Table, count: int) -> list[d
     ]
 
 
-def _answer(study: Study, tables: dict[str, Table], told: Told | None, seconds: float) -> Relabel:
-    found, chosen, tested = told or (None, [], [])
+def _answer(
+    study: Study,
+    tables: dict[str, Table],
+    told: tuple[Influence, list[Window]] | None,
+    tested: list[dict[str, Any]],
+    seconds: float,
+) -> Relabel:
     return Relabel(
         scenario=study.factory.name,
         settings={name: plain(value) for name, value in study.changes.items()},
         curves={kind: _curve(table) for kind, table in tables.items()},
         ed50={kind: dose.ed50(table.shares, table.rate)._asdict() for kind, table in tables.items()},
         concentration=_concentration(tables[REWARDS], tables[TARGETED]) if told else None,
-        influence=None if found is None else _influence(found, chosen),
+        influence=_influence(*told) if told else None,
         windows=tested,
         rank_correlation=_agreement(tested),
         penalty=study.penalty,

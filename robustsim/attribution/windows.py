@@ -1,4 +1,4 @@
-"""Which stretch of a training to correct: the one whose correction is predicted to help most, to first order."""
+"""Which window of a training to correct: the one whose correction is predicted to help most, to first order."""
 
 import json
 from pathlib import Path

@@ -67,7 +67,7 @@ def doses(ax: Axes, found: Found) -> None:
 
 
 def _influence(ax: Axes, found: Found) -> None:
-    """What a corrected step takes away, by when it is taken; and the stretches that were corrected."""
+    """What a corrected step takes away, by when it is taken; and the windows that were corrected."""
     told = found["influence"]
     middles = [(a + b) / 2 for a, b in zip(told["edges"][:-1], told["edges"][1:], strict=True)]
     ax.fill_between(middles, told["low"], told["high"], color=COLOURS[3], alpha=0.2, linewidth=0)
@@ -89,7 +89,7 @@ def _influence(ax: Axes, found: Found) -> None:
             fontsize=6.5,
             color=QUIET,
         )
-    ax.set_xlabel("gradient step of training (grey: the stretches that were corrected)")
+    ax.set_xlabel("gradient step of training (grey: the windows that were corrected)")
     ax.set_ylabel("log odds a corrected step takes away at once")
     ax.set_title(_agreement(found))
     quiet_axes(ax)
