@@ -80,6 +80,15 @@ def measured(found: dict[str, rs.Results]) -> dict[str, dict[str, Estimate]]:
     }
 
 
+def from_zero(found: dict[str, rs.Results]) -> dict[str, Estimate]:
+    """Capability and alignment again, as shares of all episodes, whatever networks without training do."""
+    bad, able = (by_spread(found[RIGHT], column) for column in ("bad", "competence"))
+    return {
+        "capability": estimate(lambda x: x / x[0], able),
+        "alignment": estimate(lambda x: (1 - x) / (1 - x[0]), bad),
+    }
+
+
 def draw(numbers: dict[str, dict[str, Estimate]]) -> Figure:
     """Misbehaviour, the share of it that correct rewards prevent, and what is left of capability and alignment."""
     figure = new_figure(11.0, 3.5)
@@ -122,7 +131,7 @@ def main(argv: list[str] | None = None) -> None:
         literal(figure)
     plain = {
         panel: {name: {key: x.round(3).tolist() for key, x in line._asdict().items()} for name, line in lines.items()}
-        for panel, lines in numbers.items()
+        for panel, lines in {**numbers, "from 0": from_zero(found)}.items()
     }
     print(plain)
     finish(figure, args, "shift", found, {"side": SPREADS, **plain})
