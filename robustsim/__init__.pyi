@@ -1,9 +1,11 @@
 # The public names, and where they live. `__init__.py` reads this file.
 from robustsim.agents.a2c import A2C as A2C
 from robustsim.agents.convolution import CNN as CNN
+from robustsim.agents.dqn import DQN as DQN
 from robustsim.agents.learner import Act as Act
 from robustsim.agents.learner import Batch as Batch
 from robustsim.agents.learner import Learner as Learner
+from robustsim.agents.npg import NPG as NPG
 from robustsim.agents.ppo import PPO as PPO
 from robustsim.agents.reinforce import Reinforce as Reinforce
 from robustsim.agents.scripted import Scripted as Scripted

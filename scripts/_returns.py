@@ -61,6 +61,21 @@ def _game(name: str, agent: Any) -> rs.Scenario:
     )
 
 
+def peer_like_dqn(num_envs: int) -> rs.DQN:
+    """DQN with what the peer has."""
+    return rs.DQN(
+        learning_rate=5e-4,
+        discount=0.99,
+        replay=12_500,
+        exploration=0.02,
+        exploration_steps=5000,
+        minibatches=1,
+        minibatch=128,
+        num_envs=num_envs,
+        rollout_steps=1,
+    )
+
+
 @rs.scenario
 def cartpole() -> rs.Scenario:
     """A pole is kept upright for 500 steps, and every step pays 1."""
@@ -77,3 +92,31 @@ def cartpole_peer() -> rs.Scenario:
 def invaders_peer() -> rs.Scenario:
     """MinAtar's Space Invaders: every alien pays 1."""
     return _game("SpaceInvaders-MinAtar", peer_like(4, 64, 32))
+
+
+@rs.scenario
+def cartpole_dqn() -> rs.Scenario:
+    """CartPole, with the settings of the peer's DQN."""
+    return _game("CartPole-v1", peer_like_dqn(4))
+
+
+@rs.scenario
+def invaders_dqn() -> rs.Scenario:
+    """Space Invaders, likewise."""
+    return _game("SpaceInvaders-MinAtar", peer_like_dqn(16))
+
+
+@rs.scenario
+def cartpole_npg() -> rs.Scenario:
+    """CartPole for the natural gradient: a step of the value must not move the policy, so they share nothing."""
+    agent = rs.NPG(
+        network=Towers(2),
+        learning_rate=1.0,
+        largest_step=0.03,
+        critic_rate=0.01,
+        entropy=0.0,
+        discount=0.99,
+        num_envs=16,
+        rollout_steps=128,
+    )
+    return _game("CartPole-v1", agent)

@@ -1,4 +1,4 @@
-"""Every learner on CartPole, and PPO beside the peer's on CartPole and a MinAtar game.
+"""Every learner on CartPole, and PPO and DQN beside the peer's on CartPole and a MinAtar game.
 
 The peer is rejax 0.1.3, in a Python environment of its own (`make .venv-rejax/.ready`): `--peer
 .venv-rejax/bin/python`. It has the same network, optimizer and losses, and as many environment steps; what differs is
@@ -28,14 +28,17 @@ SHARED = {  # value targets of about 100 would drown the policy's gradient in sh
     "a2c": {"value_coefficient": 0.002, "normalise_advantages": True, "rollout_steps": 32, "entropy": 0.01},
     "reinforce": {"baseline": 0.002, "rollout_steps": 500, "entropy": 0.0, "learning_rate": 5e-3},
     "ppo": {"value_coefficient": 0.002, "rollout_steps": 128, "entropy": 0.0},
+    "npg": {"rollout_steps": 128},
+    "dqn": {"num_envs": 4, "rollout_steps": 1},
 }
 
 
 class Course(NamedTuple):
-    """How one learner is trained: its settings, and updates (rollouts) in all."""
+    """How one learner is trained: its settings, updates (rollouts) in all, and where."""
 
     agent: dict[str, Any]
     updates: int
+    scenario: str = "cartpole"
 
 
 def _course(kind: str, updates: int, **more: Any) -> Course:
@@ -48,12 +51,15 @@ COURSES = {
     "reinforce": _course("reinforce", 800),
     "ppo": _course("ppo", 256),
     "ppo, GRU": _course("ppo", 256, network="gru", layers=1),
+    "npg": _course("npg", 256)._replace(scenario="cartpole_npg"),
+    "dqn": _course("dqn", 51_200)._replace(scenario="cartpole_dqn"),
 }
 
 
 class Match(NamedTuple):
-    """PPO and the peer's in one game: a scenario of `_returns`, and the same size on both sides."""
+    """A learner and the peer's in one game: a scenario of `_returns`, and the same size on both sides."""
 
+    kind: str
     scenario: str
     game: str
     envs: int
@@ -63,8 +69,10 @@ class Match(NamedTuple):
 
 
 MATCHES = (
-    Match("cartpole_peer", "CartPole-v1", 16, 128, 256, 20),
-    Match("invaders_peer", "SpaceInvaders-MinAtar", 64, 32, 1000, 5),
+    Match("ppo", "cartpole_peer", "CartPole-v1", 16, 128, 256, 20),
+    Match("ppo", "invaders_peer", "SpaceInvaders-MinAtar", 64, 32, 1000, 5),
+    Match("dqn", "cartpole_dqn", "CartPole-v1", 4, 1, 51_200, 20),
+    Match("dqn", "invaders_dqn", "SpaceInvaders-MinAtar", 16, 1, 62_496, 5),
 )
 
 
@@ -102,7 +110,7 @@ def peer(match: Match, args: Any) -> Curve:
         "seeds": 2 if args.quick else match.seeds,
         "episode-steps": LIMITS[match.game],
     }
-    command = [args.peer, str(PEER), match.game, *(f"--{k}={v}" for k, v in options.items())]
+    command = [args.peer, str(PEER), match.kind, match.game, *(f"--{k}={v}" for k, v in options.items())]
     returns = np.array(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     steps = np.arange(1, MOMENTS + 1) * updates // MOMENTS * match.envs * match.rollout_steps
     return Curve(steps, returns)
@@ -123,7 +131,7 @@ def difference(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
     return {"mean": middle, "low": middle - half, "high": middle + half}
 
 
-def draw(curves: dict[str, Curve], games: dict[str, tuple[Curve, Curve]]) -> Any:
+def draw(curves: dict[str, Curve], games: dict[Match, tuple[Curve, Curve]]) -> Any:
     """The returns of all learners on CartPole, and both sides of each match."""
     with mpl.rc_context(SETTINGS):
         figure = new_figure(3.7 * (1 + len(games)), 3.6)
@@ -131,10 +139,10 @@ def draw(curves: dict[str, Curve], games: dict[str, tuple[Curve, Curve]]) -> Any
         for i, (name, curve) in enumerate(curves.items()):
             _band(axes[0], curve, name, COLOURS[i])
         axes[0].set_title("CartPole, our learners")
-        for ax, (game, (ours, theirs)) in zip(axes[1:], games.items(), strict=True):
-            _band(ax, ours, "ppo here", COLOURS[0])
-            _band(ax, theirs, "PPO of rejax", COLOURS[1])
-            ax.set_title(f"{game}, same settings")
+        for ax, (match, (ours, theirs)) in zip(axes[1:], games.items(), strict=True):
+            _band(ax, ours, f"{match.kind} here", COLOURS[0])
+            _band(ax, theirs, f"{match.kind.upper()} of rejax", COLOURS[1])
+            ax.set_title(f"{match.game}, same settings")
         for ax in axes:
             ax.set(xlabel="environment steps, thousands", ylim=(0, None))
             ax.legend(frameon=False, fontsize=8, loc="lower right")
@@ -160,11 +168,11 @@ def table(numbers: dict[str, Any]) -> str:
     rows = ["| learner | environment steps | return at half | return at the end |", "|---|---|---|---|"]
     for name, n in numbers["cartpole"].items():
         rows.append(f"| {name} | {n['steps']:,} | {cell(n['half'])} | {cell(n['end'])} |")
-    rows += ["", "| game | moment | ppo here | PPO of rejax | difference |", "|---|---|---|---|---|"]
-    for game, n in numbers["matches"].items():
+    rows += ["", "| learner, game | moment | here | rejax | difference |", "|---|---|---|---|---|"]
+    for match, n in numbers["matches"].items():
         for moment, m in n.items():
             rows.append(
-                f"| {game} | {moment} | {cell(m['ours'], 1)} | {cell(m['theirs'], 1)} | {cell(m['difference'], 1)} |"
+                f"| {match} | {moment} | {cell(m['ours'], 1)} | {cell(m['theirs'], 1)} | {cell(m['difference'], 1)} |"
             )
     return "\n".join(rows)
 
@@ -186,11 +194,13 @@ def main(argv: list[str] | None = None) -> None:
     args = asked.parse_args(argv)
     results, curves, games = {}, {}, {}
     for name, course in COURSES.items():
-        curves[name], results[name] = learn(name, "cartpole", course, args, 20)
+        curves[name], results[name] = learn(name, course.scenario, course, args, 20)
     for match in MATCHES if args.peer else ():
-        course = Course({"kind": "ppo", "num_envs": match.envs, "rollout_steps": match.rollout_steps}, match.updates)
+        course = Course(
+            {"kind": match.kind, "num_envs": match.envs, "rollout_steps": match.rollout_steps}, match.updates
+        )
         ours, results[match.scenario] = learn(match.scenario, match.scenario, course, args, match.seeds)
-        games[match.game] = (ours, peer(match, args))
+        games[match] = (ours, peer(match, args))
     numbers = {
         "cartpole": {
             name: {
@@ -201,7 +211,7 @@ def main(argv: list[str] | None = None) -> None:
             }
             for name, c in curves.items()
         },
-        "matches": {game: _match_numbers(*pair) for game, pair in games.items()},
+        "matches": {f"{match.kind}, {match.game}": _match_numbers(*pair) for match, pair in games.items()},
     }
     options = f" --peer {args.peer}" if args.peer else ""
     finish(draw(curves, games), args, "learners", results, numbers, options)

@@ -13,8 +13,10 @@ from robustsim.agents.learner import Batch, Interface, Learner, policy_along
 from robustsim.fields import declared
 from robustsim.parts import bundled, find, name_of
 from robustsim.sparse import Sparse
+from robustsim.treatments.low_rank import LowRank, _matrices, _projected
 
 D, A = 3, 4
+INTERFACE = Interface(D, A, image=(1, D - 1, 1))
 SMALL = {"num_envs": 4, "rollout_steps": 6, "width": 8, "minibatches": 2, "epochs": 3}
 
 
@@ -22,20 +24,21 @@ def settings_of(kind: str, **changes: Any) -> Any:
     """Small settings of a learner."""
     cls = find("learner", kind, {})
     known = {f.name for f in declared(cls)}
-    values = {name: value for name, value in SMALL.items() if name in known} | changes
+    values = {name: value for name, value in (SMALL | changes).items() if name in known}
     if kind == "scripted":
         values["policy"] = lambda obs: jnp.zeros(A)
     return cls(**values)
 
 
-NETWORKS = [(k, n) for k in bundled("learner") if k not in ("tabular", "scripted") for n in ("mlp", "gru", "cnn")]
+GRADIENT = [k for k in bundled("learner") if k not in ("tabular", "scripted")]
+NETWORKS = [(k, n) for k in GRADIENT for n in ("mlp", "gru", "cnn") if (k, n) != ("dqn", "gru")]
 LEARNERS = [*NETWORKS, ("scripted", "")]
 
 
 def made(kind: str, network: str, **changes: Any) -> tuple[Any, Learner]:
     """(settings, learner)."""
     settings = settings_of(kind, **({"network": network} if network else {}), **changes)
-    return settings, settings.learner(Interface(D, A, image=(1, D - 1, 1)))
+    return settings, settings.learner(INTERFACE)
 
 
 def batch_of(settings: Any, learner: Learner, key: jax.Array, action: int | None = None) -> Batch:
@@ -136,7 +139,7 @@ def test_memory_begins_anew_where_an_episode_has_ended() -> None:
 
 # --- treatments ---
 
-STRENGTH = {"frozen_layers": 1, "shrink_perturb": 0.5}
+STRENGTH = {"frozen_layers": 1, "low_rank": 2, "shrink_perturb": 0.5}
 
 
 def treated(name: str, learner: Learner) -> Learner:
@@ -227,3 +230,37 @@ def test_a_batch_with_weights_and_one_without_have_the_same_mean() -> None:
     even = dataclasses.replace(batch, weight=jnp.full(batch.reward.shape, 1 / batch.reward.size))
     values = jax.random.normal(jax.random.key(1), batch.reward.shape)
     assert float(batch.mean(values)) == pytest.approx(float(even.mean(values)), abs=1e-6)
+
+
+def test_dqn_keeps_to_the_mask() -> None:
+    """Also while it explores, and where nothing is allowed it takes any action."""
+    learner = settings_of("dqn").learner(Interface(D + A, A, masked=True))
+    agent = learner.init(jax.random.key(0))
+    allowed = jnp.eye(A)[:2].at[1].set(0)
+    policy = jnp.exp(learner.act(agent.params, (), jnp.concatenate([jnp.ones((2, D)), allowed], -1)).log_policy)
+    np.testing.assert_allclose(policy[0], jnp.eye(A)[0], atol=1e-6)
+    assert float(policy[1].min()) > 0
+
+
+@pytest.mark.parametrize("network", ["mlp", "gru", "cnn"])
+def test_low_rank_changes_have_that_rank(network: str) -> None:
+
+    settings = settings_of("a2c", network=network)
+    learner = settings.learner(INTERFACE)
+    agent = learner.init(jax.random.key(0))
+    treated = LowRank(low_rank=2).treat(learner).deploy(jax.random.key(1), agent, lambda key: None)
+    noise = jax.tree.map(lambda x: x + jax.random.normal(jax.random.key(2), x.shape), agent.params)
+    after = _matrices(_projected(noise, treated.kept))
+    before = _matrices(agent.params)
+    assert treated.kept
+    for path in treated.kept:
+        moved = (after[path] - before[path]).reshape(-1, before[path].shape[-1])
+        assert int(jnp.linalg.matrix_rank(moved, rtol=1e-4)) == min(2, *moved.shape)
+
+
+def test_a_replay_can_be_cleared() -> None:
+    for kind, kept in (("keep", 7), ("clear", 0)):
+        learner = settings_of("dqn", replay_in_deployment=kind).learner(INTERFACE)
+        agent = learner.init(jax.random.key(0))
+        agent = dataclasses.replace(agent, replay=dataclasses.replace(agent.replay, count=jnp.int32(7)))
+        assert int(learner.deploy(jax.random.key(1), agent, lambda key: None).replay.count) == kept

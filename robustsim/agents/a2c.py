@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from robustsim.agents.gradient import GradientAgent, advantages, along, begin, chosen, descend, imitation
+from robustsim.agents.gradient import GradientAgent, advantages, along, begin, chosen, descend, imitation, normalised
 from robustsim.agents.learner import Act, Batch, Interface, Learner, Penalty
 from robustsim.agents.masking import masked
 from robustsim.agents.networks import Network, check_network, make_network
@@ -101,7 +101,7 @@ def _loss(settings: A2C, network: Network, params: Tree, batch: Batch, penalty: 
     )
     target = advantage + out.still
     if settings.normalise_advantages:
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        advantage = normalised(advantage, batch)
     log_pi = jax.nn.log_softmax(out.logits)
     entropy = -batch.mean(jnp.sum(jnp.exp(log_pi) * log_pi, -1))
     total = -batch.mean(advantage * chosen(log_pi, batch.action))

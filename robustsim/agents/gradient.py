@@ -123,6 +123,15 @@ def advantages(
     return jax.lax.scan(backward, jnp.zeros_like(delta[0]), (delta, ended), reverse=True)[1]
 
 
+def normalised(advantage: Array, batch: Batch) -> Array:
+    """Advantages float[T, B] of mean 0 and deviation 1, over the steps that weigh anything."""
+    if batch.weight is None:
+        return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    share = batch.weight / jnp.maximum(jnp.sum(batch.weight), jnp.finfo(advantage.dtype).tiny)
+    centred = advantage - jnp.sum(share * advantage)
+    return centred / (jnp.sqrt(jnp.sum(share * centred**2)) + 1e-8)
+
+
 def chosen(log_pi: Array, action: Array) -> Array:
     """float[...], the log-probability of each action int32[...] under float[..., A]."""
     return jnp.sum(log_pi * jax.nn.one_hot(action, log_pi.shape[-1], dtype=log_pi.dtype), -1)

@@ -122,15 +122,25 @@ class Learner(NamedTuple):
 
 def policy_along(learner: Learner, params: Tree, batch: Batch) -> Array:
     """float[T, B, A], the log-policy at every step of a batch, with the memory that the agent would have there."""
-    if not jax.tree.leaves(batch.memory):
-        return learner.act(params, batch.memory, batch.obs).log_policy
-    fresh, ended = learner.memory(batch.obs.shape[1]), batch.terminated | batch.truncated
+    return log_policies(learner, params, batch.memory, batch.obs, batch.terminated | batch.truncated)
+
+
+def log_policies(learner: Learner, params: Tree, memory: Tree, obs: Array, ended: Array) -> Array:
+    """float[T, B, A], the log-policy along observations float[T, B, D].
+
+    Args:
+      memory: leaves [B, ...], what is remembered before the first of them.
+      ended: bool[T, B], an episode ended.
+    """
+    if not jax.tree.leaves(memory):
+        return learner.act(params, memory, obs).log_policy
+    fresh = learner.memory(obs.shape[1])
 
     def step(memory: Tree, row: tuple[Array, Array]) -> tuple[Tree, Array]:
         act = learner.act(params, memory, row[0])
         return renewed(row[1], fresh, act.memory), act.log_policy
 
-    return jax.lax.scan(step, batch.memory, (batch.obs, ended))[1]
+    return jax.lax.scan(step, memory, (obs, ended))[1]
 
 
 def renewed(ended: Array, fresh: Tree, memory: Tree) -> Tree:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from robustsim.agents.a2c import acting, network_of
-from robustsim.agents.gradient import GradientAgent, advantages, along, begin, chosen, descend, imitation
+from robustsim.agents.gradient import GradientAgent, advantages, along, begin, chosen, descend, imitation, normalised
 from robustsim.agents.learner import Batch, Interface, Learner, Penalty
 from robustsim.agents.networks import Network, check_network
 from robustsim.agents.optimizers import check_optimizer, make_optimizer
@@ -109,6 +109,8 @@ def _prepare(settings: PPO, network: Network, params: Tree, batch: Batch) -> _Lo
         jnp.asarray(settings.discount),
         jnp.asarray(settings.gae_lambda),
     )
+    if batch.weight is not None:  # a minibatch's mean, where weights sum to one over the whole rollout
+        batch = dataclasses.replace(batch, weight=batch.weight * settings.minibatches)
     lot = _Lot(batch, advantage, advantage + out.still, out.still, log_prob)
     return lot if jax.tree.leaves(batch.memory) else _flat(lot)
 
@@ -137,7 +139,7 @@ def _loss(settings: PPO, network: Network, params: Tree, lot: _Lot, penalty: Pen
     batch = lot.batch
     log_pi, value = _forward(network, params, batch)
     ratio = jnp.exp(chosen(log_pi, batch.action) - lot.log_prob)
-    advantage = (lot.advantage - lot.advantage.mean()) / (lot.advantage.std() + 1e-8)
+    advantage = normalised(lot.advantage, batch)
     clipped = jnp.clip(ratio, 1 - settings.clip, 1 + settings.clip)
     near = lot.value + jnp.clip(value - lot.value, -settings.clip, settings.clip)
     value_loss = batch.mean(jnp.maximum((value - lot.target) ** 2, (near - lot.target) ** 2))

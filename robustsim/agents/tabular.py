@@ -9,9 +9,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
-from robustsim.agents.gradient import descend
 from robustsim.agents.learner import Act, Batch, Interface, Learner, Penalty
+from robustsim.agents.natural import natural
 from robustsim.agents.optimizers import check_optimizer, make_optimizer
 from robustsim.errors import UserError
 from robustsim.fields import choice, number, size, word
@@ -29,6 +30,7 @@ class Tabular:
     logits: int = choice(2, (1, 2), doc="parameters per context: 2 (softmax) or 1 (sigmoid)")
     gradient: str = choice("exact", ("exact", "sampled"), doc="expected gradient, or REINFORCE without a baseline")
     optimizer: Any = word("sgd", doc="name of an optax optimizer, or an optax transformation")
+    natural: bool = choice(False, (False, True), doc="whether steps follow the natural gradient (Kakade 2001)")
     entropy: float = number(0.0, 0, 1e6, doc="beta of an entropy bonus")
     critic_rate: float = number(1.0, 0, 1, doc="rate at which the believed reward of an act follows the real one")
     num_envs: int = size(1, 1, 4096, doc="episodes per gradient step")
@@ -69,7 +71,11 @@ class Tabular:
             del key
             belief = _believe(agent.belief, batch, self.critic_rate)
             credit = belief[batch.signal, batch.action]
-            new, opt_state = descend(optimizer, agent, params, lambda p: _loss(self, p, batch, credit, penalty))
+            gradient = jax.grad(lambda p: _loss(self, p, batch, credit, penalty))(params)
+            if self.natural:
+                gradient = _natural(self, gradient, params, batch)
+            updates, opt_state = optimizer.update(gradient, agent.opt_state, agent.params)
+            new = optax.apply_updates(agent.params, updates)
             return TabularAgent(params=new, opt_state=opt_state, belief=belief)
 
         return Learner(
@@ -111,6 +117,12 @@ def _loss(settings: Tabular, params: Tree, batch: Batch, credit: Array, penalty:
     entropy = -jnp.sum(jnp.exp(log_pi) * log_pi, -1)
     total = -batch.mean(credit * taken + settings.entropy * entropy)
     return total if penalty is None else total + penalty(params, batch, log_pi)
+
+
+def _natural(settings: Tabular, gradient: Tree, params: Tree, batch: Batch) -> Tree:
+    obs, steps = batch.obs.reshape(-1, batch.obs.shape[-1]), batch.reward.size
+    each = jnp.full(steps, 1.0 / steps, obs.dtype) if batch.weight is None else batch.weight.reshape(-1)
+    return natural(gradient, lambda p: _log_policy(settings, p, obs), params, each, 0.0, params.size)
 
 
 def _believe(belief: Array, batch: Batch, rate: Array | float) -> Array:
