@@ -54,10 +54,15 @@ def _row(ax: Axes, y: float, one: rs.Attribution) -> None:
     k = one.threshold or 1.0
     _mark(ax, y, one.levers[levers.ACTUAL]["k50"], k, INK, "|")
     for names, shade, mark in KINDS.values():
-        tried = [one.levers[name] for name in names if name in one.levers]
+        tried = [one.levers[name] for name in names if name in one.levers and _told(one.levers[name])]
         if tried:
             best = max(tried, key=lambda lever: lever["prevents"])
             _mark(ax, y, best["k50"], k, shade, mark)
+
+
+def _told(lever: dict[str, Any]) -> bool:
+    """Whether most of a lever's agents could be deployed; the harm of the others is not known."""
+    return lever["runs"] > lever["failed"]
 
 
 def _mark(ax: Axes, y: float, k50: dict[str, Any], k: float, shade: str, mark: str) -> None:

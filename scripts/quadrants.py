@@ -8,27 +8,42 @@ from typing import Any
 import matplotlib as mpl
 from _common import finish, folder, parser
 from attributions import of_scenario
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import robustsim as rs
 from robustsim import catalogue
-from robustsim.report.style import COLOURS, GRID, literal, new_figure, note, quiet_axes, style
+from robustsim.report.style import COLOURS, GRID, literal, new_figure, quiet_axes, style
 
+ROOM, CROWDED = (0.42, 0.033), 1.5  # of a name; where names go to the left
 SHADES = {"aligned": COLOURS[2], "outer": COLOURS[1], "inner": COLOURS[3], "incompetent": COLOURS[6]}
+
+
+def _placed(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: one for name, one in found.items() if one["quadrant"] is not None}
+
+
+def _names(ax: Axes, points: dict[str, tuple[float, float]]) -> None:
+    """The names beside their points, one below the other where points are close; to the left at the right border."""
+    taken: list[tuple[float, float]] = []
+    for name, (x, y) in sorted(points.items(), key=lambda item: (-item[1][1], item[1][0])):
+        left, at = x > CROWDED, y
+        while any(abs(at - other) < ROOM[1] and abs(x - beside) < ROOM[0] for beside, other in taken):
+            at -= ROOM[1] / 4
+        taken.append((x, at))
+        ax.text(x + (-0.03 if left else 0.03), at, name, ha="right" if left else "left", va="center", fontsize=7.5)
 
 
 def draw(found: dict[str, dict[str, Any]]) -> Figure:
     """The return at deployment start under the reward that was trained on, and misbehaviour: medians with intervals."""
     figure = new_figure(8.4, 5.6)
     ax = figure.subplots()
-    for name, one in found.items():
-        if one["quadrant"] is None:
-            continue
+    for one in _placed(found).values():
         shade, x, y = SHADES[one["quadrant"]], one["earned"], one["misbehaviour"]
         ax.plot([_in(x["low"]), _in(x["high"])], [y["median"]] * 2, color=shade, linewidth=1, alpha=0.6)
         ax.plot([_in(x["median"])] * 2, [y["low"], y["high"]], color=shade, linewidth=1, alpha=0.6)
         ax.plot([_in(x["median"])], [y["median"]], "o", color=shade, markersize=6)
-        note(ax, name, (_in(x["median"]), y["median"]), (5, 3))
+    _names(ax, {n: (_in(one["earned"]["median"]), one["misbehaviour"]["median"]) for n, one in _placed(found).items()})
     for quadrant, shade in SHADES.items():
         ax.plot([], [], "o", color=shade, label=quadrant)
     ax.axvline(0.5, color=GRID, linewidth=1.5, zorder=0)
