@@ -188,7 +188,8 @@ def _simulate(structure: dict[str, Any], seed: int) -> None:
         states = batched.begin_phase(BANDIT, stacked, controls, agents)
         states, _ = batched.advance(BANDIT, stacked, controls, states, np.int32(2**31 - 1))
         assert (np.asarray(states.step) == STEPS).all()
-        assert _finite((states.agent.params, states.tally, states.overseer, states.known))
+        tally = {name: x for name, x in states.tally.items() if name != "policy_moved"}  # nan: no training is recorded
+        assert _finite((states.agent.params, tally, states.overseer, states.known))
         assert (np.asarray(states.tally["corrections"]) <= np.asarray(states.tally["misbehaviours"])).all()
 
 

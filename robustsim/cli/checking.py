@@ -73,14 +73,25 @@ def validate(quick: bool = False, attributions: int = 5, as_json: Json = False) 
     from robustsim.truth import (
         validate,
         validate_attribution,
+        validate_knowing,
+        validate_learners,
         validate_oversight,
         validate_removal,
+        validate_repairs,
         validate_statistics,
     )
 
     compiled.keep()
     failed, tables, runs = [], {}, (200, 2000) if quick else (2000, 20_000)  # of a sampled law, of a race probability
-    parts = (validate, validate_oversight, validate_statistics, validate_removal)
+    parts = (
+        validate,
+        validate_knowing,
+        validate_learners,
+        validate_repairs,
+        validate_oversight,
+        validate_statistics,
+        validate_removal,
+    )
     sampled = itertools.chain(*(part.checks(*runs) for part in parts))
     checks = itertools.chain(sampled, validate_attribution.checks(whole("attributions", attributions, 1, 10_000)))
     for table, group in itertools.groupby(checks, lambda item: item.table):

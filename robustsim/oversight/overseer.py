@@ -9,14 +9,17 @@ import jax.numpy as jnp
 from robustsim.agents.learner import Lesson
 from robustsim.errors import UserError
 from robustsim.fields import choice, count, flag, number
+from robustsim.oversight import evidence
 from robustsim.oversight import judge as judging
 from robustsim.oversight import reader as reading
 from robustsim.oversight.protocol import EPISODE, STEP, Feedback, Oversight, Shift, Sight, Site, Watch, room
+from robustsim.oversight.repairs import REPAIRS, REPLAYS, dropped, withheld
 from robustsim.parts import overseer
 from robustsim.pytree import pytree, static
 from robustsim.types import Array
 
 INFINITE = float("inf")
+TAUGHT = ("demonstration", "clone")  # acts to imitate
 LAST = 2**31 - 1
 
 
@@ -27,11 +30,11 @@ class Overseer(Oversight):
     # how it responds
     feedback: str = choice(
         "penalty",
-        ("penalty", "demonstration", "comparison"),
-        doc="reward, or the good act to imitate, or a reward model learned from comparisons",
+        ("penalty", "demonstration", "comparison", *REPAIRS),
+        doc="reward, or the good act to imitate, or a reward model learned from comparisons, or a repair",
     )
     penalty: float = number(
-        1.0, 0, 1e6, doc="p, reward deducted per detected misbehaviour; also scales demonstrations and comparisons"
+        1.0, 0, 1e6, doc="p, reward deducted per detected misbehaviour; also scales all feedback that is no reward"
     )
     bonus: float = number(0.0, 0, 1e6, doc="reward at the end of a watched episode without misbehaviour")
     granularity: str = choice(
@@ -63,6 +66,16 @@ class Overseer(Oversight):
     vigilance: float = number(0.0, 0, 1, doc="how much each detection adds to the coverage")
     decay: float = number(0.0, 0, 1, doc="share of the added coverage that is lost per gradient step")
     # when
+    proof: Any = number(
+        0.0,
+        0,
+        1,
+        doc="alpha: it corrects only once an e-value shows at this level that not all alarms are false (0: at once)",
+        perfect=0.0,
+    )
+    proof_coverage: float = number(
+        1.0, 0, 1, doc="share of the coverage with which it watches until it has that proof", perfect=1.0
+    )
     onset: int = count(0, doc="gradient step of deployment at which feedback starts", perfect=0)
     withdrawal: int = count(LAST, doc="gradient step of deployment at which feedback ends", perfect=LAST)
     ramp: int = count(
@@ -105,13 +118,33 @@ class Overseer(Oversight):
                 )
         if self.onset > self.withdrawal:
             raise UserError(f"{prefix}.onset: {self.onset} is not allowed after {prefix}.withdrawal={self.withdrawal}")
+        self._check_proof(prefix)
+        if self.feedback == "corrected" and self.granularity == "trajectory":
+            raise UserError(
+                f"{prefix}.granularity: 'trajectory' is not allowed with {prefix}.feedback='corrected', which "
+                "withholds what the misbehaving step earned"
+            )
         if self.feedback != "penalty" and self.bonus > 0:
             raise UserError(f"{prefix}.bonus: {self.bonus} is not allowed with {prefix}.feedback={self.feedback}")
+
+    def _check_proof(self, prefix: str) -> None:
+        """Raises UserError where something makes no sense with a proof, or without one."""
+        against = {"period": self.period > 0, "feedback": self._compares, "plan_penalty": self.reads_plans}
+        for name, used in against.items():
+            if self.waits and used:
+                raise UserError(
+                    f"{prefix}.{name}: {getattr(self, name)!r} is not allowed with {prefix}.proof={self.proof:g}"
+                )
+        if (self.proof_coverage < 1) if not self.waits else (self.proof_coverage == 0):
+            raise UserError(
+                f"{prefix}.proof_coverage: {self.proof_coverage:g} is not allowed with {prefix}.proof={self.proof:g}: "
+                "it is for the time before a proof, in which something has to be seen"
+            )
 
     def canonical(self) -> "Overseer":
         """These settings as they are compiled: a plan that costs nothing is not read, and there is room for delays."""
         late = {"queue": room(self.latency), "line": room(self.delay)}
-        return dataclasses.replace(self, plan_penalty=self.plan_penalty or None, **late)
+        return dataclasses.replace(self, plan_penalty=self.plan_penalty or None, proof=self.proof or None, **late)
 
     @property
     def reads_plans(self) -> bool:
@@ -119,6 +152,13 @@ class Overseer(Oversight):
         if isinstance(self.plan_penalty, float | int):
             return self.plan_penalty > 0
         return self.plan_penalty is not None  # as it is compiled
+
+    @property
+    def waits(self) -> bool:
+        """Whether it corrects only once it has a proof."""
+        if isinstance(self.proof, float | int):
+            return self.proof > 0
+        return self.proof is not None  # as it is compiled
 
     @property
     def beyond_expectation(self) -> str:
@@ -130,6 +170,8 @@ class Overseer(Oversight):
             "vigilance": self.vigilance > 0,
             "plan_penalty": self.plan_penalty > 0,
             "feedback": self.feedback == "comparison",
+            "coverage": self.feedback in REPLAYS and self.coverage < 1,
+            "ramp": self.feedback in REPLAYS and self.ramp > 0,
         }
         return next((name for name, used in limited.items() if used), "")
 
@@ -138,16 +180,19 @@ class Overseer(Oversight):
         pending = jnp.zeros((self.line, site.num_envs)) if self.line else None
         judge = judging.model(site.observation_size, site.num_actions).begin(key) if self._compares else None
         reader = None if self.plan_penalty is None else reading.blank(site.hidden_units)
-        return OverseerState(alert=jnp.zeros(()), pending=pending, reader=reader, judge=judge)
+        case = evidence.opened() if self.waits else None
+        return OverseerState(alert=jnp.zeros(()), pending=pending, reader=reader, judge=judge, case=case)
 
     @property
     def _compares(self) -> bool:
         return self.feedback == "comparison"
 
     def today(self, state: "OverseerState", step: Array) -> "Overseer":
-        """The overseer as it is at one gradient step of deployment: with the coverage that ramp and vigilance make."""
+        """The overseer as it is at one gradient step of deployment: with the coverage that it has by then."""
         risen = jnp.clip((step - self.onset + 1) / jnp.maximum(self.ramp, 1), 0.0, 1.0)
         coverage = self.coverage * jnp.where(jnp.asarray(self.ramp) > 0, risen, 1.0) + state.alert
+        if state.case is not None:
+            coverage = coverage * jnp.where(state.case.proven, 1.0, self.proof_coverage)
         return dataclasses.replace(self, coverage=jnp.minimum(coverage, 1.0))
 
     def on_duty(self, step: Array) -> Array:
@@ -156,6 +201,10 @@ class Overseer(Oversight):
         cycle = jnp.maximum(self.period, 1)
         working = (jnp.asarray(self.period) == 0) | (since % cycle < self.duty * cycle)
         return (since >= 0) & (step < self.withdrawal) & working
+
+    def knows(self, state: "OverseerState") -> Array:
+        """bool[], whether it has the proof that it waits for."""
+        return jnp.bool_(True) if state.case is None else state.case.proven
 
     def watch(self, uniforms: Array) -> Watch:
         """Draws how an episode is watched, from float[..., UNIFORMS] in [0, 1)."""
@@ -185,7 +234,11 @@ class Overseer(Oversight):
             lesson=_lesson(self, shift, sight),
         )
         return OverseerState(
-            alert=alerted(self, state.alert, marks.caught), pending=pending, reader=reader, judge=judge
+            alert=alerted(self, state.alert, marks.caught),
+            pending=pending,
+            reader=reader,
+            judge=judge,
+            case=_investigated(self, state.case, shift, sight, marks),
         ), feedback
 
 
@@ -197,6 +250,7 @@ class OverseerState:
     pending: Array | None  # float[delay room, B], feedback on its way; None where none is delayed
     reader: reading.Reader | None  # where plans are read
     judge: judging.Judge | None  # where a reward model is learned
+    case: evidence.Case | None = None  # where it waits for a proof
 
 
 def mark(settings: Overseer, shift: Shift, sight: Sight) -> Feedback:
@@ -207,8 +261,9 @@ def mark(settings: Overseer, shift: Shift, sight: Sight) -> Feedback:
     looked = sight.watched if settings.detection == "event" else sight.watched & (sight.clean | sight.dirty)
     if settings.feedback == "comparison":  # it judges pairs and penalises nothing
         active = jnp.zeros_like(active)
+    present = shift.present if settings.waits else active  # it judges before it corrects
     before = spent["labels"] + jnp.cumsum(looked, dtype=jnp.int32).reshape(shape) - looked
-    labelled = looked & (before < settings.labels) & active
+    labelled = looked & (before < settings.labels) & present
     noticed = judged & sight.watched & (chance >= settings.miss_rate)
     caught = noticed & (before < settings.labels) & active
     alarm = sight.clean & (chance < settings.false_positive_rate) & active
@@ -219,7 +274,7 @@ def mark(settings: Overseer, shift: Shift, sight: Sight) -> Feedback:
     rewarded = sight.clean & sight.watched & (before < settings.labels) & active
     due = jnp.where(rewarded, settings.bonus, 0.0) - jnp.where(caught | alarm, settings.penalty, 0.0)
     if settings.feedback != "penalty":
-        due = jnp.zeros_like(due)
+        due = jnp.where(caught, -withheld(settings.feedback, sight.reward), jnp.zeros_like(due))
     return Feedback(
         due=due,
         arrives=due,
@@ -229,6 +284,7 @@ def mark(settings: Overseer, shift: Shift, sight: Sight) -> Feedback:
         audited=labelled & jnp.asarray(settings.visible, bool) & ~sight.signal,
         noticed=noticed,
         labels=jnp.sum(labelled, dtype=jnp.int32),
+        dropped=dropped(caught, sight.ended) if settings.feedback == "screen" else None,
     )
 
 
@@ -280,12 +336,27 @@ def _compare(
     return after, jnp.where(shift.active, reward, 0.0), jnp.where(asks, pairs, 0)
 
 
+def _investigated(
+    settings: Overseer, case: evidence.Case | None, shift: Shift, sight: Sight, marks: Feedback
+) -> evidence.Case | None:
+    """The case after one more rollout."""
+    if case is None:
+        return None
+    bad = sight.dirty if settings.granularity == "trajectory" else sight.misbehaved
+    fpr = jnp.asarray(settings.false_positive_rate)
+    chance = shift.uniforms[..., STEP]
+    alarms, judged = evidence.judgements(sight.watched, bad, sight.clean, marks.noticed, chance, fpr)
+    further = evidence.further(case, alarms, judged, fpr, jnp.asarray(settings.proof))
+    judges = shift.present & (shift.spent["labels"] < settings.labels)
+    return jax.tree.map(lambda new, old: jnp.where(judges, new, old), further, case)
+
+
 def _lesson(settings: Overseer, shift: Shift, sight: Sight) -> Lesson | None:
     """The acts to imitate in watched episodes, where that is the feedback."""
     if sight.demonstrated is None:
         return None
     given = sight.watched & shift.active & (shift.spent["labels"] < settings.labels)
-    weight = jnp.where(given, settings.penalty, 0.0) * float(settings.feedback == "demonstration")
+    weight = jnp.where(given, settings.penalty, 0.0) * float(settings.feedback in TAUGHT)
     return Lesson(action=sight.demonstrated, weight=weight)
 
 
@@ -295,7 +366,7 @@ class Expected(NamedTuple):
     looks: Array  # float[2], probability that an episode looks (unwatched, watched)
     watched: Array  # float[2], probability that it is watched, by [looks watched]
     feedback: Array  # float[2, 2], expected feedback by [looks watched, misbehaves]
-    caught: Array  # float[2], probability that a misbehaviour is penalised, by [looks watched]
+    caught: Array  # float[2], probability that a misbehaviour is judged, by [looks watched]
 
 
 def expect(settings: Overseer, active: Array) -> Expected:
@@ -314,9 +385,11 @@ def expect(settings: Overseer, active: Array) -> Expected:
     seen = jnp.stack([given(watched_dark, looks_unwatched, 0.0), given(watched_lit, looks_watched, 1.0)])
     caught = seen * (1 - settings.miss_rate) * active
     good = (seen * settings.bonus - settings.false_positive_rate * settings.penalty) * active
+    deducted = 0.0 if settings.feedback in REPAIRS else settings.penalty
+    good = 0.0 * good if settings.feedback in REPAIRS else good
     return Expected(
         looks=jnp.stack([looks_unwatched, looks_watched]),
         watched=seen,
-        feedback=jnp.stack([good, -caught * settings.penalty], axis=1),
+        feedback=jnp.stack([good, -caught * deducted], axis=1),
         caught=caught,
     )

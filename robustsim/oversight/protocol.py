@@ -53,6 +53,7 @@ class Sight:
     action: Array  # int32
     demonstrated: Array | None  # int32, the act to imitate, where the scenario has one
     hidden: Array | None  # float[T, B, H], the agent's last hidden layer, where it is read
+    reward: Array | float = 0.0  # float, as the environment gave it
 
 
 @pytree
@@ -68,6 +69,7 @@ class Feedback:
     noticed: Array  # bool, a misbehaviour that was seen, whether or not there was feedback to give
     labels: Array  # int32[], episodes (steps, comparisons) that were judged
     lesson: Lesson | None = None
+    dropped: Array | None = None  # bool, steps that the agent does not learn from
 
 
 class Shift(NamedTuple):
@@ -78,12 +80,14 @@ class Shift(NamedTuple):
       spent: what it has used up, by the names of the counters (`corrections`, `false_alarms`, `labels`): int32[].
       uniforms: float[T, B, UNIFORMS] in [0, 1).
       key: for whatever else needs chance.
+      present: bool[], whether it is there and on duty; until it knows enough, it may be there without being active.
     """
 
     active: Array
     spent: Mapping[str, Array]
     uniforms: Array
     key: Array
+    present: Any = True
 
 
 class Oversight:
@@ -95,6 +99,7 @@ class Oversight:
     visible: Any = True  # whether the agent sees a signal while it is watched
     detection: Any = "episode"  # "event": every step is watched or not for itself
     feedback: Any = "penalty"
+    waits: Any = False  # whether it corrects only once it has a proof
     trains: ClassVar[bool] = False  # whether it gives its feedback in training
 
     @property
@@ -125,6 +130,10 @@ class Oversight:
     def on_duty(self, step: Array) -> Array:
         """bool[], whether feedback is given at this gradient step."""
         return jnp.ones_like(step, bool)
+
+    def knows(self, state: Tree) -> Array:
+        """bool[], whether it knows enough to give feedback; it is asked before every rollout."""
+        return jnp.bool_(True)
 
     def watch(self, uniforms: Array) -> Watch:
         """Draws how an episode is watched, from float[..., UNIFORMS] in [0, 1)."""

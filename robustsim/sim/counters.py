@@ -59,6 +59,23 @@ COUNTERS = (
         type=float,
         way="last",
     ),
+    _rollout(
+        "unknowing",
+        lambda c: c.unknowing,
+        "gradient steps in which the overseer judged and did not correct yet (`overseer.proof`)",
+        "gradient steps",
+    ),
+    _rollout(
+        "knows", lambda c: c.knows.astype("int32"), "1 where it had its proof, or waits for none; else 0", way="last"
+    ),
+    _rollout(
+        "policy_moved",
+        lambda c: c.moved,
+        "KL(policy before || policy) in the last rollout, where training was recorded (`training.record`)",
+        "nats",
+        type=float,
+        way="last",
+    ),
     _rollout("monitor_hits", lambda c: _monitor(c, True, True), "episodes with misbehaviour that the monitor flagged"),
     _rollout("monitor_misses", lambda c: _monitor(c, False, True), "episodes with misbehaviour that it did not flag"),
     _rollout("monitor_alarms", lambda c: _monitor(c, True, False), "episodes without misbehaviour that it flagged"),

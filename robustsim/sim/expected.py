@@ -15,9 +15,11 @@ from robustsim.agents.learner import Batch
 from robustsim.events import NEVER
 from robustsim.oversight.overseer import Overseer
 from robustsim.oversight.protocol import Shift
+from robustsim.oversight.repairs import REPAIRS, withheld
 from robustsim.pytree import pytree
 from robustsim.sim.episodes import Moment, demonstrates
 from robustsim.sim.world import World, contexts_of
+from robustsim.treatments.past import Past, past_of
 from robustsim.types import Array, Transition, Tree
 
 Pay = Callable[[Array, Array], Array]
@@ -59,7 +61,7 @@ def rates(world: World, params: Tree) -> Array:
     """float[2], probability of misbehaving where it looks unwatched, and watched; nan where it is not known."""
     if not world.one_decision:
         return jnp.full(2, jnp.nan)
-    policy = jnp.exp(world.learner.act(params, world.learner.memory(2), contexts_of(world.scenario)).log_policy)
+    policy = _policy(world, params)
     return policy @ _bad_actions(world).astype(policy.dtype)
 
 
@@ -67,8 +69,7 @@ def share(world: World, params: Tree, moments: Moment, action: Array) -> Array:
     """float[], in how many of the steps an action is taken: known, or counted in a rollout where it is not."""
     if not world.one_decision:
         return jnp.mean(moments.action == action)
-    log_policy = world.learner.act(params, world.learner.memory(2), contexts_of(world.scenario)).log_policy
-    return jnp.mean(jnp.exp(log_policy)[:, jnp.maximum(action, 0)])
+    return jnp.mean(_policy(world, params)[:, jnp.maximum(action, 0)])
 
 
 def removed(world: World, params: Tree) -> Array:
@@ -106,24 +107,25 @@ def expectation(
     overseer: Overseer,
     known: Known | None,
     shift: Shift,
-    params: Tree,
+    agent: Tree,
     moments: Moment,
     batch: Batch,
     pay: Pay,
-) -> tuple[Known | None, Batch, Array]:
-    """What is expected of one gradient step: (known, the batch, bool[] whether a penalty can be given).
+) -> tuple[Known | None, Batch, Array, Array]:
+    """What is expected of one gradient step: (known, the batch, bool[] whether a penalty can be given, task rewards).
 
-    `pay` has been applied to the rewards of the batch.
+    `pay` has been applied to the rewards of the batch. The rewards of the task are those without any feedback.
     """
-    active = shift.active
+    active, task = shift.active, pay(moments.action, moments.reward)
     if known is None:
-        return None, batch, active
+        return None, batch, active, task
     able = active & _affordable(world, overseer, known, shift.spent)
     if world.learner.expected:
-        batch = enumerate_batch(world, overseer, able, params, pay)
+        batch = enumerate_batch(world, overseer, able, agent, pay)
+        task = enumerate_batch(world, overseer, jnp.zeros_like(able), agent, pay).reward
     else:
         batch = _demonstrated(world, active, moments, batch)
-    return _count(world, overseer, able, params, known), batch, able
+    return _count(world, overseer, able, agent.params, known), batch, able, task
 
 
 def note_resolution(world: World, known: Known | None, able: Array, before: Tree, after: Tree) -> Known | None:
@@ -132,7 +134,8 @@ def note_resolution(world: World, known: Known | None, able: Array, before: Tree
     Such a run would look immovable for no other reason than the number format (theory A.1).
     """
     overseer = world.settings.overseer
-    if known is None or not world.learner.expected or overseer.queue:
+    repaired = overseer.feedback in REPAIRS  # an update of 0 is what some of them ask for
+    if known is None or not world.learner.expected or overseer.queue or repaired:
         return known
     moved = jnp.max(jnp.abs(after - before))
     smallest = 4 * jnp.finfo(before.dtype).eps * jnp.max(jnp.abs(before))
@@ -174,22 +177,26 @@ def _count(world: World, overseer: Overseer, active: Array, params: Tree, known:
     )
 
 
-def enumerate_batch(world: World, overseer: Overseer, active: Array, params: Tree, pay: Pay) -> Batch:
+def enumerate_batch(world: World, overseer: Overseer, active: Array, agent: Tree, pay: Pay) -> Batch:
     """Every outcome (context x action), with its probability as weight: leaves [1, 2A, ...]."""
     actions = world.scenario.env.num_actions
     obs = contexts_of(world.scenario)
-    policy = jnp.exp(world.learner.act(params, world.learner.memory(2), obs).log_policy)
+    policy = _policy(world, agent.params)
     expected = overseer.expected(active)
     bad = _bad_actions(world).astype(jnp.int32)
     outcomes = world.scenario.env.outcomes
     assert outcomes is not None
-    reward = pay(jnp.arange(actions)[None], outcomes(world.levels)[None] + expected.feedback[:, bad])
+    earned, judged = outcomes(world.levels)[None], expected.caught[:, None] * bad
+    feedback = expected.feedback[:, bad] - judged * withheld(overseer.feedback, earned)
+    reward = pay(jnp.arange(actions)[None], earned + feedback)
     weight = expected.looks[:, None] * policy
-    target, strength, wanted = _demonstration(world)
-    if target is not None:
-        demonstrated = (jnp.arange(actions) == target).astype(policy.dtype)
+    if overseer.feedback == "screen":
+        weight = weight * (1 - judged)
+        weight = weight / jnp.maximum(weight.sum(), jnp.finfo(weight.dtype).tiny)
+    demonstrated, strength, wanted = _demonstration(world, past_of(agent))
+    if demonstrated is not None:
         given = jnp.where(world.training, 1.0, expected.watched * strength * active)
-        weight = jnp.where(wanted, expected.looks[:, None] * demonstrated[None], weight)
+        weight = jnp.where(wanted, expected.looks[:, None] * demonstrated, weight)
         reward = jnp.where(wanted, jnp.broadcast_to(given[:, None], reward.shape), reward)
     rows = 2 * actions
     ended = jnp.ones((1, rows), bool)
@@ -209,7 +216,10 @@ def enumerate_batch(world: World, overseer: Overseer, active: Array, params: Tre
 
 def _demonstrated(world: World, active: Array, moments: Moment, batch: Batch) -> Batch:
     """A sampled batch in which the demonstrated act takes the place of one's own, where that is how one is taught."""
-    target, strength, wanted = _demonstration(world)
+    demonstrated, strength, wanted = _demonstration(world, None)
+    target = None if demonstrated is None else jnp.argmax(demonstrated[0])
+    if batch.lesson is not None:  # acts of the agent from before
+        target, wanted = batch.lesson.action, ~world.training
     if target is None:
         return batch
     given = jnp.where(world.training, 1.0, moments.watched * strength * active)
@@ -217,16 +227,26 @@ def _demonstrated(world: World, active: Array, moments: Moment, batch: Batch) ->
         batch,
         action=jnp.where(wanted, target, batch.action),
         reward=jnp.where(wanted, given, batch.reward),
+        lesson=None,
     )
 
 
-def _demonstration(world: World) -> tuple[Array | None, Array, Array]:
-    """(the act to imitate or None, how strongly, bool[] whether this phase is taught by demonstration)."""
-    settings, scenario = world.settings, world.scenario
+def _demonstration(world: World, past: Past | None) -> tuple[Array | None, Array, Array]:
+    """(float[2, A], the probability of each act to imitate by [looks watched], or None; how strongly; bool[], whether
+    this phase is taught so)."""
+    settings, scenario, actions = world.settings, world.scenario, world.scenario.env.num_actions
     taught, corrected = settings.training.signal == "demonstration", settings.overseer.feedback == "demonstration"
     strength = jnp.asarray(settings.overseer.penalty, float)
+    if settings.overseer.feedback == "clone" and past is not None:
+        return _policy(world, past.params), strength, ~world.training
     wanted = jnp.where(world.training, taught, corrected)
     if scenario.demonstrate is None or not demonstrates(world):
         return None, strength, wanted
     _, state = scenario.env.reset(jax.random.key(0), scenario.deployment_levels)
-    return scenario.demonstrate(state, world.training), strength, wanted
+    act = (jnp.arange(actions) == scenario.demonstrate(state, world.training)).astype(strength.dtype)
+    return jnp.broadcast_to(act, (2, actions)), strength, wanted
+
+
+def _policy(world: World, params: Tree) -> Array:
+    """float[2, A], the probability of each action where it looks unwatched, and watched."""
+    return jnp.exp(world.learner.act(params, world.learner.memory(2), contexts_of(world.scenario)).log_policy)

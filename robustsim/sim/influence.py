@@ -62,7 +62,7 @@ def correction(world: World, key: Array, agent: Any) -> Tree:
         uniforms, resets = jax.random.uniform(key_uniform, (*shape, UNIFORMS)), starts(world, key_resets, shape)
         after, rollout = collect(world, overseer, agent.params, episodes, uniforms, resets, key_env)
         shift = Shift(jnp.bool_(True), tally.init(world), uniforms[..., : UNIFORMS - 2], key_respond)
-        _, overseen = oversee(world, overseer, state, shift, agent.params, rollout)
+        _, overseen = oversee(world, overseer, state, shift, agent, rollout)
 
         def learned(reward: Array) -> Tree:
             batch = as_batch(world, after, rollout, reward, overseen.lesson)

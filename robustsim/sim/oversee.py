@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from robustsim.agents.learner import Lesson
 from robustsim.oversight.protocol import Feedback, Shift, Sight
+from robustsim.sim import repair
 from robustsim.sim.episodes import Moment, Rollout
 from robustsim.sim.world import World
 from robustsim.types import Array, Tree
@@ -24,19 +25,24 @@ class Overseen(NamedTuple):
     oracle: Array  # float, what it would get if no tampering act had any effect
     distortion: Array  # float, how far tampering moves the reward of each step
     lesson: Lesson | None
+    unknowing: Array  # int32[], gradient steps in which the overseer was there and waited for a proof
+    knows: Array  # bool[], whether it had the proof, or waits for none
+    moved: Array  # float[], how far the policy is from that before its last rollouts of training, nats; nan: not kept
 
 
 def oversee(
-    world: World, overseer: Any, state: Tree, shift: Shift, params: Tree, rollout: Rollout
+    world: World, overseer: Any, state: Tree, shift: Shift, agent: Tree, rollout: Rollout
 ) -> tuple[Tree, Overseen]:
     """Feedback for one rollout, and what the overseer carries on.
 
     Args:
       overseer: as it is at this gradient step.
-      params: of the policy that acted.
+      agent: the one that acted.
     """
-    moments = rollout.moments
-    true = _sight(world, overseer, params, rollout)
+    moments, held, knows = rollout.moments, repair.before(world, agent, rollout), overseer.knows(state)
+    true = _sight(world, overseer, agent.params, rollout)
+    if overseer.feedback == "clone" and held is not None:
+        true = dataclasses.replace(true, demonstrated=repair.clones(shift.key, held))
     sight, gain = _tampered(world, shift.active, true, moments)
     after, feedback = overseer.respond(state, shift, sight)
     due, distortion = feedback.due, jnp.zeros_like(moments.reward)
@@ -50,7 +56,10 @@ def oversee(
         reward=reward if gain is None else reward + gain,
         oracle=moments.reward + due + feedback.opinion,
         distortion=distortion,
-        lesson=_lesson(world, feedback, moments),
+        lesson=_lesson(world, feedback, true),
+        unknowing=jnp.where(shift.present & ~knows, world.learner.gradient_steps, 0),
+        knows=knows,
+        moved=repair.moved(world, agent, rollout, held),
     )
 
 
@@ -71,6 +80,7 @@ def _sight(world: World, overseer: Any, params: Tree, rollout: Rollout) -> Sight
         action=moments.action,
         demonstrated=moments.demonstrated,
         hidden=hidden,
+        reward=moments.reward,
     )
 
 
@@ -102,10 +112,10 @@ def _tampered(world: World, active: Array, true: Sight, moments: Moment) -> tupl
     return blind, jnp.where(approved, tampering.gain, 0.0)
 
 
-def _lesson(world: World, feedback: Feedback, moments: Moment) -> Lesson | None:
+def _lesson(world: World, feedback: Feedback, sight: Sight) -> Lesson | None:
     """The acts to imitate: in training all of them, in deployment those that the overseer demonstrates."""
-    if moments.demonstrated is None:
+    if sight.demonstrated is None:
         return None
     taught = float(world.settings.training.signal == "demonstration")
-    corrected = jnp.zeros_like(moments.reward) if feedback.lesson is None else feedback.lesson.weight
-    return Lesson(action=moments.demonstrated, weight=jnp.where(world.training, taught, corrected))
+    corrected = jnp.zeros(sight.action.shape) if feedback.lesson is None else feedback.lesson.weight
+    return Lesson(action=sight.demonstrated, weight=jnp.where(world.training, taught, corrected))

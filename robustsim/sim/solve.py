@@ -26,7 +26,7 @@ from robustsim.events import NEVER, Ending
 from robustsim.oversight.defences import UNIFORMS as DEFENDING
 from robustsim.oversight.protocol import Shift
 from robustsim.pytree import pytree
-from robustsim.sim import delay, expected, harm, tally
+from robustsim.sim import delay, expected, harm, repair, tally
 from robustsim.sim.control import Control
 from robustsim.sim.episodes import RULE, UNIFORMS, Episodes, as_batch, begin, collect
 from robustsim.sim.oversee import oversee
@@ -97,16 +97,20 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     harmed = harm.advance(world, state.harm, done, state.step, over)
     lost = harm.control_lost(world, harmed)
     duty = settings.overseer.on_duty(state.step) & (state.step < control.withdrawn)
-    active = (overseer.trains | ~control.training) & ~control.silent & duty & ~lost
-    shift = Shift(active, state.tally, uniforms[..., : UNIFORMS - 2], jax.random.fold_in(key, RESPOND))
-    watcher, overseen = oversee(world, overseer, state.overseer, shift, agent.params, rollout)
+    present = (overseer.trains | ~control.training) & ~control.silent & duty & ~lost
+    active = present & overseer.knows(state.overseer)
+    chances, respond = uniforms[..., : UNIFORMS - 2], jax.random.fold_in(key, RESPOND)
+    shift = Shift(active, state.tally, chances, respond, present)
+    watcher, overseen = oversee(world, overseer, state.overseer, shift, agent, rollout)
     chance = jax.random.uniform(jax.random.fold_in(key, DEFEND), (*shape, DEFENDING))
     harmed = harm.defend(world, harmed, done, overseen.feedback.noticed, chance, state.step, over)
 
     moments, pay = rollout.moments, pays(world, control, state.step)
     reward = pay(moments.action, overseen.reward)
     batch = as_batch(world, episodes, rollout, reward, overseen.lesson, fresh=not settings.overseer.queue)
-    known, batch, able = expected.expectation(world, overseer, known, shift, agent.params, moments, batch, pay)
+    known, batch, able, task = expected.expectation(world, overseer, known, shift, agent, moments, batch, pay)
+    agent = repair.remember(world, agent, state.step, batch, task)
+    batch = repair.instead(world, overseer, agent, shift, overseen.feedback, batch)
     # With control, the feedback that was still on its way is lost.
     since = jnp.where(lost, harmed.catastrophe - 1, 0)
     late, due, at, arrived = delay.deliver(world, state.delay, batch, agent.params, state.step, since)

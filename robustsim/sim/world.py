@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from robustsim.agents.learner import Experience, Interface, Learner
+from robustsim.agents.learner import Batch, Experience, Interface, Learner
 from robustsim.errors import UserError
 from robustsim.oversight.protocol import Site
 from robustsim.sim.keys import for_environments
 from robustsim.sparse import Sparse
 from robustsim.spec.scenario import Scenario, ScenarioFactory
 from robustsim.spec.settings import Settings, env_values
+from robustsim.treatments.past import recalling
 from robustsim.treatments.wrap import with_params
 from robustsim.types import Array, Tree
 
@@ -79,7 +80,12 @@ def make_world(factory: ScenarioFactory, settings: Settings, training: Any = Fal
     env = scenario.env
     image = env.image if scenario.featurize is None else None  # what comes of it may be anything
     interface = Interface(observation_size(scenario), env.num_actions, contexts, env.mask is not None, image)
-    learner = deployed_learner(settings, interface)
+    learner = _agents_learner(settings, interface)
+    if settings.training.record:
+        bare = World(scenario, settings, learner, levels, training)
+        learner = recalling(learner, blank_batch(bare), settings.training.record)
+    for treatment in settings.treatment.values():
+        learner = treatment.treat(learner)
     if learner.gradient_steps > 1 and settings.overseer.queue and settings.overseer.staleness == "gradient":
         raise UserError(
             f"overseer.staleness: 'gradient' is not allowed with {learner.gradient_steps} gradient steps per rollout"
@@ -89,8 +95,8 @@ def make_world(factory: ScenarioFactory, settings: Settings, training: Any = Fal
     return World(scenario, settings, learner, levels, training)
 
 
-def deployed_learner(settings: Settings, interface: Interface) -> Learner:
-    """The agent's learner with what `online.*` changes and inside its treatments; in training neither says anything."""
+def _agents_learner(settings: Settings, interface: Interface) -> Learner:
+    """The agent's learner with what `online.*` changes, which in training says nothing."""
     online, agent = settings.online, settings.agent
     given = {"learning_rate": online.learning_rate, "entropy": online.entropy}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -99,9 +105,28 @@ def deployed_learner(settings: Settings, interface: Interface) -> Learner:
     learner = dataclasses.replace(agent, **changes).learner(interface)
     if online.reset_optimizer or "optimizer" in changes:
         learner = _restarted(learner)
-    for treatment in settings.treatment.values():
-        learner = treatment.treat(learner)
     return learner
+
+
+def blank_batch(world: World) -> Batch:
+    """A batch of one rollout as a past keeps it, filled with zeros."""
+    agent, actions, expected = world.settings.agent, world.scenario.env.num_actions, world.learner.expected
+    steps, envs = (1, 2 * actions) if expected else (agent.rollout_steps, agent.num_envs)
+    size, ends = observation_size(world.scenario), 1 if expected else world.truncations
+    number, whole, flag = jnp.zeros((steps, envs)), jnp.zeros((steps, envs), jnp.int32), jnp.zeros((steps, envs), bool)
+    return Batch(
+        obs=jnp.zeros((steps, envs, size)),
+        action=whole,
+        reward=number,
+        signal=whole,
+        terminated=flag,
+        truncated=flag,
+        last_obs=jnp.zeros((envs, size)),
+        final_obs=jnp.zeros((ends, envs, size)),
+        final_slot=whole,
+        weight=number if expected else None,
+        memory=world.learner.memory(envs),
+    )
 
 
 def _restarted(learner: Learner) -> Learner:

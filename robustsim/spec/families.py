@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from robustsim import levers as names
 from robustsim.errors import UserError
 from robustsim.oversight.overseer import LAST, Overseer
+from robustsim.oversight.repairs import REPAIRS
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Settings, env_values
 from robustsim.spec.twins import RANDOM_INIT, perfect_overseer
@@ -54,6 +55,8 @@ def _kept(changes: Changes, own: Changes) -> Changes:
 def _best(settings: Settings, penalty: float) -> Changes:
     """A perfect overseer."""
     kind = {} if isinstance(settings.overseer, Overseer) else {"overseer.kind": "overseer"}
+    if getattr(settings.overseer, "feedback", "") in REPAIRS:  # a penalty is what the family has
+        kind |= {"overseer.feedback": "penalty"}
     return kind | perfect_overseer() | {"overseer.penalty": penalty}
 
 

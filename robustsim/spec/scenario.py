@@ -64,10 +64,18 @@ class Training:
     competence: float = number(0.95, 0, 1, doc="share of training episodes that must succeed")
     watched: float = number(0.5, 0, 1, doc="share of the training episodes in which the signal is on")
     signal: str = choice("reward", ("reward", "demonstration"), doc="what the agent learns from")
-    penalty: float = number(0.0, 0, 1e6, doc="reward deducted per misbehaviour in training, in judged episodes")
+    penalty: float = number(
+        0.0,
+        -1e6,
+        1e6,
+        doc="reward deducted per misbehaviour in training, in judged episodes; below 0 it is paid: an offending reward",
+    )
     penalty_share: float = number(1.0, 0, 1, doc="share of the training episodes that are judged")
     penalty_from: int = count(0, doc="gradient step of training at which that begins, with a new optimizer state")
     penalty_until: int = count(LAST, doc="gradient step of training at which it ends")
+    record: int = size(
+        0, 0, 4096, doc="latest rollouts from then on that are kept, with the agent from before, for a repair (0: none)"
+    )
 
 
 @pytree

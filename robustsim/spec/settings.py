@@ -9,6 +9,7 @@ from robustsim.agents.optimizers import check_optimizer
 from robustsim.errors import UserError, nearest
 from robustsim.fields import check_all, declared, typed
 from robustsim.oversight.defences import Defences
+from robustsim.oversight.repairs import REMEMBER
 from robustsim.oversight.rules.cumulative import Cumulative
 from robustsim.oversight.tampering import Tampering
 from robustsim.oversight.tutor import tutor
@@ -49,10 +50,11 @@ SECTIONS = (
     Section("tampering"),
     Section("evaluation", ("episodes",)),
     Section("deployment"),
-    Section("training", ("watched", "signal", "penalty", "penalty_share", "penalty_from", "penalty_until")),
+    Section("training", ("watched", "signal", "penalty", "penalty_share", "penalty_from", "penalty_until", "record")),
 )
 
 
+OF_THE_POLICY = ("kl_anchor", "cross_entropy_anchor", "ewc", "rehearsal", "shrink_perturb")
 MOST_COUNTED = 2**31 - 1  # of a counter
 KINDS = tuple(f"{section.name}.kind" for section in SECTIONS if section.part)
 
@@ -296,6 +298,12 @@ def check_together(factory: ScenarioFactory, settings: Settings) -> None:
         raise UserError(f"{name}: {value!r} is not allowed with the exact gradient; set agent.gradient=sampled")
     if overseer.reads_plans and not agent.hidden_units:
         raise UserError(f"overseer.plan_penalty: {overseer.plan_penalty} is not allowed: the agent has no hidden layer")
+    _check_repair(settings)
+    _check_smooth(settings)
+    if overseer.waits and scenario.monitor is not None:
+        raise UserError(
+            f"overseer.proof: {overseer.proof:g} is not allowed: this scenario's monitor has false alarms of its own"
+        )
     if overseer.feedback == "comparison" and agent.num_envs < 2:
         raise UserError("overseer.feedback: 'comparison' is not allowed with agent.num_envs=1; it compares two of them")
     training = settings.training
@@ -306,6 +314,43 @@ def check_together(factory: ScenarioFactory, settings: Settings) -> None:
         )
     _check_online(settings.online, agent)
     _check_counters(settings)
+
+
+def _check_smooth(settings: Settings) -> None:
+    """Raises UserError where a treatment needs the slope of a policy that has none."""
+    if getattr(settings.agent, "smooth", True):
+        return
+    for name, part in settings.treatment.items():
+        if name in OF_THE_POLICY and not part.off:
+            raise UserError(
+                f"treatment.{name}: {getattr(part, name)} is not allowed with agent.kind={name_of(settings.agent)!r}, "
+                "whose policy has no slope"
+            )
+
+
+def _check_repair(settings: Settings) -> None:
+    """Raises UserError where a repair asks for a training that is not recorded, or nothing would be recorded."""
+    training, feedback = settings.training, settings.overseer.feedback
+    if feedback in REMEMBER and not training.record:
+        raise UserError(
+            f"overseer.feedback: {feedback!r} is not allowed without a record of the training; set training.record"
+        )
+    if feedback == "reversal" and not training.penalty:
+        raise UserError(
+            "overseer.feedback: 'reversal' is not allowed with training.penalty=0: nothing was added that could be "
+            "reversed"
+        )
+    if not training.record:
+        return
+    start = settings.deployment.start
+    end = training.steps if start < 0 else start
+    if training.penalty_from >= min(end, training.penalty_until):
+        raise UserError(
+            f"training.record: {training.record} is not allowed with training.penalty_from={training.penalty_from}: "
+            f"there is nothing to keep; use a penalty_from below training.penalty_until and the {end} steps of training"
+        )
+    if training.signal == "demonstration":
+        raise UserError(f"training.record: {training.record} is not allowed with training.signal='demonstration'")
 
 
 def _check_counters(settings: Settings) -> None:

@@ -16,7 +16,7 @@ from robustsim.oversight.tampering import Tampering
 from robustsim.spec.scenario import ScenarioFactory, Training
 from robustsim.spec.settings import Settings, env_values, flatten
 
-RANDOM_INIT = {"training.steps": 0, "training.competence": 0.0}
+RANDOM_INIT = {"training.steps": 0, "training.competence": 0.0, "training.record": 0}
 
 
 def twins(factory: ScenarioFactory) -> dict[str, dict[str, Any]]:

@@ -62,6 +62,15 @@ def _inertia(record: Any, steps: int | None) -> float | None:
     return None if steps is None or not scratch else steps / scratch
 
 
+def _knew(record: Any) -> tuple[int | None, int | None]:
+    """(gradient step at which the overseer knew that something is wrong, the last one at which it did not)."""
+    overseer, counted = record.settings.overseer, record.outcome.last.counters
+    if not getattr(overseer, "proof", 0):
+        return None, None
+    waited = overseer.onset + counted["unknowing"]
+    return (waited if counted["knows"] else None), waited
+
+
 def _speed_up(outcome: Outcome) -> float | None:
     removed, faded = outcome.removed.step, outcome.faded.step
     return math.log10(faded / removed) if removed and faded else None
@@ -127,6 +136,10 @@ RUNS: tuple[Column, ...] = (
     *_time("steps_to_correct_unwatched", lambda o: o.removed_unwatched, "to the removal in the unwatched condition"),
     *_time("steps_to_suppress", lambda o: o.suppressed, "to the removal in the watched condition"),
     _of("t_stable", int, lambda o: o.stable, "the step after the last failing evaluation under the overseer", STEPS),
+    _column(
+        "steps_to_know", int, lambda r: _knew(r)[0], "T_d, to the proof (`overseer.proof`); null if censored", STEPS
+    ),
+    _column("steps_to_know_lower", int, lambda r: _knew(r)[1], "the same, or the time of censoring", STEPS),
     _of("suppressed", bool, lambda o: o.suppressed.step is not None, "removed in the watched condition at least"),
     _of("outcome", str, lambda o: o.became, "what became of the run: see the glossary"),
     _of(
@@ -289,7 +302,13 @@ class Point(NamedTuple):
 
 def _counter(counter: Counter) -> Column:
     of = counter.doc if counter.way != "total" else f"{counter.doc}, so far"
-    return _column(counter.name, counter.type, lambda p: p.reading.counters[counter.name], of, counter.unit)
+
+    def value(point: Point) -> Any:
+        x = point.reading.counters[counter.name]
+        there = math.isfinite(x) and (counter.way != "last" or point.reading.step > 0)  # before the first rollout: none
+        return x if there else None
+
+    return _column(counter.name, counter.type, value, of, counter.unit)
 
 
 TRACES: tuple[Column, ...] = (

@@ -155,6 +155,7 @@ def sampled(
         return {
             "steps": np.asarray(states.known.both),
             "corrections": np.asarray(states.tally["corrections"]),
+            "unknowing": np.asarray(states.tally["unknowing"]),
             "catastrophe": np.asarray(states.harm.catastrophe),
             "defended": np.asarray(last_catastrophe(states.harm)),
             "theta": weights[:, -1] - weights[:, 0],
