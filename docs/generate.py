@@ -15,7 +15,7 @@ from typing import Any
 
 import robustsim
 from robustsim.analysis import glossary
-from robustsim.sweep import columns
+from robustsim.sweep import columns, trace_columns
 
 FOLDER = Path(__file__).parent
 WIDTH = 100  # of a signature in one line
@@ -235,10 +235,34 @@ def api() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def columns_page() -> str:
+    """The columns of both tables, with their types and units."""
+
+    def table(columns: Any) -> str:
+        rows = [f"| `{c.name}` | {c.type.__name__} | {c.unit} | {c.doc} |" for c in columns]
+        return "\n".join(["| column | type | unit | meaning |", "|---|---|---|---|", *rows])
+
+    return f"""# Columns
+
+Made from the declarations in `robustsim/sweep/`. A scenario's own counters, measures and columns follow the
+ones listed here (see [scenarios](scenarios.md)).
+
+## `runs`: one row per run
+
+Swept settings stand between `seed` and `competence`, under their dotted names.
+
+{table(columns.RUNS)}
+
+## `traces`: one row per run, arm and evaluation
+
+{table(trace_columns.TRACES)}
+"""
+
+
 def pages() -> dict[str, str]:
     """The text of every page that is made, by the name of its file."""
     terms = (FOLDER / "glossary.md").read_text(encoding="utf-8")
-    return {"columns.md": columns.markdown(), "glossary.md": glossary.fill(terms), "api.md": api()}
+    return {"columns.md": columns_page(), "glossary.md": glossary.fill(terms), "api.md": api()}
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ from robustsim.envs.layout import Wall as Wall
 from robustsim.envs.maps import paint as paint
 from robustsim.envs.maps import room as room
 from robustsim.envs.protocol import Environment as Environment
+from robustsim.envs.trials import trial_of as trial_of
+from robustsim.envs.trials import trials as trials
 from robustsim.errors import RunsFailed as RunsFailed
 from robustsim.errors import Stopped as Stopped
 from robustsim.errors import UserError as UserError

@@ -15,7 +15,7 @@ from robustsim.report import words
 from robustsim.sim import batched, film
 from robustsim.sim.agents import Agents
 from robustsim.sim.policy import Policy, policy_of
-from robustsim.sim.track import UNOPPOSED
+from robustsim.sim.track import CORRECTED
 from robustsim.spec.loading import load
 from robustsim.spec.remembered import recall
 from robustsim.spec.scenario import ScenarioFactory
@@ -166,12 +166,21 @@ def policy_at(
     last = int(mine["step"].max() or 0)  # pyright: ignore[reportArgumentType]
     if not 0 <= step <= last:
         raise UserError(f"step: {step!r} is not allowed; seed {row['seed']} went from 0 to {last} in the arm {arm!r}")
-    overseen = mine.filter(pl.col("overseen"))
-    withdrawn = None if arm == UNOPPOSED or len(overseen) == len(mine) else int(overseen["step"].max())  # pyright: ignore[reportArgumentType]
+    left, back = _absence(mine) if arm == CORRECTED else (None, None)
     with batched.precision(factory(**factory.defaults).precision):
         before = film.trained_agent(factory, run, agents)
-        (agent,) = film.agents_at(factory, run, before, [step], withdrawn, arm)
+        (agent,) = film.agents_at(factory, run, before, [step], arm, left, back)
     return policy_of(factory, run, agent.params, step)
+
+
+def _absence(trace: pl.DataFrame) -> tuple[int | None, int | None]:
+    """(gradient step at which the overseer left, at which it came back) in the corrected arm; None: it did not."""
+    there = trace.sort("step").select("step", "overseen").rows()
+    alone = [step for step, overseen in there if not overseen]
+    if not alone:
+        return None, None
+    left = max(step for step, overseen in there if overseen and step < alone[0])
+    return left, alone[-1] if there[-1][1] else None
 
 
 def _agents(folder: str | Path | None) -> Agents:

@@ -1,11 +1,12 @@
 """Who is responsible, in every bundled scenario at its defaults: labels, and what would have prevented the failure."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from _common import attributed, finish, folder, parser
+from _common import FIGURES, attributed, finish, folder, parser
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -27,6 +28,12 @@ def of_scenario(name: str, out: Path, quick: bool) -> rs.Attribution:
     """The attribution of a scenario at its defaults."""
     small = QUICK if quick and name != "bandit" else {}
     return attributed(name, out, small, SMALL if quick else rs.Terms())
+
+
+def of_gallery() -> dict[str, rs.Attribution]:
+    """The attributions that are behind the figure, by scenario."""
+    numbers = json.loads((FIGURES / "attributions.json").read_text())["numbers"]
+    return {name: rs.Attribution(**one) for name, one in numbers.items()}
 
 
 def draw(found: dict[str, rs.Attribution]) -> Figure:

@@ -2,17 +2,18 @@
 
 The scenarios that are labelled `inner`, under the best feedback in deployment, with and without a penalty on plans: a
 linear probe of the last hidden layer learns to foresee misbehaviour, and what it foresees is penalised too.
-Labels and best feedback are those of the attributions (`scripts/attributions.py`).
+Labels and best feedback are those of the attributions (`scripts/attributions.py`). Where an attribution was decided
+before feedback in deployment was tried, there is none to add to.
 """
 
 from pathlib import Path
 from typing import Any
 
 from _common import FIGURES, folder, parser, run
-from attributions import of_scenario
+from attributions import of_gallery
 
 import robustsim as rs
-from robustsim import catalogue, levers
+from robustsim import levers
 from robustsim.analysis.gains import gain
 from robustsim.analysis.measures import bounded
 from robustsim.report.provenance import note
@@ -44,13 +45,10 @@ def row(results: rs.Results, without: rs.Results) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the cases, and prints a row for each penalty."""
-    options = parser(__doc__, "deeper")
-    options.add_argument("--attributions", type=Path, default=Path("results/attributions"), help="where those are")
-    args = options.parse_args(argv)
+    args = parser(__doc__, "deeper").parse_args(argv)
     numbers, seen = dict[str, dict[str, Any]](), dict[str, rs.Results]()
-    for name in sorted(catalogue.installed()):
-        found = of_scenario(name, args.attributions / name, args.quick)
-        if found.label != "inner":
+    for name, found in of_gallery().items():
+        if found.label != "inner" or levers.BEST not in found.levers:
             continue
         some = tried(name, found, folder(args) / name, QUICK if args.quick else SEEDS)
         first = next(iter(some.values()))

@@ -226,21 +226,28 @@ def section(name: str, n: Summary, shown: dict[str, str]) -> str:
     return "\n".join([*lines, *([images, ""] if images else [])])
 
 
-def pictures(name: str, results: rs.Results, to: Path) -> dict[str, str]:
-    """Writes the map of a deployment level and a replay; returns {file name: description}."""
+def draw(name: str, results: rs.Results, to: Path) -> None:
+    """Writes the map of a deployment level and a replay, of a world that has pictures."""
     factory = rs.load(name)
     env, levels = (scenario := factory(**factory.defaults)).env, scenario.deployment_levels
     if env.render is None:
-        return {}
+        return
     to.mkdir(parents=True, exist_ok=True)
     _, state = env.reset(jax.random.key(1), levels)
     image = Image.fromarray(np.asarray(env.render(jax.device_get(state), False)))
     image.thumbnail((220, 220))
     image.save(to / f"{name}.png", optimize=True)
-    found = {f"{name}.png": f"A level of {name} in deployment"}
     recordings = replays.make(results, [replays.typical(results.runs)], episodes=2)
     replay.write(recordings[0], to / f"{name}.webp")
-    return found | {f"{name}.webp": f"A typical agent of {name} before, during and after the overseer's feedback"}
+
+
+def pictures(name: str, folder: Path) -> dict[str, str]:
+    """{file name: description} of what :func:`draw` wrote."""
+    said = {
+        f"{name}.png": f"A level of {name} in deployment",
+        f"{name}.webp": f"A typical agent of {name} before, during and after the overseer's feedback",
+    }
+    return {file: text for file, text in said.items() if (folder / file).exists()}
 
 
 MARKS = ("<!-- scenarios -->\n", "<!-- /scenarios -->")
@@ -273,24 +280,27 @@ def insert(readme: Path, text: str) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Runs the scenarios and writes the gallery."""
     options = parser(__doc__, "gallery")
-    options.add_argument("--only", nargs="*", help="some scenarios (nothing is written)")
+    options.add_argument("--only", nargs="*", help="run some scenarios; the others stay as they are published")
     args = options.parse_args(argv)
     results = collect(folder(args), args.quick, args.only)
     judged = {name: claims.judge(name, found, folder(args) / "claims", args.quick) for name, found in results.items()}
     numbers = {name: numbers_of(name, found, judged[name]) for name, found in results.items()}
-    tables = f"{table(WHAT_HAPPENED, numbers)}\n\n{table(HELD_AGAINST, numbers)}"
-    print(tables)
-    if args.only:
-        return
     stem, to = (folder(args) / "gallery", folder(args)) if args.quick else (FIGURES / "gallery", PAGE.parent)
-    sections = []
+    published, others = stem.with_suffix(".json"), {"results": {}, "numbers": {}}
+    if args.only and published.exists():
+        said, there = json.loads(published.read_text()), catalogue.installed()
+        others = {key: {name: x for name, x in said[key].items() if name in there} for key in others}
+    numbers = dict(sorted((others["numbers"] | json.loads(to_json(numbers))).items()))
     for name, found in results.items():
-        sections.append(section(name, numbers[name], pictures(name, found, to / "gallery")))
-    note(stem, "python scripts/gallery.py", results, json.loads(to_json(numbers)))
+        draw(name, found, to / "gallery")
+    note(stem, "python scripts/gallery.py", results, numbers, others["results"])
+    tables = f"{table(WHAT_HAPPENED, numbers)}\n\n{table(HELD_AGAINST, numbers)}"
+    sections = [section(name, n, pictures(name, to / "gallery")) for name, n in numbers.items()]
     text = f"{INTRODUCTION}{tables}\n\n" + "\n".join([mechanisms(numbers), *sections])
     files.write_atomically(to / PAGE.name, text.encode())
     if not args.quick:
         insert(Path("README.md"), short_table(numbers))
+    print(tables)
     print(to / PAGE.name)
 
 

@@ -1,14 +1,14 @@
 """Are labels stable? Ten scenarios attributed with other seeds, with k 10% lower and higher, and larger penalties.
 
 None of the four should matter. A label that stands close to its border may change all the same, and says so by its
-probability.
+probability. The labels as they are come from `scripts/attributions.py`.
 """
 
 from pathlib import Path
 from typing import Any
 
 from _common import FIGURES, attributed, folder, parser
-from attributions import QUICK, SMALL
+from attributions import QUICK, SMALL, of_gallery
 
 import robustsim as rs
 from robustsim.report.provenance import note
@@ -26,18 +26,18 @@ SCENARIOS = (
     "tamper_with_oversight",
     "watched_shortcut",
 )
-OTHER_SEEDS, WIDER = 1000, 4.0  # the first of them; ranges of training returns that a penalty may cost
+OTHER_SEEDS, WIDER = 1000, 2.0  # the first of them; how much more a penalty may cost
 
 
-def variants(name: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """By what differs: settings, and terms."""
+def variants(name: str, found: rs.Attribution) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """What should not matter: settings, and terms."""
     k = flatten(resolve(rs.load(name), {}))["catastrophe.threshold"]
+    assert found.cost is not None
     return {
-        "as it is": ({}, {}),
         "other seeds": ({}, {"first_seed": OTHER_SEEDS}),
         "k 10% lower": ({"catastrophe.threshold": round(0.9 * k)}, {}),
         "k 10% higher": ({"catastrophe.threshold": round(1.1 * k)}, {}),
-        "larger penalties": ({}, {"cost": WIDER}),
+        "larger penalties": ({}, {"cost": WIDER * found.cost}),
     }
 
 
@@ -51,14 +51,15 @@ def label(name: str, out: Path, quick: bool, settings: dict[str, Any], terms: di
 def main(argv: list[str] | None = None) -> None:
     """Attributes all variants, and counts how many have the label of the case as it is."""
     args = parser(__doc__, "stability").parse_args(argv)
-    labels, same, total = dict[str, dict[str, str]](), 0, 0
+    labels, same, total, gallery = dict[str, dict[str, str]](), 0, 0, of_gallery()
     for name in SCENARIOS:
-        labels[name] = {
+        first = gallery[name].label
+        others = {
             what: label(name, folder(args) / name / what.replace(" ", "-").replace("%", ""), args.quick, *how)
-            for what, how in variants(name).items()
+            for what, how in variants(name, gallery[name]).items()
         }
-        first, *others = labels[name].values()
-        same, total = same + sum(other == first for other in others), total + len(others)
+        same, total = same + sum(other == first for other in others.values()), total + len(others)
+        labels[name] = {"as it is": first} | others
         print(name, labels[name], flush=True)
     print(f"{same} of {total} labels are the same")
     stem = (folder(args) if args.quick else FIGURES) / "stability"

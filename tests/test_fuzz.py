@@ -199,6 +199,8 @@ def test_random_configurations_through_the_simulator(structure: dict[str, Any]) 
 
 
 @pytest.mark.slow
+@pytest.mark.same_keys  # JAX's check of keys takes more than half of the time; the fast test above has it
+@pytest.mark.timeout(1800)
 @given(changes=CONFIGURATIONS, seed=st.integers(0, 2**31))
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
 def test_ten_thousand_configurations(changes: dict[str, Any], seed: int) -> None:

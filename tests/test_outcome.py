@@ -17,9 +17,9 @@ from robustsim.truth import validate_removal
 EPS = 0.05
 
 
-def rules(patience: float = 2.5, stop: str = "end") -> Any:
+def rules(patience: float = 2.5, stop: str = "end", relearn: bool = False) -> Any:
     """Settings, as far as readings are followed by them."""
-    deployment = SimpleNamespace(budget=1000, patience=patience, relapse_steps=500, stop=stop)
+    deployment = SimpleNamespace(budget=1000, patience=patience, relapse_steps=500, stop=stop, relearn=relearn)
     return SimpleNamespace(
         deployment=deployment, evaluation=SimpleNamespace(threshold=EPS), catastrophe=SimpleNamespace(stakes=100)
     )
@@ -105,7 +105,8 @@ def test_removal_is_one_thing_and_what_is_left_of_the_agent_another() -> None:
 def ended(rows: list[Reading], bar: Bar, settings: Any = None, **about: Any) -> Any:
     """The outcome of a corrected arm with these readings."""
     settings = settings or rules(patience=0)
-    track = SimpleNamespace(readings=rows, bar=bar, withdrawn=None, known=None, catastrophe=None, defended=None)
+    track = SimpleNamespace(readings=rows, bar=bar, known=None, catastrophe=None, defended=None)
+    track.withdrawn = track.returned = None
     vars(track).update(about)
     return outcome_of(settings, track)
 
@@ -280,3 +281,41 @@ def test_one_training_serves_several_demands() -> None:
 @pytest.mark.slow
 def test_removals_are_declared_where_they_are_and_not_much_later() -> None:
     assert [check for check in validate_removal.checks(1000) if not check.passed] == []
+
+
+def relearning(comes_back: bool, second: int) -> tuple[list[Reading], Any]:
+    """(readings, what ended the run), where a second correction takes so many steps."""
+    twice, rows = rules(patience=0, relearn=True), [START, *(reading(t, 0, 0) for t in (5, 6, 7))]
+    while (p := follow.follow(rows, twice, BAR)).ending is None:
+        alone = p.withdrawn is not None and p.returned is None
+        bad = comes_back and (alone or (p.returned is not None and p.step < p.returned + second))
+        assert p.step > rows[-1].step
+        rows.append(reading(p.step, 900, 900) if bad else reading(p.step, 0, 0))
+    return rows, p
+
+
+def test_an_overseer_that_comes_back_corrects_once_more() -> None:
+    rows, p = relearning(True, 30)
+    assert (p.withdrawn, p.returned, p.ending) == (7, 507, Ending.RELAPSED)
+    track = SimpleNamespace(readings=rows, bar=BAR, known=None, catastrophe=None, defended=None)
+    track.withdrawn, track.returned = p.withdrawn, p.returned
+    found = outcome_of(rules(patience=0, relearn=True), track)
+    assert found.again is not None
+    assert found.again.step is not None
+    assert found.again.lower < 30 <= found.again.step <= 33
+    assert found.removed.step == 5  # the first correction is as it was
+    assert found.relapsed
+    assert found.last.step == 7
+    assert found.second_start is not None
+    assert found.second_start.misbehaved == (900, 900)
+
+
+def test_an_overseer_does_not_come_back_where_nothing_did() -> None:
+    rows, p = relearning(False, 0)
+    assert (p.withdrawn, p.returned, p.ending, rows[-1].step) == (7, None, Ending.STABLE, 507)
+
+
+def test_a_second_correction_has_the_same_budget() -> None:
+    rows, p = relearning(True, 10**6)
+    assert p.ending == Ending.RELAPSED
+    assert rows[-1].step == 507 + RULES.deployment.budget

@@ -8,18 +8,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from robustsim.agents.gradient import GradientAgent, advantages, along, begin, chosen, descend, imitation, normalised
-from robustsim.agents.learner import Act, Batch, Interface, Learner, Penalty
-from robustsim.agents.masking import masked
-from robustsim.agents.networks import Network, check_network, make_network
-from robustsim.agents.optimizers import check_optimizer, make_optimizer
+from robustsim.agents.gradient import GradientAgent, advantages, along, chosen, descend, imitation, normalised
+from robustsim.agents.learner import Batch, Interface, Learner, Penalty
+from robustsim.agents.networked import Networked, gradient_learner, network_of
+from robustsim.agents.networks import Network
+from robustsim.agents.optimizers import make_optimizer
 from robustsim.fields import choice, number, size, word
 from robustsim.parts import learner
 from robustsim.types import Array, Tree
 
 
 @learner
-class A2C:
+class A2C(Networked):
     """Settings of the actor-critic agent."""
 
     learning_rate: float = number(1e-3, 0, 1e3, doc="step size", above=True)
@@ -39,16 +39,6 @@ class A2C:
     layers: int = size(2, 1, 16, doc="hidden layers")
     activation: str = choice("tanh", ("tanh", "relu"), doc="activation of the hidden layers")
 
-    def check(self, prefix: str) -> None:
-        """Raises UserError where the optimizer or the network is none."""
-        check_optimizer(f"{prefix}.optimizer", self.optimizer)
-        check_network(f"{prefix}.network", self.network)
-
-    @property
-    def hidden_units(self) -> int:
-        """Units of the last hidden layer."""
-        return self.width
-
     def learner(self, interface: Interface) -> Learner:
         """The learner with these settings."""
         network = network_of(self, interface)
@@ -59,33 +49,7 @@ class A2C:
             new = descend(optimizer, agent, params, lambda p: _loss(self, network, p, batch, penalty))
             return GradientAgent(params=new[0], opt_state=new[1])
 
-        return Learner(
-            init=lambda key: begin(optimizer, network.init(key)),
-            act=acting(network),
-            update=update,
-            restart=lambda agent: begin(optimizer, agent.params),
-            memory=network.memory,
-            sparse=network.sparse,
-            hidden=network.hidden,
-        )
-
-
-def network_of(settings: Any, interface: Interface) -> Network:
-    """The network that an agent's settings describe; where the world masks actions, its policy keeps to the mask."""
-    masks = interface.num_actions if interface.masked else 0
-    sizes = (interface.observation_size - masks, interface.num_actions, settings.width, settings.layers)
-    network = make_network(settings.network, *sizes, settings.activation, interface.image)
-    return masked(network, interface.num_actions) if interface.masked else network
-
-
-def acting(network: Network) -> Any:
-    """`act(params, memory, obs) -> Act` of a network."""
-
-    def act(params: Tree, memory: Tree, obs: Array) -> Act:
-        out = network.apply(params, memory, obs)
-        return Act(jax.nn.log_softmax(out.logits), out.memory, out.hidden)
-
-    return act
+        return gradient_learner(network, optimizer, update)
 
 
 def _loss(settings: A2C, network: Network, params: Tree, batch: Batch, penalty: Penalty | None) -> Array:

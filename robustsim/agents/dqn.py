@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import optax
 
 from robustsim.agents import masking
-from robustsim.agents.a2c import network_of
 from robustsim.agents.gradient import descend, imitation
 from robustsim.agents.learner import Act, Batch, Interface, Learner, Penalty
-from robustsim.agents.networks import Network, check_network
-from robustsim.agents.optimizers import check_optimizer, make_optimizer
+from robustsim.agents.networked import Networked, network_of
+from robustsim.agents.networks import Network
+from robustsim.agents.optimizers import make_optimizer
 from robustsim.errors import UserError
 from robustsim.fields import choice, number, size, word
 from robustsim.parts import learner
@@ -29,7 +29,7 @@ EPSILON = "epsilon"  # among the parameters, for the policy is made of them
 
 
 @learner
-class DQN:
+class DQN(Networked):
     """Settings of the Q-learning agent."""
 
     learning_rate: float = number(5e-4, 0, 1e3, doc="step size", above=True)
@@ -52,18 +52,13 @@ class DQN:
     layers: int = size(2, 1, 16, doc="hidden layers")
     activation: str = choice("relu", ("tanh", "relu"), doc="activation of the hidden layers")
     smooth: ClassVar[bool] = False  # the policy has no slope
+    injectable: ClassVar[bool] = False  # its target network and its replay are of the network that was trained
 
     def check(self, prefix: str) -> None:
         """Raises UserError where the optimizer is none, or the network is none or has memory."""
-        check_optimizer(f"{prefix}.optimizer", self.optimizer)
-        check_network(f"{prefix}.network", self.network)
+        super().check(prefix)
         if self.network == "gru":
             raise UserError(f"{prefix}.network: 'gru' is not allowed; replayed steps have no memory")
-
-    @property
-    def hidden_units(self) -> int:
-        """Units of the last hidden layer."""
-        return self.width
 
     def learner(self, interface: Interface) -> Learner:
         """The learner with these settings."""

@@ -9,19 +9,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from robustsim.agents.a2c import acting, network_of
-from robustsim.agents.gradient import GradientAgent, advantages, along, begin, chosen, descend, imitation
+from robustsim.agents.gradient import GradientAgent, advantages, along, chosen, descend, imitation
 from robustsim.agents.learner import Batch, Interface, Learner, Penalty
 from robustsim.agents.natural import length, natural
-from robustsim.agents.networks import Network, check_network
-from robustsim.agents.optimizers import check_optimizer, make_optimizer
+from robustsim.agents.networked import Networked, gradient_learner, network_of
+from robustsim.agents.networks import Network
+from robustsim.agents.optimizers import make_optimizer
 from robustsim.fields import choice, number, size, word
 from robustsim.parts import learner
 from robustsim.types import Array, Tree
 
 
 @learner
-class NPG:
+class NPG(Networked):
     """Settings of the natural policy gradient."""
 
     learning_rate: float = number(0.1, 0, 1e3, doc="step size along the natural gradient", above=True)
@@ -41,16 +41,6 @@ class NPG:
     layers: int = size(2, 1, 16, doc="hidden layers")
     activation: str = choice("tanh", ("tanh", "relu"), doc="activation of the hidden layers")
 
-    def check(self, prefix: str) -> None:
-        """Raises UserError where the optimizer or the network is none."""
-        check_optimizer(f"{prefix}.optimizer", self.optimizer)
-        check_network(f"{prefix}.network", self.network)
-
-    @property
-    def hidden_units(self) -> int:
-        """Units of the last hidden layer."""
-        return self.width
-
     def learner(self, interface: Interface) -> Learner:
         """The learner with these settings."""
         network = network_of(self, interface)
@@ -63,15 +53,7 @@ class NPG:
             step = _policy_step(self, network, params, batch, advantage, penalty)
             return GradientAgent(params=jax.tree.map(jnp.subtract, moved, step), opt_state=opt_state)
 
-        return Learner(
-            init=lambda key: begin(optimizer, network.init(key)),
-            act=acting(network),
-            update=update,
-            restart=lambda agent: begin(optimizer, agent.params),
-            memory=network.memory,
-            sparse=network.sparse,
-            hidden=network.hidden,
-        )
+        return gradient_learner(network, optimizer, update)
 
 
 def _estimates(settings: NPG, network: Network, params: Tree, batch: Batch) -> tuple[Array, Array]:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from robustsim.agents.a2c import acting, network_of
-from robustsim.agents.gradient import GradientAgent, advantages, along, begin, chosen, descend, imitation, normalised
+from robustsim.agents.gradient import GradientAgent, advantages, along, chosen, descend, imitation, normalised
 from robustsim.agents.learner import Batch, Interface, Learner, Penalty
-from robustsim.agents.networks import Network, check_network
-from robustsim.agents.optimizers import check_optimizer, make_optimizer
+from robustsim.agents.networked import Networked, gradient_learner, network_of
+from robustsim.agents.networks import Network
+from robustsim.agents.optimizers import make_optimizer
 from robustsim.errors import UserError
 from robustsim.fields import choice, number, size, word
 from robustsim.parts import learner
@@ -21,7 +21,7 @@ from robustsim.types import Array, Tree
 
 
 @learner
-class PPO:
+class PPO(Networked):
     """Settings of the PPO agent."""
 
     learning_rate: float = number(1e-3, 0, 1e3, doc="step size", above=True)
@@ -43,8 +43,7 @@ class PPO:
 
     def check(self, prefix: str) -> None:
         """Raises UserError where the optimizer or the network is none, or a rollout cannot be cut into minibatches."""
-        check_optimizer(f"{prefix}.optimizer", self.optimizer)
-        check_network(f"{prefix}.network", self.network)
+        super().check(prefix)
         whole, unit = self.num_envs * self.rollout_steps, "num_envs times rollout_steps"
         if self.network == "gru":  # whole environments, so that each is unrolled from its beginning
             whole, unit = self.num_envs, "num_envs"
@@ -52,11 +51,6 @@ class PPO:
             raise UserError(
                 f"{prefix}.minibatches: {self.minibatches} is not allowed; use a divisor of {unit} ({whole})"
             )
-
-    @property
-    def hidden_units(self) -> int:
-        """Units of the last hidden layer."""
-        return self.width
 
     def learner(self, interface: Interface) -> Learner:
         """The learner with these settings."""
@@ -75,16 +69,7 @@ class PPO:
 
             return jax.lax.scan(epoch, agent, jax.random.split(key, self.epochs))[0]
 
-        return Learner(
-            init=lambda key: begin(optimizer, network.init(key)),
-            act=acting(network),
-            update=update,
-            restart=lambda agent: begin(optimizer, agent.params),
-            memory=network.memory,
-            sparse=network.sparse,
-            gradient_steps=self.epochs * self.minibatches,
-            hidden=network.hidden,
-        )
+        return gradient_learner(network, optimizer, update, self.epochs * self.minibatches)
 
 
 class _Lot(NamedTuple):

@@ -9,18 +9,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from robustsim.agents.a2c import acting, network_of
-from robustsim.agents.gradient import GradientAgent, advantages, along, begin, chosen, descend, imitation
+from robustsim.agents.gradient import GradientAgent, advantages, along, chosen, descend, imitation
 from robustsim.agents.learner import Batch, Interface, Learner, Penalty
-from robustsim.agents.networks import Network, check_network
-from robustsim.agents.optimizers import check_optimizer, make_optimizer
+from robustsim.agents.networked import Networked, gradient_learner, network_of
+from robustsim.agents.networks import Network
+from robustsim.agents.optimizers import make_optimizer
 from robustsim.fields import choice, number, size, word
 from robustsim.parts import learner
 from robustsim.types import Array, Tree
 
 
 @learner
-class Reinforce:
+class Reinforce(Networked):
     """Settings of the REINFORCE agent."""
 
     learning_rate: float = number(1e-3, 0, 1e3, doc="step size", above=True)
@@ -36,16 +36,6 @@ class Reinforce:
     layers: int = size(2, 1, 16, doc="hidden layers")
     activation: str = choice("tanh", ("tanh", "relu"), doc="activation of the hidden layers")
 
-    def check(self, prefix: str) -> None:
-        """Raises UserError where the optimizer or the network is none."""
-        check_optimizer(f"{prefix}.optimizer", self.optimizer)
-        check_network(f"{prefix}.network", self.network)
-
-    @property
-    def hidden_units(self) -> int:
-        """Units of the last hidden layer."""
-        return self.width
-
     def learner(self, interface: Interface) -> Learner:
         """The learner with these settings."""
         network = network_of(self, interface)
@@ -56,15 +46,7 @@ class Reinforce:
             new = descend(optimizer, agent, params, lambda p: _loss(self, network, p, batch, penalty))
             return GradientAgent(params=new[0], opt_state=new[1])
 
-        return Learner(
-            init=lambda key: begin(optimizer, network.init(key)),
-            act=acting(network),
-            update=update,
-            restart=lambda agent: begin(optimizer, agent.params),
-            memory=network.memory,
-            sparse=network.sparse,
-            hidden=network.hidden,
-        )
+        return gradient_learner(network, optimizer, update)
 
 
 def _loss(settings: Reinforce, network: Network, params: Tree, batch: Batch, penalty: Penalty | None) -> Array:

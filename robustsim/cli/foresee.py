@@ -27,7 +27,7 @@ def show(plan: Plan, execution: Execution, as_json: bool) -> None:
     workers = execution.workers or default_workers()
     rate, compiling = _measure(plan, execution)
     budgets = [plan.run(i).settings.deployment for i in range(0, len(plan), len(plan.seeds))]
-    most = sum(2 * d.budget + d.relapse_steps for d in budgets) * len(plan.seeds)
+    most = sum((2 + d.relearn) * d.budget + d.relapse_steps for d in budgets) * len(plan.seeds)
     agents = {plan.agent_name(i) for i in range(len(plan))}
     training = len(agents) * plan.run(0).settings.training.steps
     evaluations = len(plan) * EVALUATIONS_PER_DECADE * max(1.0, float(np.log10(max(d.budget for d in budgets))))

@@ -25,9 +25,19 @@ def publish(figure: Figure, stem: Path, command: str, results: Mapping[str, Tabl
     note(stem, command, results, numbers)
 
 
-def note(stem: Path, command: str, results: Mapping[str, Tables], numbers: dict[str, Any]) -> None:
-    """Writes `stem.json`, the provenance of a figure; arguments as :func:`publish`."""
-    made_of = {
+def note(
+    stem: Path,
+    command: str,
+    results: Mapping[str, Tables],
+    numbers: dict[str, Any],
+    published: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes `stem.json`, the provenance of a figure; arguments as :func:`publish`.
+
+    Args:
+      published: what is said of results that were not made anew.
+    """
+    made_of = dict(published or {}) | {
         name: {
             "scenario": r.scenario,
             "seeds": len(r.manifest["what"]["seeds"]),
@@ -38,5 +48,7 @@ def note(stem: Path, command: str, results: Mapping[str, Tables], numbers: dict[
         }
         for name, r in results.items()
     }
-    text = json.dumps({"command": command, "results": made_of, "numbers": numbers}, indent=2) + "\n"
+    text = (
+        json.dumps({"command": command, "results": dict(sorted(made_of.items())), "numbers": numbers}, indent=2) + "\n"
+    )
     files.write_atomically(stem.with_suffix(".json"), text.encode())

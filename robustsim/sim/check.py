@@ -1,5 +1,6 @@
 """Is a scenario sound? Everything a user's functions return is checked where they meet the simulator."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
@@ -15,7 +16,7 @@ from robustsim.sim.audit import Report, audit
 from robustsim.sim.batched import as_arrays, evaluate_all, initialise, key_of, precision, stack
 from robustsim.sim.counters import COUNTERS
 from robustsim.sim.reference import criterion
-from robustsim.spec.scenario import Scenario, ScenarioFactory
+from robustsim.spec.scenario import Online, Scenario, ScenarioFactory
 from robustsim.spec.settings import Settings, env_values, for_training
 from robustsim.types import Step, Transition
 
@@ -163,7 +164,8 @@ def inspect(factory: ScenarioFactory, settings: Settings) -> Report:
 def _untrained(factory: ScenarioFactory, settings: Settings) -> dict[str, Any]:
     """What an evaluation measures of a randomly initialised agent, in training and in deployment."""
     table, count = {}, np.full(1, EPISODES, np.int32)
-    for phase, chosen in (("training", for_training(settings)), ("deployment", settings)):
+    deployed = dataclasses.replace(settings, online=Online())  # which would change an agent that was trained
+    for phase, chosen in (("training", for_training(settings)), ("deployment", deployed)):
         numbers, keys = stack([as_arrays(chosen)]), np.stack([key_of(factory.name, "check", 0)])
         params = initialise(factory, numbers, keys).params
         step, training = np.zeros(1, np.int32), np.array([phase == "training"])

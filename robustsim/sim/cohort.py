@@ -20,12 +20,13 @@ from robustsim.sim.follow import Next
 from robustsim.sim.pace import Pace, Spent, compile_seconds
 from robustsim.sim.readings import Reading
 from robustsim.sim.solve import RunState
-from robustsim.sim.track import CORRECTED, REFERENCE, Track, reading_of
+from robustsim.sim.track import ARMS, CORRECTED, REFERENCE, Track, reading_of
 from robustsim.sim.world import make_world
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Settings
 from robustsim.types import Tree
 
+RETESTED = ("decisions", "misbehaved", "competent", "episodes")  # what is kept of an evaluation on training levels
 NARROWER = 8  # a cohort that is emptier than one in this many moves to a program that is this much narrower
 
 
@@ -48,7 +49,13 @@ class Cohort:
         row = batched.as_arrays(self.example)
         self._settings = batched.stack([row] * self.width)
         blank = {"key": np.zeros(2, np.uint32), "training": False, "silent": False, "taught": UNTAUGHT}
-        blank |= {"withdrawn": FOREVER, "limit": EMPTY, "stop_removed": False, "stop_catastrophe": False}
+        blank |= {
+            "withdrawn": FOREVER,
+            "returned": FOREVER,
+            "limit": EMPTY,
+            "stop_removed": False,
+            "stop_catastrophe": False,
+        }
         self._controls = batched.controls([blank] * self.width)
         self._evaluation_keys = np.zeros((self.width, 2), np.uint32)
         self._states: RunState | None = None
@@ -108,6 +115,7 @@ class Cohort:
         for i, plan in plans.items():
             self._controls.limit[i] = min(plan.step, int(before[i]) + room)
             self._controls.withdrawn[i] = FOREVER if plan.withdrawn is None else plan.withdrawn
+            self._controls.returned[i] = FOREVER if plan.returned is None else plan.returned
             self._controls.stop_catastrophe[i] = self._track(i).stops_at_catastrophe
         idle = np.int32(self._pace.patience(len(plans)))
         called = time.perf_counter()
@@ -186,8 +194,15 @@ class Cohort:
         episodes = np.zeros(self.width, np.int32)
         for i, level in levels.items():
             episodes[i] = self._track(i).episodes(level)
-        args = (self._evaluation_keys, steps, self._states.agent.params, self._controls.training, episodes)
-        measured = jax.device_get(batched.evaluate_all(self.factory, self._settings, *args))
+
+        def on(training: Any) -> Any:
+            args = (self._evaluation_keys, steps, self._states.agent.params, training, episodes)  # pyright: ignore[reportOptionalMemberAccess]
+            return jax.device_get(batched.evaluate_all(self.factory, self._settings, *args))
+
+        measured = on(self._controls.training)
+        deployed = any(track is not None and track.phase in ARMS for track in self.tracks)
+        if self.example.evaluation.retest and deployed:
+            measured |= {f"retest_{name}": x for name, x in on(np.ones(self.width, bool)).items() if name in RETESTED}
         self._evaluating += time.perf_counter() - began - (compile_seconds() - compiling)
         return {i: reading_of(measured, tally, i, int(steps[i]), level) for i, level in levels.items()}
 
@@ -214,7 +229,8 @@ class Cohort:
             self.tracks[slot] = None
             self._controls.limit[slot] = EMPTY
             track.ending = ending
-            track.withdrawn = None if track.phase != CORRECTED else track.next().withdrawn
+            if track.phase == CORRECTED:
+                track.withdrawn, track.returned = track.next().withdrawn, track.next().returned
             track.catastrophe = _step(harmed.catastrophe[slot])
             track.mastered = _step(mastered[slot])
             track.known = None if known is None else {name: float(x[slot]) for name, x in vars(known).items()}

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from robustsim.agents.learner import Act
 from robustsim.pytree import pytree
 from robustsim.records import Measure, of_kind
-from robustsim.sim import expected
+from robustsim.sim import expected, plasticity
 from robustsim.sim.episodes import Episodes, Moment, Script, begin, play
 from robustsim.sim.keys import for_environments
+from robustsim.sim.plasticity import Units
 from robustsim.sim.world import World, starts
 from robustsim.types import Array, Tree
 
@@ -31,6 +32,7 @@ class Sums:
     entropy: Array  # float[], over all steps, in nats
     steps: Array  # float[]
     own: dict[str, Array]  # float[2], the values of the scenario's measures over all episodes
+    units: Units | None  # of the last hidden layer, where its plasticity is measured
 
 
 def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measured:
@@ -41,6 +43,7 @@ def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measure
     size = world.settings.evaluation.screen
     pair, zero = jnp.zeros(2, jnp.int32), jnp.zeros(())
     own = {measure.name: jnp.zeros(2) for measure in of_kind(world.scenario.records, Measure)}
+    units = plasticity.nothing(world.settings.agent.hidden_units) if world.settings.evaluation.plasticity else None
     nothing = Sums(
         decisions=pair,
         misbehaved=pair,
@@ -51,6 +54,7 @@ def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measure
         entropy=zero,
         steps=zero,
         own=own,
+        units=units,
     )
 
     def more(state: tuple[Sums, Array]) -> Array:
@@ -74,6 +78,7 @@ def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measure
         "entropy": sums.entropy / sums.steps,
         "finite": jnp.all(jnp.stack(finite)).astype(jnp.int32) if finite else jnp.int32(1),
         "rates": expected.rates(world, params),
+        **({} if sums.units is None else plasticity.measures(sums.units, params)),
     } | {name: value / sums.episodes for name, value in sums.own.items()}
 
 
@@ -95,20 +100,25 @@ def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
 
     def fold(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, None]:
         del after
-        returns, entropy, steps, own = carry
+        returns, entropy, steps, own, units = carry
         here = active & each
         returns = returns + jnp.where(here, moment.reward, 0)
         entropy = entropy + jnp.sum(jnp.where(here, _entropy(act.log_policy), 0))
         own = {m.name: _OVER[m.over](own[m.name], moment.recorded[m.name], here) for m in measures}
-        return (returns, entropy, steps + jnp.sum(here).astype(entropy.dtype), own), None
+        units = None if units is None else plasticity.add(units, act.extras, here)
+        return (returns, entropy, steps + jnp.sum(here).astype(entropy.dtype), own, units), None
+
+    read = world.learner.hidden if world.settings.evaluation.plasticity else None
 
     def act(memory: Tree, obs: Array) -> Act:
-        return world.learner.act(params, memory, obs)
+        act = world.learner.act(params, memory, obs)
+        return act if read is None else act._replace(extras=read(params, memory, obs))
 
-    nothing = (jnp.zeros(count), zero, zero, {m.name: jnp.zeros((2, count)) for m in measures})
+    none = None if read is None else plasticity.nothing(world.settings.agent.hidden_units)
+    nothing = (jnp.zeros(count), zero, zero, {m.name: jnp.zeros((2, count)) for m in measures}, none)
     script = Script(act, draw, fold, records=measures)
     played = play(world, script, start, nothing, world.scenario.env.max_steps)
-    returns, entropy, steps, own = played.carry
+    returns, entropy, steps, own, units = played.carry
 
     def total(flags: Array) -> Array:
         return jnp.sum((flags & each).reshape(2, -1), axis=1, dtype=jnp.int32)
@@ -127,6 +137,7 @@ def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
         entropy=entropy,
         steps=steps,
         own={name: values(so_far) for name, so_far in own.items()},
+        units=units,
     )
 
 

@@ -61,20 +61,23 @@ def agents_at(
     run: Run,
     agent: Tree,
     steps: Sequence[int],
-    withdrawn: int | None = None,
     phase: str = CORRECTED,
+    withdrawn: int | None = None,
+    returned: int | None = None,
 ) -> list[Tree]:
     """The agent of one arm of a run after each of some numbers of gradient steps, on the host.
 
     Args:
       agent: as :func:`trained_agent` returns it.
       steps: in ascending order.
-      withdrawn: the gradient step at which the overseer left, None if it did not; only what comes later depends on it.
       phase: CORRECTED or UNOPPOSED.
+      withdrawn: the gradient step at which the overseer left, None if it did not; only what comes later depends on it.
+      returned: the same of its coming back.
     """
     settings, track = _arrays(run.settings), Track(0, run, phase)
     control = track.control(factory.name, one_decision=False)  # it stops where it is told to
-    control |= {"withdrawn": FOREVER if withdrawn is None else withdrawn, "stop_catastrophe": False}
+    left, back = (FOREVER if step is None else step for step in (withdrawn, returned))
+    control |= {"withdrawn": left, "returned": back, "stop_catastrophe": False}
     keys = batched.key_of(factory.name, "deployment start", run.seed)[None]
     agents = batched.deploy(factory, settings, keys, jax.tree.map(lambda x: np.asarray(x)[None], agent))
     states = batched.begin_phase(factory, settings, batched.controls([control]), agents)

@@ -15,6 +15,7 @@ class Next(NamedTuple):
     step: int  # of the next reading
     withdrawn: int | None = None  # gradient step at which the overseer left
     ending: Ending | None = None
+    returned: int | None = None  # gradient step at which it came back
 
 
 def race_only(settings: Any) -> bool:
@@ -41,9 +42,26 @@ def follow(readings: Sequence[Reading], settings: Any, bar: Bar) -> Next:
     if settings.deployment.relapse_steps == 0:
         return Next(step, withdrawn, Ending.STABLE)
     end = withdrawn + max(readings[index].step, settings.deployment.relapse_steps)
+    if settings.deployment.relearn:
+        return _twice(readings, settings, bar, withdrawn, end)
     back = what.relapse(readings, bar.threshold, withdrawn) is not None
     ending = Ending.RELAPSED if back else Ending.STABLE if step >= end else None
     return Next(min(withdrawn + next_on_grid(step - withdrawn), end), withdrawn, ending)
+
+
+def _twice(readings: Sequence[Reading], settings: Any, bar: Bar, withdrawn: int, end: int) -> Next:
+    """What follows where the overseer is to come back: all of the phase without it, and then another correction."""
+    step, budget = readings[-1].step, settings.deployment.budget
+    if step < end:
+        return Next(min(withdrawn + next_on_grid(step - withdrawn), end), withdrawn)
+    end = next(r.step for r in readings if r.step >= end)  # an update may be several gradient steps
+    alone, again = [r for r in readings if r.step <= end], [r for r in readings if r.step >= end]
+    back = what.relapse(alone, bar.threshold, withdrawn) is not None
+    if not back or not what.is_back(again[0], bar.threshold):
+        return Next(step, withdrawn, Ending.RELAPSED if back else Ending.STABLE)
+    over = step - end >= budget or what.removal(again, bar.threshold) is not None
+    following = end + min(next_on_grid(step - end), budget)
+    return Next(following, withdrawn, Ending.RELAPSED if over else None, end)
 
 
 def _horizon(readings: Sequence[Reading], index: int, settings: Any, bar: Bar) -> int:
@@ -89,6 +107,8 @@ def wants_confirmation(readings: Sequence[Reading], screening: Reading, settings
     progress = follow(readings, settings, bar)
     if progress.ending is not None:
         return False
+    if progress.returned is not None:
+        return screening.step >= progress.returned + settings.deployment.budget or _open(screening, threshold)
     open_watched = what.might_pass(screening, threshold, WATCHED)
     if what.passing(readings, threshold, WATCHED) is None and open_watched:
         return True

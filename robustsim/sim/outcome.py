@@ -53,6 +53,8 @@ class Outcome:
     relapsed: bool | None
     relapsed_under_oversight: bool | None
     steps_to_relapse: int | None
+    again: Time | None  # the second correction, from the overseer's return on; None: it did not come back
+    second_start: Reading | None  # where that begins
     defended: "Defended | None"
     known: dict[str, float] | None  # what is known without sampling
     harm: "Harm"
@@ -133,6 +135,7 @@ def outcome_of(settings: Any, corrected: Any, unopposed: Any = None, control: An
         relapsed=relapsed,
         relapsed_under_oversight=under,
         steps_to_relapse=after,
+        **_second(corrected),
         defended=_defended(corrected, unopposed, removed.step, budget),
         known=corrected.known,
         harm=_harm(settings, at_removal, removed),
@@ -230,6 +233,17 @@ def _relapse(
         after = what.relapse(corrected.readings, threshold, withdrawn)
     since = None if after is None or withdrawn is None else after - withdrawn
     return under or after is not None, under, since
+
+
+def _second(corrected: Any) -> dict[str, Any]:
+    """The second correction, where there was one: `again`, `second_start`."""
+    begun = corrected.returned
+    if begun is None:
+        return {"again": None, "second_start": None}
+    readings = [r for r in corrected.readings if r.step >= begun]
+    (time, *_) = _times(readings, corrected.bar.threshold, readings[-1].step, None)
+    again = Time(None if time.step is None else time.step - begun, time.lower - begun)
+    return {"again": again, "second_start": readings[0]}
 
 
 def _defended(corrected: Any, unopposed: Any, removed: int | None, budget: int) -> Defended | None:

@@ -14,7 +14,7 @@ MASTERED = 0.9  # share of the steps in which the action that is taught is taken
 
 def pays(world: World, control: Control, step: Array) -> expected.Pay:
     """(actions, the rewards with their feedback) -> what the agent gets at this gradient step, of the same shape."""
-    quiet = (step >= control.withdrawn) & ~jnp.asarray(world.settings.deployment.relapse_reward)
+    quiet = control.alone(step) & ~jnp.asarray(world.settings.deployment.relapse_reward)
 
     def pay(action: Array, reward: Array) -> Array:
         own = (action == control.taught).astype(reward.dtype)

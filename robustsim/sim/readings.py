@@ -56,6 +56,18 @@ class Reading(NamedTuple):
         """Share of the episodes that succeeded."""
         return self.measures["competence"]
 
+    def retested(self, condition: int) -> float | None:
+        """Misbehaviour rate on training levels; None where it was not measured, or could not be avoided there."""
+        decisions = self.measures.get("retest_decisions", (0, 0))[condition]
+        return self.measures["retest_misbehaved"][condition] / decisions if decisions else None
+
+    @property
+    def retested_competence(self) -> float | None:
+        """Share of the episodes on training levels that succeeded; None where it was not measured."""
+        if "retest_episodes" not in self.measures:
+            return None
+        return sum(self.measures["retest_competent"]) / sum(self.measures["retest_episodes"])
+
     @property
     def mean_return(self) -> float:
         """Undiscounted reward of an episode, without feedback; mean over both conditions."""

@@ -96,7 +96,7 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     over = expected.over(known)
     harmed = harm.advance(world, state.harm, done, state.step, over)
     lost = harm.control_lost(world, harmed)
-    duty = settings.overseer.on_duty(state.step) & (state.step < control.withdrawn)
+    duty = settings.overseer.on_duty(state.step) & ~control.alone(state.step)
     present = (overseer.trains | ~control.training) & ~control.silent & duty & ~lost
     active = present & overseer.knows(state.overseer)
     chances, respond = uniforms[..., : UNIFORMS - 2], jax.random.fold_in(key, RESPOND)

@@ -48,7 +48,7 @@ class Track:
       bar: what its readings are held against; without a reference agent by default.
       demands: in training, the agents that are wanted of it.
       ending: what ended it.
-      withdrawn: gradient step at which the overseer left.
+      withdrawn, returned: gradient steps at which the overseer left, and came back.
       catastrophe: gradient step at which the rule fired.
       mastered: in the control arm, gradient step at which the action that is taught was taken often enough.
       known: what is known without sampling, by name.
@@ -65,6 +65,7 @@ class Track:
     readings: list[Reading] = field(default_factory=list)
     ending: Ending | None = None
     withdrawn: int | None = None
+    returned: int | None = None
     catastrophe: int | None = None
     mastered: int | None = None
     known: dict[str, float] | None = None
@@ -94,6 +95,7 @@ class Track:
             "silent": self.phase in (UNOPPOSED, CONTROL),
             "taught": drawn if self.phase == CONTROL else UNTAUGHT,
             "withdrawn": FOREVER,
+            "returned": FOREVER,
             "limit": EMPTY,
             "stop_removed": self.phase == CORRECTED and nothing_follows,
             "stop_catastrophe": self.stops_at_catastrophe,
@@ -152,7 +154,10 @@ class Track:
 
     def wants_more(self, reading: Reading) -> bool:
         """Whether a confirmatory evaluation calls for a larger one."""
-        return not self.training and follow.wants_more(self.readings, reading, self.bar)
+        if self.training:
+            return False
+        since = self.next().returned or 0 if self.phase == CORRECTED else 0
+        return follow.wants_more([r for r in self.readings if r.step >= since], reading, self.bar)
 
 
 def reading_of(measured: Any, counted: Any, row: int, step: int, level: int) -> Reading:

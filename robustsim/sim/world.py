@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from robustsim.agents.injection import Injected, injecting
 from robustsim.agents.learner import Batch, Experience, Interface, Learner
 from robustsim.errors import UserError
 from robustsim.oversight.protocol import Site
@@ -90,6 +91,8 @@ def make_world(factory: ScenarioFactory, settings: Settings, training: Any = Fal
         raise UserError(
             f"overseer.staleness: 'gradient' is not allowed with {learner.gradient_steps} gradient steps per rollout"
         )
+    if settings.evaluation.plasticity and learner.hidden is None:
+        raise UserError("evaluation.plasticity: True is not allowed: the agent does not say which its hidden layer is")
     if scenario.start is not None:
         learner = _started(learner, scenario.start)
     return World(scenario, settings, learner, levels, training)
@@ -103,6 +106,9 @@ def _agents_learner(settings: Settings, interface: Interface) -> Learner:
     if online.optimizer != "same":
         changes["optimizer"] = online.optimizer
     learner = dataclasses.replace(agent, **changes).learner(interface)
+    if online.inject:
+        changes["network"] = Injected(agent.network)
+        learner = injecting(learner, dataclasses.replace(agent, **changes).learner(interface))
     if online.reset_optimizer or "optimizer" in changes:
         learner = _restarted(learner)
     return learner

@@ -35,6 +35,8 @@ class Evaluation:
     screen: int = size(128, 16, 2**17, doc="of the screening evaluation that precedes it")
     reference: bool = choice(True, (True, False), doc="whether runs are held against reference agents")
     control: bool = choice(False, (True, False), doc="whether T_control is measured, in an arm of its own")
+    retest: bool = choice(False, (True, False), doc="whether each evaluation is repeated on training levels")
+    plasticity: bool = choice(False, (True, False), doc="whether dormant units and the effective rank are measured")
 
 
 @pytree
@@ -45,6 +47,9 @@ class Deployment:
     patience: float = number(2.5, 0, 100, doc="after removal at T the overseer stays on for patience * T steps")
     relapse_steps: int = count(500, 0, 10**8, doc="then max(T, this) steps without it (0: no relapse phase)")
     relapse_reward: bool = choice(True, (True, False), doc="whether the task's reward goes on in the relapse phase")
+    relearn: bool = choice(
+        False, (True, False), doc="whether the overseer then comes back, for a second correction: T_again"
+    )
     start: int = count(
         -1, -1, 10**8, doc="training step that deployment starts from, however competent (-1: where training ends)"
     )
@@ -87,6 +92,9 @@ class Online:
     entropy: float | None = number(None, 0, 1e6, doc="beta of the entropy bonus in deployment")
     reset_optimizer: bool = choice(
         True, (True, False), doc="whether the state of the optimizer starts anew at deployment start"
+    )
+    inject: bool = choice(
+        False, (True, False), doc="whether a new network learns from then on, on top of the old one (a diagnostic)"
     )
 
 

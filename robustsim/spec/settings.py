@@ -54,7 +54,6 @@ SECTIONS = (
 )
 
 
-OF_THE_POLICY = ("kl_anchor", "cross_entropy_anchor", "ewc", "rehearsal", "shrink_perturb")
 MOST_COUNTED = 2**31 - 1  # of a counter
 KINDS = tuple(f"{section.name}.kind" for section in SECTIONS if section.part)
 
@@ -89,7 +88,7 @@ class Settings:
             overseer=self.overseer.canonical(),
             catastrophe=self.catastrophe.canonical(),
             defences=defences,
-            deployment=dataclasses.replace(self.deployment, stop="end"),  # the host's business alone,
+            deployment=dataclasses.replace(self.deployment, stop="end", relearn=False),  # the host's business alone,
             evaluation=dataclasses.replace(self.evaluation, reference=True),  # and this as well
         )
 
@@ -313,6 +312,8 @@ def check_together(factory: ScenarioFactory, settings: Settings) -> None:
             f"training.penalty_until={training.penalty_until}"
         )
     _check_online(settings.online, agent)
+    _check_injection(settings)
+    _check_relearning(settings.deployment)
     _check_counters(settings)
 
 
@@ -321,7 +322,7 @@ def _check_smooth(settings: Settings) -> None:
     if getattr(settings.agent, "smooth", True):
         return
     for name, part in settings.treatment.items():
-        if name in OF_THE_POLICY and not part.off:
+        if getattr(part, "needs_slope", False) and not part.off:
             raise UserError(
                 f"treatment.{name}: {getattr(part, name)} is not allowed with agent.kind={name_of(settings.agent)!r}, "
                 "whose policy has no slope"
@@ -353,6 +354,13 @@ def _check_repair(settings: Settings) -> None:
         raise UserError(f"training.record: {training.record} is not allowed with training.signal='demonstration'")
 
 
+def _check_relearning(deployment: Deployment) -> None:
+    """Raises UserError where the overseer is to come back, and never leaves."""
+    for name, value in (("relapse_steps", 0), ("stop", "first_event")):
+        if deployment.relearn and getattr(deployment, name) == value:
+            raise UserError(f"deployment.relearn: True is not allowed with deployment.{name}={value}")
+
+
 def _check_counters(settings: Settings) -> None:
     """Raises UserError where a run can be so long that its counters, of 32 bits, would begin again below zero.
 
@@ -362,9 +370,9 @@ def _check_counters(settings: Settings) -> None:
     deployment, agent = settings.deployment, settings.agent
     batch = 1 if agent.expected else agent.num_envs * agent.rollout_steps
     budget, after = deployment.budget, deployment.relapse_steps
-    most = MOST_COUNTED // batch
-    if budget + (max(budget, after) if after else 0) > most:
-        allowed = min(most - after, most // 2) if after else most
+    most, times = MOST_COUNTED // batch, 2 if deployment.relearn else 1
+    if times * budget + (max(budget, after) if after else 0) > most:
+        allowed = min((most - after) // times, most // (times + 1)) if after else most
         raise UserError(
             f"deployment.budget: {budget} is not allowed with deployment.relapse_steps={after} and {batch} environment "
             f"steps per gradient step: a run must not take more than {MOST_COUNTED:,} environment steps in all; use a "
@@ -382,3 +390,19 @@ def _check_online(online: Online, agent: Any) -> None:
             raise UserError(
                 f"online.{name}: {value!r} is not allowed: the agent {name_of(agent)!r} has no such setting"
             )
+
+
+def _check_injection(settings: Settings) -> None:
+    """Raises UserError where a network is to be injected, and the agent or a treatment does not go with that."""
+    if not settings.online.inject:
+        return
+    if not getattr(settings.agent, "injectable", False):
+        kind = name_of(settings.agent)
+        raise UserError(f"online.inject: True is not allowed with agent.kind={kind!r}; use a2c, reinforce, ppo or npg")
+    if not settings.online.reset_optimizer:
+        raise UserError("online.reset_optimizer: False is not allowed with online.inject: a new network has no past")
+    if settings.training.record:
+        raise UserError(f"online.inject: True is not allowed with training.record={settings.training.record}")
+    for name, part in settings.treatment.items():
+        if not part.off and not getattr(part, "injectable", True):
+            raise UserError(f"online.inject: True is not allowed with treatment.{name}={getattr(part, name)}")

@@ -62,16 +62,17 @@ def twin(factory: ScenarioFactory, name: str) -> dict[str, Any]:
 def reference_settings(factory: ScenarioFactory, settings: Settings) -> Settings:
     """The settings of the reference agents of a run: nothing of its overseer, its training or its treatments."""
     penalty = getattr(factory(**env_values(settings)).overseer, "penalty", Overseer().penalty)
-    alone = {"patience": 0.0, "relapse_steps": 0, "relapse_reward": True, "start": -1, "stop": "end"}
+    alone = {"patience": 0.0, "relapse_steps": 0, "relapse_reward": True, "relearn": False, "start": -1, "stop": "end"}
     return dataclasses.replace(
         settings,
+        online=dataclasses.replace(settings.online, inject=False),
         treatment={},
         overseer=Overseer(penalty=penalty, **perfect(Overseer)),
         catastrophe=Cumulative(),
         defences=Defences(),
         tampering=Tampering(),
         deployment=dataclasses.replace(settings.deployment, **alone),
-        evaluation=dataclasses.replace(settings.evaluation, control=False),
+        evaluation=dataclasses.replace(settings.evaluation, control=False, retest=False, plasticity=False),
         training=dataclasses.replace(Training(), steps=0, extension=0.0, competence=settings.training.competence),
     )
 

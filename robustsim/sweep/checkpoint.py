@@ -109,7 +109,7 @@ def unpack(data: bytes, tracks_of: TracksOf, blank: Tree, identity: str, unit: s
     )
 
 
-KEPT = ("index", "phase", "ending", "withdrawn", "catastrophe", "known", "defended", "stride")
+KEPT = ("index", "phase", "ending", "withdrawn", "returned", "catastrophe", "mastered", "known", "defended", "stride")
 
 
 def _plain(track: Track) -> dict[str, Any]:

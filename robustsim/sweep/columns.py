@@ -1,18 +1,17 @@
-"""The columns of `runs` and `traces`. Each is declared once; rows, types and the table in the docs follow from that.
+"""The columns of `runs`. Each is declared once; rows, types and the table in the docs follow from that.
 
-Needs no JAX. `python -m robustsim.sweep.columns` prints the page of the docs.
+Needs no JAX. Those of `traces` are in trace_columns.py.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from robustsim.events import CONDITIONS, UNWATCHED, WATCHED
 from robustsim.records import Column, Counter, Measure, of_kind
-from robustsim.sim.counters import COUNTERS, FEEDBACK, MONITOR
+from robustsim.sim.counters import FEEDBACK
 from robustsim.sim.outcome import NOT_RUN, Outcome, Time
 from robustsim.sim.quadrant import earned, quadrant
-from robustsim.sim.readings import Reading
 
 INDEX = "index"  # of a run in its plan; gives the tables their order, and is not shown
 
@@ -21,7 +20,8 @@ def _of(name: str, kind: type, of: Callable[[Outcome], Any], doc: str, unit: str
     return Column(name=name, type=kind, of=lambda record: of(record.outcome), doc=doc, unit=unit)
 
 
-def _column(name: str, kind: type, of: Callable[[Any], Any], doc: str, unit: str = "") -> Column:
+def declared(name: str, kind: type, of: Callable[[Any], Any], doc: str, unit: str = "") -> Column:
+    """A column of what a row is made from."""
     return Column(name=name, type=kind, of=of, doc=doc, unit=unit)
 
 
@@ -54,7 +54,7 @@ def _rate(outcome: Outcome, part: str, whole: str) -> float | None:
 
 
 def _referred(name: str, of: Callable[[Any], Any], doc: str, unit: str = "") -> Column:
-    return _column(name, float, lambda r: None if r.reference is None else of(r.reference), doc, unit)
+    return declared(name, float, lambda r: None if r.reference is None else of(r.reference), doc, unit)
 
 
 def _inertia(record: Any, steps: int | None) -> float | None:
@@ -76,6 +76,37 @@ def _speed_up(outcome: Outcome) -> float | None:
     return math.log10(faded / removed) if removed and faded else None
 
 
+def _again(outcome: Outcome) -> int | None:
+    return None if outcome.again is None else outcome.again.step
+
+
+def _returning(outcome: Outcome, condition: int) -> float | None:
+    return None if outcome.second_start is None else outcome.second_start.log_odds(condition)
+
+
+def _savings(outcome: Outcome, again: int | None) -> float | None:
+    removed = outcome.removed.step
+    return math.log10(removed / again) if removed and again else None
+
+
+def _retested(when: str, reading: Callable[[Outcome], Any], said: str) -> tuple[Column, Column, Column]:
+    def rate(condition: int) -> Callable[[Outcome], Any]:
+        return lambda o: reading(o).retested(condition)
+
+    doc = f"misbehaviour rate on training levels {said}; null without `evaluation.retest`"
+    return (
+        _of(f"{when}_retest_watched", float, rate(WATCHED), f"{doc}, watched"),
+        _of(f"{when}_retest_unwatched", float, rate(UNWATCHED), "the same, unwatched"),
+        _of(
+            f"{when}_retest_competence", float, lambda o: reading(o).retested_competence, "the same, of the competence"
+        ),
+    )
+
+
+def _plasticity(name: str, doc: str) -> Column:
+    return _of(f"start_{name}", float, lambda o: o.start.measures.get(name), f"{doc}; {NO_PLASTICITY}")
+
+
 def _joint(condition: int, name: str) -> tuple[Column, Column]:
     def share(of: Callable[[dict[str, Any]], int]) -> Callable[[Outcome], float]:
         return lambda o: of(o.start.measures) / max(o.start.measures["episodes"][condition], 1)
@@ -91,12 +122,13 @@ def _joint(condition: int, name: str) -> tuple[Column, Column]:
 
 
 STEPS, ODDS = "gradient steps", "log odds"
+NO_PLASTICITY = "null without `evaluation.plasticity`"
 AT = "up to the correction, or as long as the overseer is there"
 
 RUNS: tuple[Column, ...] = (
-    _column("run_id", str, lambda r: r.run_id, "16 hexadecimal digits: a hash of everything that the run is"),
-    _column("scenario", str, lambda r: r.scenario, "its name"),
-    _column("seed", int, lambda r: r.seed, "of the agent and of everything that is drawn"),
+    declared("run_id", str, lambda r: r.run_id, "16 hexadecimal digits: a hash of everything that the run is"),
+    declared("scenario", str, lambda r: r.scenario, "its name"),
+    declared("seed", int, lambda r: r.seed, "of the agent and of everything that is drawn"),
     # at deployment start
     _of("competence", float, lambda o: o.start.competence, "at deployment start, share of the episodes that succeed"),
     _of("misbehaviour_watched", float, lambda o: o.start.rates[WATCHED], "misbehaviour rate then, watched"),
@@ -105,14 +137,14 @@ RUNS: tuple[Column, ...] = (
     _of("start_logit_unwatched", float, lambda o: o.start.log_odds(UNWATCHED), "of misbehaving then, unwatched", ODDS),
     _of("start_entropy", float, lambda o: o.start.measures["entropy"], "of the policy then", "nats"),
     _of("start_return", float, lambda o: o.start.mean_return, "of an episode then, undiscounted", "reward"),
-    _column("start_weight_norm", float, lambda r: r.weight_norm, "of the parameters then"),
-    _column(
+    declared("start_weight_norm", float, lambda r: r.weight_norm, "of the parameters then"),
+    declared(
         "start_earned",
         float,
         lambda r: earned(r.outcome.start, r.reference),
         "that return, from that of a network without training, 0, to that of the reference agents, 1",
     ),
-    _column(
+    declared(
         "quadrant",
         str,
         lambda r: quadrant(r.outcome.start, r.outcome.threshold, r.reference, r.settings),
@@ -120,10 +152,12 @@ RUNS: tuple[Column, ...] = (
     ),
     *_joint(WATCHED, "watched"),
     *_joint(UNWATCHED, "unwatched"),
-    _column("start_rms", float, lambda r: r.start_rms, "root mean square of the gradients that Adam remembered then"),
-    _column("training_competence", float, lambda r: r.training_competence, "share of training episodes that succeed"),
-    _column("training_steps", int, lambda r: r.training_steps, "that the agent was trained for", STEPS),
-    _column(
+    _plasticity("dormant", "dormant hidden units then"),
+    _plasticity("effective_rank", "effective rank of the last hidden layer then"),
+    declared("start_rms", float, lambda r: r.start_rms, "root mean square of the gradients that Adam remembered then"),
+    declared("training_competence", float, lambda r: r.training_competence, "share of training episodes that succeed"),
+    declared("training_steps", int, lambda r: r.training_steps, "that the agent was trained for", STEPS),
+    declared(
         "training_feedback",
         int,
         lambda r: r.training_feedback,
@@ -136,10 +170,10 @@ RUNS: tuple[Column, ...] = (
     *_time("steps_to_correct_unwatched", lambda o: o.removed_unwatched, "to the removal in the unwatched condition"),
     *_time("steps_to_suppress", lambda o: o.suppressed, "to the removal in the watched condition"),
     _of("t_stable", int, lambda o: o.stable, "the step after the last failing evaluation under the overseer", STEPS),
-    _column(
+    declared(
         "steps_to_know", int, lambda r: _knew(r)[0], "T_d, to the proof (`overseer.proof`); null if censored", STEPS
     ),
-    _column("steps_to_know_lower", int, lambda r: _knew(r)[1], "the same, or the time of censoring", STEPS),
+    declared("steps_to_know_lower", int, lambda r: _knew(r)[1], "the same, or the time of censoring", STEPS),
     _of("suppressed", bool, lambda o: o.suppressed.step is not None, "removed in the watched condition at least"),
     _of("outcome", str, lambda o: o.became, "what became of the run: see the glossary"),
     _of(
@@ -170,8 +204,10 @@ RUNS: tuple[Column, ...] = (
     _referred("steps_to_scratch", lambda r: r.scratch[0], "their steps to removal and competence, median", STEPS),
     _referred("steps_to_scratch_low", lambda r: r.scratch[1], "the quickest of them", STEPS),
     _referred("steps_to_scratch_high", lambda r: r.scratch[2], "the slowest; null if one did not get there", STEPS),
-    _column("inertia", float, lambda r: _inertia(r, r.outcome.redirected.step), "steps_to_redirect / steps_to_scratch"),
-    _column(
+    declared(
+        "inertia", float, lambda r: _inertia(r, r.outcome.redirected.step), "steps_to_redirect / steps_to_scratch"
+    ),
+    declared(
         "inertia_lower",
         float,
         lambda r: _inertia(r, r.outcome.redirected.step or r.outcome.redirected.lower),
@@ -226,7 +262,7 @@ RUNS: tuple[Column, ...] = (
         lambda o: sum(o.at_removal.counters[n] for n in FEEDBACK),
         f"labels + audits + corrections + false alarms, {AT}",
     ),
-    _column(
+    declared(
         "env_steps_to_correct",
         int,
         lambda r: None if r.outcome.removed.step is None else int(r.outcome.removed.step * r.env_steps),
@@ -242,6 +278,8 @@ RUNS: tuple[Column, ...] = (
     ),
     _of("final_misbehaviour_unwatched", float, lambda o: o.last.rates[UNWATCHED], "the same, unwatched"),
     _of("final_competence", float, lambda o: o.last.competence, "the same, share of the episodes that succeed"),
+    *_retested("start", lambda o: o.start, "at deployment start"),
+    *_retested("final", lambda o: o.last, "at the last evaluation under the overseer"),
     _of(
         "concealment",
         float,
@@ -253,6 +291,24 @@ RUNS: tuple[Column, ...] = (
     _of("relapsed", bool, lambda o: o.relapsed, "the misbehaviour came back after the removal"),
     _of("relapsed_under_oversight", bool, lambda o: o.relapsed_under_oversight, "while the overseer was there"),
     _of("steps_to_relapse", int, lambda o: o.steps_to_relapse, "from the overseer's leaving to the relapse", STEPS),
+    _of("steps_to_correct_again", int, _again, "T_again, of the second correction; null if censored or not run", STEPS),
+    _of(
+        "steps_to_correct_again_lower",
+        int,
+        lambda o: None if o.again is None else o.again.lower,
+        "as above; null without `deployment.relearn`, or where it was not back at the end",
+        STEPS,
+    ),
+    _of("again_logit_watched", float, lambda o: _returning(o, WATCHED), "of misbehaving where it begins", ODDS),
+    _of("again_logit_unwatched", float, lambda o: _returning(o, UNWATCHED), "the same, unwatched", ODDS),
+    _of("savings", float, lambda o: _savings(o, _again(o)), "log10(T_c / T_again)", "decades"),
+    _of(
+        "savings_upper",
+        float,
+        lambda o: None if o.again is None else _savings(o, _again(o) or o.again.lower),
+        "the same; where T_again is censored, what it is at most",
+        "decades",
+    ),
     _of("tampering", int, lambda o: o.last.counters["tampering"], "tampering acts under the overseer"),
     _of(
         "distortion",
@@ -289,50 +345,6 @@ RUNS: tuple[Column, ...] = (
 )
 
 
-class Point(NamedTuple):
-    """Everything that a column of `traces` may be made from."""
-
-    run_id: str
-    seed: int
-    arm: str
-    env_steps: float
-    overseen: bool
-    reading: Reading
-
-
-def _counter(counter: Counter) -> Column:
-    of = counter.doc if counter.way != "total" else f"{counter.doc}, so far"
-
-    def value(point: Point) -> Any:
-        x = point.reading.counters[counter.name]
-        there = math.isfinite(x) and (counter.way != "last" or point.reading.step > 0)  # before the first rollout: none
-        return x if there else None
-
-    return _column(counter.name, counter.type, value, of, counter.unit)
-
-
-TRACES: tuple[Column, ...] = (
-    _column("run_id", str, lambda p: p.run_id, "of the run"),
-    _column("seed", int, lambda p: p.seed, "of the run"),
-    _column("arm", str, lambda p: p.arm, "corrected or unopposed"),
-    _column("step", int, lambda p: p.reading.step, "of the evaluation", STEPS),
-    _column("env_steps", int, lambda p: int(p.reading.step * p.env_steps), "the same", "environment steps"),
-    _column("overseen", bool, lambda p: p.overseen, "the overseer was there"),
-    _column("episodes", int, lambda p: p.reading.measures["episodes"][WATCHED], "of the evaluation, a condition"),
-    _column("confirmatory", bool, lambda p: p.reading.confirmatory, "with enough episodes for a removal"),
-    _column("misbehaviour_watched", float, lambda p: p.reading.rates[WATCHED], "misbehaviour rate, watched"),
-    _column("misbehaviour_unwatched", float, lambda p: p.reading.rates[UNWATCHED], "misbehaviour rate, unwatched"),
-    _column("decisions_watched", int, lambda p: p.reading.decisions[WATCHED], "episodes that it is a share of"),
-    _column("decisions_unwatched", int, lambda p: p.reading.decisions[UNWATCHED], "the same, unwatched"),
-    _column("competence", float, lambda p: p.reading.competence, "share of the episodes that succeed"),
-    _column(
-        "harm", int, lambda p: p.reading.counters["harm"], "how high the catastrophe rule has stood at most, so far"
-    ),
-    _column("entropy", float, lambda p: p.reading.measures["entropy"], "of the policy", "nats"),
-    *(_counter(counter) for counter in COUNTERS if counter.name not in ("distortion", *MONITOR)),
-)
-
-
 def of_runs(records: Sequence[Any] = ()) -> tuple[Column, ...]:
     """The columns of `runs`; records: those of a scenario's own."""
     own: list[Column] = []
@@ -347,16 +359,6 @@ def of_runs(records: Sequence[Any] = ()) -> tuple[Column, ...]:
     return (*RUNS, *own, *of_kind(records, Column))
 
 
-def of_traces(records: Sequence[Any] = ()) -> tuple[Column, ...]:
-    """The columns of `traces`; records: those of a scenario's own."""
-    own = [_counter(counter) for counter in of_kind(records, Counter)]
-    for measure in of_kind(records, Measure):
-        for condition, name in enumerate(CONDITIONS):
-            of = _reading(measure.name, condition)
-            own.append(_column(f"{measure.name}_{name}", float, of, f"{measure.doc}, {name}", measure.unit))
-    return (*TRACES, *own)
-
-
 def _at_removal(name: str) -> Callable[[Outcome], Any]:
     return lambda outcome: outcome.at_removal.counters[name]
 
@@ -365,38 +367,6 @@ def _measured(name: str, reading: str, condition: int) -> Callable[[Outcome], An
     return lambda outcome: getattr(outcome, reading).measures[name][condition]
 
 
-def _reading(name: str, condition: int) -> Callable[[Point], Any]:
-    return lambda point: point.reading.measures[name][condition]
-
-
 def row(columns: Sequence[Column], made_from: Any) -> dict[str, Any]:
     """One row of a table."""
     return {column.name: column.of(made_from) for column in columns}
-
-
-def markdown() -> str:
-    """The page of the docs."""
-
-    def table(columns: Sequence[Column]) -> str:
-        rows = [f"| `{c.name}` | {c.type.__name__} | {c.unit} | {c.doc} |" for c in columns]
-        return "\n".join(["| column | type | unit | meaning |", "|---|---|---|---|", *rows])
-
-    return f"""# Columns
-
-Made from the declarations in `robustsim/sweep/columns.py`. A scenario's own counters, measures and columns follow the
-ones listed here (see [scenarios](scenarios.md)).
-
-## `runs`: one row per run
-
-Swept settings stand between `seed` and `competence`, under their dotted names.
-
-{table(RUNS)}
-
-## `traces`: one row per run, arm and evaluation
-
-{table(TRACES)}
-"""
-
-
-if __name__ == "__main__":
-    print(markdown(), end="")

@@ -16,9 +16,10 @@ from robustsim.sim.reference import Reference
 from robustsim.sim.track import ARMS, CORRECTED, Track
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Run, env_values, flatten
-from robustsim.sweep import columns, store
-from robustsim.sweep.columns import INDEX, Point
+from robustsim.sweep import columns, store, trace_columns
+from robustsim.sweep.columns import INDEX
 from robustsim.sweep.plan import Plan
+from robustsim.sweep.trace_columns import Point
 from robustsim.types import Tree
 
 
@@ -38,10 +39,10 @@ def tables(plan: Plan, index: int, about: About, arms: Sequence[Track]) -> dict[
     values = columns.row(columns.of_runs(records), made_from)
     whole = {name: values.pop(name) for name in ("run_id", "scenario", "seed")}
     points = [point for arm in arms if arm.phase in ARMS for point in _points(made_from, arm)]
-    traces = [columns.row(columns.of_traces(records), point) for point in points]
+    traces = [columns.row(trace_columns.of_traces(records), point) for point in points]
     return {
         "runs": store.table([{INDEX: index, **whole, **swept, **values}], columns.of_runs(records), plan.kinds),
-        "traces": store.table([{INDEX: index, **trace} for trace in traces], columns.of_traces(records)),
+        "traces": store.table([{INDEX: index, **trace} for trace in traces], trace_columns.of_traces(records)),
     }
 
 
@@ -92,8 +93,10 @@ def _rms(agent: Tree) -> float | None:
 
 
 def _points(made_from: Record, arm: Track) -> list[Point]:
+    left, back = (math.inf if step is None else step for step in (arm.withdrawn, arm.returned))
+
     def overseen(step: int) -> bool:
-        return arm.phase == CORRECTED and (arm.withdrawn is None or step <= arm.withdrawn)
+        return arm.phase == CORRECTED and not left < step <= back
 
     about: dict[str, Any] = {"run_id": made_from.run_id, "seed": made_from.seed, "arm": arm.phase}
     return [

@@ -15,8 +15,9 @@ from robustsim import files
 from robustsim.errors import StorageError, UserError
 from robustsim.records import Column
 from robustsim.sweep import received
-from robustsim.sweep.columns import INDEX, RUNS, TRACES
+from robustsim.sweep.columns import INDEX, RUNS
 from robustsim.sweep.layout import MANIFEST, clear, own
+from robustsim.sweep.trace_columns import TRACES
 
 SCHEMA = 4
 VERSIONS = {1: "before 0.1", 2: "before 0.1", 3: "0.1"}  # that wrote a schema

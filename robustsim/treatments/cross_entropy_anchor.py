@@ -1,5 +1,7 @@
 """A penalty on giving up acts that the deployed policy would have taken: the other direction of divergence."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -17,6 +19,7 @@ class CrossEntropyAnchor:
     cross_entropy_anchor: float = number(
         0.0, 0, 1e6, doc="beta of a penalty beta * -E[log policy] under the policy at deployment"
     )
+    needs_slope: ClassVar[bool] = True  # of the policy by its parameters
 
     @property
     def off(self) -> bool:

@@ -1,6 +1,7 @@
 """Elastic weight consolidation: springs as stiff as the weight mattered in training (Kirkpatrick et al. 2017, PNAS)."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,8 @@ class EWC:
     """lambda / 2 * sum of F (weights - weights at deployment)^2, with the diagonal Fisher information F of training."""
 
     ewc: float = number(0.0, 0, 1e9, doc="lambda of a penalty lambda/2 * F * (weights - weights at deployment)^2")
+    needs_slope: ClassVar[bool] = True  # of the policy by its parameters
+    injectable: ClassVar[bool] = False  # it looks back on rollouts of the old network
 
     @property
     def off(self) -> bool:

@@ -1,5 +1,7 @@
 """Layers that do not learn in deployment."""
 
+from typing import ClassVar
+
 from robustsim.agents.learner import Batch, Learner, Penalty
 from robustsim.errors import UserError
 from robustsim.fields import size
@@ -13,6 +15,7 @@ class FrozenLayers:
     """The first hidden layers keep the weights that they had at deployment start."""
 
     frozen_layers: int = size(0, 0, 16, doc="hidden layers, from the observation on, that do not learn")
+    injectable: ClassVar[bool] = False  # it changes the very weights that an injection freezes
 
     @property
     def off(self) -> bool:

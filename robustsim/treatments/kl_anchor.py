@@ -1,5 +1,7 @@
 """A penalty on leaving the policy that was deployed, measured by its divergence from it."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -15,6 +17,7 @@ class KLAnchor:
     """beta * KL(policy || policy at deployment), on the states that deployment visits (Jaques et al. 2017)."""
 
     kl_anchor: float = number(0.0, 0, 1e6, doc="beta of a penalty beta * KL(policy || policy at deployment)")
+    needs_slope: ClassVar[bool] = True  # of the policy by its parameters
 
     @property
     def off(self) -> bool:

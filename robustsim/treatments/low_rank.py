@@ -5,7 +5,7 @@ W = W0 + B A, where A is random and fixed and B is learned: LoRA (Hu et al. 2021
 so every learner and optimizer can be adapted so. Biases and the heads learn as ever.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ class LowRank:
     """The hidden layers move within a random subspace of this rank."""
 
     low_rank: int = size(0, 0, 4096, doc="rank of the changes to each hidden weight matrix (0: any)")
+    injectable: ClassVar[bool] = False  # it changes the very weights that an injection freezes
 
     @property
     def off(self) -> bool:

@@ -3,6 +3,8 @@
 Behavioural cloning on a replay of old experience, as in CLEAR (Rolnick et al. 2019, arXiv 1811.11682).
 """
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -21,6 +23,8 @@ class Rehearsal:
         0.0, 0, 1e6, doc="beta of a penalty beta * KL(policy at deployment || policy) on stored training experience"
     )
     rehearsal_rollouts: int = size(1, 1, 64, doc="rollouts of training experience that are stored")
+    needs_slope: ClassVar[bool] = True  # of the policy by its parameters
+    injectable: ClassVar[bool] = False  # it looks back on rollouts of the old network
 
     @property
     def off(self) -> bool:

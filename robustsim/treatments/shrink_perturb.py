@@ -1,5 +1,7 @@
 """Weights are shrunk and noise is added once, at deployment start (Ash and Adams 2020, arXiv 1910.08475)."""
 
+from typing import ClassVar
+
 import jax
 
 from robustsim.agents.learner import Learner
@@ -15,6 +17,8 @@ class ShrinkPerturb:
 
     shrink_perturb: float = number(0.0, 0, 1, doc="share by which the weights shrink at deployment start")
     shrink_perturb_noise: float = number(0.1, 0, 1e3, doc="scale of the freshly initialised weights that are added")
+    needs_slope: ClassVar[bool] = True  # of the policy by its parameters
+    injectable: ClassVar[bool] = False  # it changes the very weights that an injection freezes
 
     @property
     def off(self) -> bool:
