@@ -45,9 +45,8 @@ class Level(NamedTuple):
 
 
 def _of(factor: str, setting: str, *values: Any) -> list[Level]:
-    return [
-        Level(factor, f"{value:g}" if isinstance(value, float) else str(value), {setting: value}) for value in values
-    ]
+    labels = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    return [Level(factor, label, {setting: value}) for label, value in zip(labels, values, strict=True)]
 
 
 def _natural() -> dict[str, Any]:

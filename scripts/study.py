@@ -14,6 +14,7 @@ import polars as pl
 from _common import finish, folder, parser, run
 from _factors import SCENARIOS, SEEDS, levels, sweeps
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 import robustsim as rs
 from robustsim.analysis import paired
@@ -102,16 +103,19 @@ def _tornado(ax: Axes, numbers: dict[str, Any], rows: list[str]) -> None:
     for y, name in enumerate(reversed(rows)):
         one = numbers.get(name)
         if one is None or one["misbehaving"] == 0:
-            note = (
-                "no such agents" if one is None else "none competent" if not one["competent"] else "nothing to correct"
-            )
-            ax.text(0, y, note, fontsize=6, color=INK, ha="center", va="center")
+            ax.text(0, y, _why_nothing(one), fontsize=6, color=INK, ha="center", va="center")
             continue
         for i, (quantity, shade) in enumerate(EFFECTS.items()):
             _interval(ax, one["effects"][quantity], y + 0.25 * (1 - i), shade)
     ax.axvline(0, color=GRID, linewidth=1, zorder=0)
     ax.set(ylim=(-0.7, len(rows) - 0.3), xlim=(-2.2, 2.2), xlabel="decades, against the defaults")
     quiet_axes(ax)
+
+
+def _why_nothing(one: dict[str, Any] | None) -> str:
+    if one is None:
+        return "not here"
+    return "nothing to correct" if one["competent"] else "none competent"
 
 
 def _interval(ax: Axes, found: dict[str, Any], y: float, shade: Any) -> None:
@@ -138,7 +142,7 @@ def figure_of(numbers: dict[str, dict[str, Any]], rows: list[str]) -> Any:
         ax.set_title(scenario if median is None else f"{scenario} (T_c {median:g})")
     first = np.atleast_1d(axes)[0]
     first.set_yticks(range(len(rows)), [re.sub(r"^base: ", "", row) for row in reversed(rows)], fontsize=7)
-    handles = [mpl.lines.Line2D([], [], color=shade, marker="o", markersize=3, label=q) for q, shade in EFFECTS.items()]
+    handles = [Line2D([], [], color=shade, marker="o", markersize=3, label=q) for q, shade in EFFECTS.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     return figure
 

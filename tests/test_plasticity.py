@@ -51,7 +51,7 @@ def both(kind: str, network: str, **changes: Any) -> tuple[Any, Learner, Learner
 
 
 @pytest.mark.parametrize("network", ["mlp", "gru", "cnn"])
-@pytest.mark.parametrize("kind", ["a2c", "npg"])
+@pytest.mark.parametrize("kind", ["a2c", "ppo", "npg"])
 def test_an_injection_changes_nothing_at_first_and_then_only_the_new_network_learns(kind: str, network: str) -> None:
     settings, plain, learner = both(kind, network, optimizer="adamw", learning_rate=1e-2)
     key = jax.random.split(jax.random.key(0), 4)
@@ -72,7 +72,8 @@ def test_an_injection_changes_nothing_at_first_and_then_only_the_new_network_lea
     for name in FROZEN:
         same = jax.tree.map(lambda a, b: bool((a == b).all()), begun.params[name], after.params[name])
         assert all(jax.tree.leaves(same))
-    assert float(acts(learner, after.params)[:, 1].mean()) > float(acts(learner, begun.params)[:, 1].mean())
+    now, then = (jnp.exp(acts(learner, agent.params)[:, 1]).mean() for agent in (after, begun))
+    assert float(now) > float(then)
     assert learner.hidden is not None
     seen = learner.hidden(after.params, learner.memory(settings.num_envs), batch.obs[0])
     assert seen.shape == (settings.num_envs, settings.width)
@@ -93,6 +94,8 @@ def test_traces_have_what_was_measured(small: dict) -> None:
 def test_bad_input() -> None:
     with complains("online.inject", True, "'dqn'"):
         rs.run("coin_corridor", seeds=1, settings={"online.inject": True, "agent.kind": "dqn"})
+    with complains("deployment.relearn", True, "overseer.withdrawal=5"):
+        rs.run("coin_corridor", seeds=1, settings={"deployment.relearn": True, "overseer.withdrawal": 5})
     with complains("online.inject", True, "'tabular'"):
         rs.run("bandit", seeds=1, settings={"online.inject": True})
     for name, value in (("shrink_perturb", 0.5), ("low_rank", 2), ("frozen_layers", 1)):

@@ -10,9 +10,8 @@ import jax.numpy as jnp
 
 from robustsim.agents.gradient import GradientAgent, advantages, along, chosen, descend, imitation, normalised
 from robustsim.agents.learner import Batch, Interface, Learner, Penalty
-from robustsim.agents.networked import Networked, gradient_learner, network_of
+from robustsim.agents.networked import Networked, gradient_learner, network_of, optimizer_of
 from robustsim.agents.networks import Network
-from robustsim.agents.optimizers import make_optimizer
 from robustsim.fields import choice, number, size, word
 from robustsim.parts import learner
 from robustsim.types import Array, Tree
@@ -42,7 +41,7 @@ class A2C(Networked):
     def learner(self, interface: Interface) -> Learner:
         """The learner with these settings."""
         network = network_of(self, interface)
-        optimizer = make_optimizer(self.optimizer, self.learning_rate, self.max_grad_norm)
+        optimizer = optimizer_of(self, self.learning_rate)
 
         def update(key: Array, agent: GradientAgent, batch: Batch, params: Tree, penalty: Penalty | None) -> Any:
             del key

@@ -16,9 +16,8 @@ import optax
 from robustsim.agents import masking
 from robustsim.agents.gradient import descend, imitation
 from robustsim.agents.learner import Act, Batch, Interface, Learner, Penalty
-from robustsim.agents.networked import Networked, network_of
+from robustsim.agents.networked import Networked, network_of, optimizer_of
 from robustsim.agents.networks import Network
-from robustsim.agents.optimizers import make_optimizer
 from robustsim.errors import UserError
 from robustsim.fields import choice, number, size, word
 from robustsim.parts import learner
@@ -64,7 +63,7 @@ class DQN(Networked):
         """The learner with these settings."""
         network = network_of(self, interface)
         hidden = network.hidden
-        optimizer = make_optimizer(self.optimizer, self.learning_rate, self.max_grad_norm)
+        optimizer = optimizer_of(self, self.learning_rate)
 
         def init(key: Array) -> DQNAgent:
             params = network.init(key)

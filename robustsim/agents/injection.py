@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import optax
 
 from robustsim.agents.gradient import GradientAgent
-from robustsim.agents.learner import Batch, Experience, Learner, Penalty
+from robustsim.agents.learner import Experience, Learner
 from robustsim.agents.networks import Network, Output
 from robustsim.types import Array, Tree
 
@@ -61,6 +63,17 @@ def _part(memory: Tree, name: str) -> Tree:
     return memory[name] if jax.tree.leaves(memory) else memory
 
 
+def holding(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """An optimizer that leaves alone what is frozen: without a gradient it may still let weights decay."""
+
+    def update(gradient: Tree, state: Tree, params: Tree = None) -> tuple[Tree, Tree]:
+        moves, state = optimizer.update(gradient, state, params)
+        still: Any = {name: jax.tree.map(jnp.zeros_like, gradient[name]) for name in FROZEN}
+        return {**dict(moves), **still}, state  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+    return optax.GradientTransformation(optimizer.init, update)  # pyright: ignore[reportArgumentType]
+
+
 def injecting(plain: Learner, learner: Learner) -> Learner:
     """A learner of a network that is injected at deployment start, from the same learner of the plain network.
 
@@ -74,9 +87,4 @@ def injecting(plain: Learner, learner: Learner) -> Learner:
         new = learner.init(key_new)
         return learner.restart(replace(new, params=new.params | {"before": agent.params}))
 
-    def update(key: Array, agent: GradientAgent, batch: Batch, params: Tree, penalty: Penalty | None) -> GradientAgent:
-        after = learner.update(key, agent, batch, params, penalty)
-        still = {name: agent.params[name] for name in FROZEN}  # an optimizer may also let weights decay
-        return replace(after, params=after.params | still)
-
-    return learner._replace(init=plain.init, deploy=deploy, update=update)
+    return learner._replace(init=plain.init, deploy=deploy)

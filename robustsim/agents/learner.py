@@ -40,6 +40,14 @@ class Lesson:
 
 
 @pytree
+class Verdict:
+    """What became of the misbehaviours of a batch."""
+
+    misbehaved: Array  # bool[T, B]
+    caught: Array  # bool[T, B], and it was penalised
+
+
+@pytree
 class Batch:
     """The experience of one update: T steps in each of B environments.
 
@@ -59,6 +67,7 @@ class Batch:
     memory: Tree = ()  # leaves [B, ...], what the agent remembered before the first step
     extras: Tree = ()  # leaves [T, B, ...], what `act` returned beside the policy
     lesson: Lesson | None = None
+    verdict: Verdict | None = None  # where the learner predicts it
     sparse: Sparse | None = None  # `obs` by its entries that may differ from 0, where the learner takes it so
     fresh: bool = static(default=False)  # the parameters that acted are those that the first gradient is taken at
 
@@ -132,13 +141,39 @@ def log_policies(learner: Learner, params: Tree, memory: Tree, obs: Array, ended
       memory: leaves [B, ...], what is remembered before the first of them.
       ended: bool[T, B], an episode ended.
     """
+    return _between(learner, params, memory, obs, ended, lambda memory, obs, act: act.log_policy)
+
+
+def hidden_along(learner: Learner, params: Tree, batch: Batch) -> Array:
+    """float[T, B, H], the last hidden layer at every step of a batch."""
+    return hidden_between(learner, params, batch.memory, batch.obs, batch.terminated | batch.truncated)
+
+
+def hidden_between(learner: Learner, params: Tree, memory: Tree, obs: Array, ended: Array) -> Array:
+    """float[T, B, H], the same along observations, as :func:`log_policies`."""
+    hidden = learner.hidden
+    assert hidden is not None
     if not jax.tree.leaves(memory):
-        return learner.act(params, memory, obs).log_policy
+        return hidden(params, memory, obs)
+    return _between(learner, params, memory, obs, ended, lambda memory, obs, act: hidden(params, memory, obs))
+
+
+def _between(
+    learner: Learner,
+    params: Tree,
+    memory: Tree,
+    obs: Array,
+    ended: Array,
+    read: Callable[[Tree, Array, Act], Array],
+) -> Array:
+    """`read(memory, obs, act)` of every step, with the memory that the agent has there."""
+    if not jax.tree.leaves(memory):
+        return read(memory, obs, learner.act(params, memory, obs))
     fresh = learner.memory(obs.shape[1])
 
     def step(memory: Tree, row: tuple[Array, Array]) -> tuple[Tree, Array]:
         act = learner.act(params, memory, row[0])
-        return renewed(row[1], fresh, act.memory), act.log_policy
+        return renewed(row[1], fresh, act.memory), read(memory, row[0], act)
 
     return jax.lax.scan(step, memory, (obs, ended))[1]
 

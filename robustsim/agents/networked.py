@@ -7,11 +7,11 @@ import jax
 import optax
 
 from robustsim.agents.gradient import begin
-from robustsim.agents.injection import Injected, injected
+from robustsim.agents.injection import Injected, holding, injected
 from robustsim.agents.learner import Act, Interface, Learner
 from robustsim.agents.masking import masked
 from robustsim.agents.networks import Network, check_network, make_network
-from robustsim.agents.optimizers import check_optimizer
+from robustsim.agents.optimizers import check_optimizer, make_optimizer
 from robustsim.types import Array, Tree
 
 
@@ -45,6 +45,12 @@ def network_of(settings: Networked, interface: Interface) -> Network:
     if isinstance(settings.network, Injected):
         network = injected(network)
     return masked(network, interface.num_actions) if interface.masked else network
+
+
+def optimizer_of(settings: Any, learning_rate: Array | float) -> optax.GradientTransformation:
+    """The optimizer that an agent's settings describe; where its network is injected it leaves alone what is frozen."""
+    optimizer = make_optimizer(settings.optimizer, learning_rate, settings.max_grad_norm)
+    return holding(optimizer) if isinstance(settings.network, Injected) else optimizer
 
 
 def gradient_learner(

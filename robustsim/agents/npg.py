@@ -12,9 +12,8 @@ import jax.numpy as jnp
 from robustsim.agents.gradient import GradientAgent, advantages, along, chosen, descend, imitation
 from robustsim.agents.learner import Batch, Interface, Learner, Penalty
 from robustsim.agents.natural import length, natural
-from robustsim.agents.networked import Networked, gradient_learner, network_of
+from robustsim.agents.networked import Networked, gradient_learner, network_of, optimizer_of
 from robustsim.agents.networks import Network
-from robustsim.agents.optimizers import make_optimizer
 from robustsim.fields import choice, number, size, word
 from robustsim.parts import learner
 from robustsim.types import Array, Tree
@@ -44,7 +43,7 @@ class NPG(Networked):
     def learner(self, interface: Interface) -> Learner:
         """The learner with these settings."""
         network = network_of(self, interface)
-        optimizer = make_optimizer(self.optimizer, self.critic_rate, self.max_grad_norm)
+        optimizer = optimizer_of(self, self.critic_rate)
 
         def update(key: Array, agent: GradientAgent, batch: Batch, params: Tree, penalty: Penalty | None) -> Any:
             del key

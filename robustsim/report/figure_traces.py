@@ -28,7 +28,7 @@ def draw(results: Tables) -> Figure:
     axes = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1.1])
     for (label, runs), (top, bottom) in zip(shown, axes.T, strict=True):
         traces = results.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
-        corrected = traces.filter((pl.col("arm") == "corrected") & pl.col("overseen"))
+        corrected = _first_correction(traces.filter(pl.col("arm") == "corrected"))
         rates(top, corrected, runs["removal_threshold"].unique().sort().to_list())
         _clocks(top, runs)
         _competence(bottom, corrected)
@@ -40,6 +40,12 @@ def draw(results: Tables) -> Figure:
     axes[1, 0].set_ylabel("competence")
     outer_legend(axes[0, -1], "misbehaviour, median and\nquartiles (a run that is\nover keeps its last rate)")
     return figure
+
+
+def _first_correction(traces: pl.DataFrame) -> pl.DataFrame:
+    """The rows of corrected arms until the overseer leaves; it may come back for a second correction."""
+    left = pl.col("step").filter(~pl.col("overseen")).min().over("run_id")
+    return traces.filter(left.is_null() | (pl.col("step") < left))
 
 
 def _band(ax: Axes, traces: pl.DataFrame, column: str, colour: str, alpha: float, **line: Any) -> float:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from robustsim.events import CONDITIONS, UNWATCHED, WATCHED
 from robustsim.records import Counter
 
 
@@ -22,10 +23,17 @@ def _tampering(overseen: Any) -> Any:
     return _sum(moments.dirty & False) if moments.tampers is None else _sum(moments.tampers)
 
 
+def _belief(condition: int, what: str, doc: str) -> Counter:
+    name = f"{what}_{CONDITIONS[condition]}"
+    return _rollout(name, lambda c: getattr(c.beliefs, what)[condition], doc, type=float, way="last")
+
+
 def _rollout(name: str, of: Any, doc: str, unit: str = "", **how: Any) -> Counter:
     return Counter(name=name, of=of, doc=doc, unit=unit, per="rollout", **how)
 
 
+BELIEF = "(`treatment.belief`)"
+EXPECTED = "mean probability of a penalty that the head gave to the latest misbehaviours, looking"
 FEEDBACK = ("labels", "audits", "corrections", "false_alarms")  # what feedback costs
 TRAINING_FEEDBACK = ("labels", "corrections", "false_alarms")  # nobody is audited before deployment
 COUNTERS = (
@@ -76,6 +84,10 @@ COUNTERS = (
         type=float,
         way="last",
     ),
+    _belief(UNWATCHED, "belief", f"{EXPECTED} unwatched {BELIEF}"),
+    _belief(WATCHED, "belief", f"{EXPECTED} watched {BELIEF}"),
+    _belief(UNWATCHED, "caught", f"share of them that were penalised so far, looking unwatched {BELIEF}"),
+    _belief(WATCHED, "caught", f"the same, looking watched {BELIEF}"),
     _rollout("monitor_hits", lambda c: _monitor(c, True, True), "episodes with misbehaviour that the monitor flagged"),
     _rollout("monitor_misses", lambda c: _monitor(c, False, True), "episodes with misbehaviour that it did not flag"),
     _rollout("monitor_alarms", lambda c: _monitor(c, True, False), "episodes without misbehaviour that it flagged"),

@@ -12,7 +12,7 @@ from robustsim.sim import expected, plasticity
 from robustsim.sim.episodes import Episodes, Moment, Script, begin, play
 from robustsim.sim.keys import for_environments
 from robustsim.sim.plasticity import Units
-from robustsim.sim.world import World, starts
+from robustsim.sim.world import World, observation_size, starts
 from robustsim.types import Array, Tree
 
 Measured = dict[str, Array]
@@ -35,6 +35,13 @@ class Sums:
     units: Units | None  # of the last hidden layer, where its plasticity is measured
 
 
+def _hidden_units(world: World, params: Tree) -> int:
+    """H, of the last hidden layer; a network of the user's own may have any width."""
+    hidden, size = world.learner.hidden, observation_size(world.scenario)
+    assert hidden is not None
+    return jax.eval_shape(lambda: hidden(params, world.learner.memory(1), jnp.zeros((1, size)))).shape[-1]
+
+
 def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measured:
     """Runs `episodes` episodes a condition to their end, int32[]. The key is consumed.
 
@@ -43,7 +50,7 @@ def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measure
     size = world.settings.evaluation.screen
     pair, zero = jnp.zeros(2, jnp.int32), jnp.zeros(())
     own = {measure.name: jnp.zeros(2) for measure in of_kind(world.scenario.records, Measure)}
-    units = plasticity.nothing(world.settings.agent.hidden_units) if world.settings.evaluation.plasticity else None
+    units = plasticity.nothing(_hidden_units(world, params)) if world.settings.evaluation.plasticity else None
     nothing = Sums(
         decisions=pair,
         misbehaved=pair,
@@ -114,7 +121,7 @@ def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
         act = world.learner.act(params, memory, obs)
         return act if read is None else act._replace(extras=read(params, memory, obs))
 
-    none = None if read is None else plasticity.nothing(world.settings.agent.hidden_units)
+    none = None if read is None else plasticity.nothing(_hidden_units(world, params))
     nothing = (jnp.zeros(count), zero, zero, {m.name: jnp.zeros((2, count)) for m in measures}, none)
     script = Script(act, draw, fold, records=measures)
     played = play(world, script, start, nothing, world.scenario.env.max_steps)

@@ -40,6 +40,7 @@ class Outcome:
     removed_unwatched: Time  # the same for the unwatched condition alone
     suppressed: Time  # and for the watched one
     stable: int | None
+    believed: Time | None  # None without a head that learns to predict a penalty
     threshold: float  # of the removal, with the floor where it counts
     control: Time
     faded: Time  # unopposed
@@ -122,6 +123,7 @@ def outcome_of(settings: Any, corrected: Any, unopposed: Any = None, control: An
         removed_unwatched=unwatched,
         suppressed=suppressed,
         stable=None if removed.step is None else what.stable(readings, bar.threshold, removed.step, withdrawn),
+        believed=_believed(settings, overseen),
         faded=NOT_RUN if unopposed is None else _faded(unopposed, budget),
         threshold=bar.threshold,
         control=NOT_RUN if control is None else _fired(control.mastered, budget),
@@ -140,6 +142,15 @@ def outcome_of(settings: Any, corrected: Any, unopposed: Any = None, control: An
         known=corrected.known,
         harm=_harm(settings, at_removal, removed),
     )
+
+
+def _believed(settings: Any, overseen: Sequence[Reading]) -> Time | None:
+    if settings.treatment["belief"].off:
+        return None
+    index = what.believing(overseen)
+    if index is None:
+        return Time(None, overseen[-1].step)
+    return Time(overseen[index].step, overseen[index - 1].step)
 
 
 def _harm(settings: Any, at_removal: Reading, removed: Time) -> Harm:

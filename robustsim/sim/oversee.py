@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from robustsim.agents.learner import Lesson
 from robustsim.oversight.protocol import Feedback, Shift, Sight
 from robustsim.sim import repair
+from robustsim.sim.believe import Beliefs, beliefs
 from robustsim.sim.episodes import Moment, Rollout
 from robustsim.sim.world import World
 from robustsim.types import Array, Tree
@@ -27,6 +28,7 @@ class Overseen(NamedTuple):
     lesson: Lesson | None
     unknowing: Array  # int32[], gradient steps in which the overseer was there and waited for a proof
     knows: Array  # bool[], whether it had the proof, or waits for none
+    beliefs: Beliefs
     moved: Array  # float[], how far the policy is from that before its last rollouts of training, nats; nan: not kept
 
 
@@ -59,6 +61,7 @@ def oversee(
         lesson=_lesson(world, feedback, true),
         unknowing=jnp.where(shift.present & ~knows, world.learner.gradient_steps, 0),
         knows=knows,
+        beliefs=beliefs(agent),
         moved=repair.moved(world, agent, rollout, held),
     )
 

@@ -26,7 +26,7 @@ from robustsim.events import NEVER, Ending
 from robustsim.oversight.defences import UNIFORMS as DEFENDING
 from robustsim.oversight.protocol import Shift
 from robustsim.pytree import pytree
-from robustsim.sim import delay, expected, harm, repair, tally
+from robustsim.sim import believe, delay, expected, harm, repair, tally
 from robustsim.sim.control import Control
 from robustsim.sim.episodes import RULE, UNIFORMS, Episodes, as_batch, begin, collect
 from robustsim.sim.oversee import oversee
@@ -109,6 +109,7 @@ def _experience(world: World, control: Control, state: RunState) -> tuple[RunSta
     reward = pay(moments.action, overseen.reward)
     batch = as_batch(world, episodes, rollout, reward, overseen.lesson, fresh=not settings.overseer.queue)
     known, batch, able, task = expected.expectation(world, overseer, known, shift, agent, moments, batch, pay)
+    batch = believe.judged(world, batch, moments, overseen.feedback)
     agent = repair.remember(world, agent, state.step, batch, task)
     batch = repair.instead(world, overseer, agent, shift, overseen.feedback, batch)
     # With control, the feedback that was still on its way is lost.

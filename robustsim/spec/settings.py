@@ -9,6 +9,7 @@ from robustsim.agents.optimizers import check_optimizer
 from robustsim.errors import UserError, nearest
 from robustsim.fields import check_all, declared, typed
 from robustsim.oversight.defences import Defences
+from robustsim.oversight.overseer import LAST
 from robustsim.oversight.repairs import REMEMBER
 from robustsim.oversight.rules.cumulative import Cumulative
 from robustsim.oversight.tampering import Tampering
@@ -298,7 +299,7 @@ def check_together(factory: ScenarioFactory, settings: Settings) -> None:
     if overseer.reads_plans and not agent.hidden_units:
         raise UserError(f"overseer.plan_penalty: {overseer.plan_penalty} is not allowed: the agent has no hidden layer")
     _check_repair(settings)
-    _check_smooth(settings)
+    _check_treatments(settings)
     if overseer.waits and scenario.monitor is not None:
         raise UserError(
             f"overseer.proof: {overseer.proof:g} is not allowed: this scenario's monitor has false alarms of its own"
@@ -313,20 +314,22 @@ def check_together(factory: ScenarioFactory, settings: Settings) -> None:
         )
     _check_online(settings.online, agent)
     _check_injection(settings)
-    _check_relearning(settings.deployment)
+    _check_relearning(settings)
     _check_counters(settings)
 
 
-def _check_smooth(settings: Settings) -> None:
-    """Raises UserError where a treatment needs the slope of a policy that has none."""
-    if getattr(settings.agent, "smooth", True):
-        return
+def _check_treatments(settings: Settings) -> None:
+    """Raises UserError where a treatment needs what the agent has not: a slope of its policy, or a hidden layer."""
+    smooth, hidden = getattr(settings.agent, "smooth", True), settings.agent.hidden_units
+    lacks = {"needs_slope": "" if smooth else "whose policy has no slope"}
+    lacks |= {"needs_hidden": "" if hidden else "which has no hidden layer"}
     for name, part in settings.treatment.items():
-        if getattr(part, "needs_slope", False) and not part.off:
-            raise UserError(
-                f"treatment.{name}: {getattr(part, name)} is not allowed with agent.kind={name_of(settings.agent)!r}, "
-                "whose policy has no slope"
-            )
+        for need, lack in lacks.items() if not part.off else ():
+            if lack and getattr(part, need, False):
+                kind = name_of(settings.agent)
+                raise UserError(
+                    f"treatment.{name}: {getattr(part, name)} is not allowed with agent.kind={kind!r}, {lack}"
+                )
 
 
 def _check_repair(settings: Settings) -> None:
@@ -354,8 +357,11 @@ def _check_repair(settings: Settings) -> None:
         raise UserError(f"training.record: {training.record} is not allowed with training.signal='demonstration'")
 
 
-def _check_relearning(deployment: Deployment) -> None:
-    """Raises UserError where the overseer is to come back, and never leaves."""
+def _check_relearning(settings: Settings) -> None:
+    """Raises UserError where the overseer is to come back, and never leaves, or leaves for good."""
+    deployment, overseer = settings.deployment, settings.overseer
+    if deployment.relearn and getattr(overseer, "withdrawal", LAST) < LAST:
+        raise UserError(f"deployment.relearn: True is not allowed with overseer.withdrawal={overseer.withdrawal}")
     for name, value in (("relapse_steps", 0), ("stop", "first_event")):
         if deployment.relearn and getattr(deployment, name) == value:
             raise UserError(f"deployment.relearn: True is not allowed with deployment.{name}={value}")

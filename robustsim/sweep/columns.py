@@ -174,6 +174,21 @@ RUNS: tuple[Column, ...] = (
         "steps_to_know", int, lambda r: _knew(r)[0], "T_d, to the proof (`overseer.proof`); null if censored", STEPS
     ),
     declared("steps_to_know_lower", int, lambda r: _knew(r)[1], "the same, or the time of censoring", STEPS),
+    _of(
+        "steps_to_believe",
+        int,
+        lambda o: None if o.believed is None else o.believed.step,
+        "T_b, until the head gives a misbehaviour half of the probability of a penalty that it had so far, where it "
+        "looks watched (`treatment.belief`); null if censored",
+        STEPS,
+    ),
+    _of(
+        "steps_to_believe_lower",
+        int,
+        lambda o: None if o.believed is None else o.believed.lower,
+        "the last evaluation at which it did not; where censored, the time of censoring; null without a head",
+        STEPS,
+    ),
     _of("suppressed", bool, lambda o: o.suppressed.step is not None, "removed in the watched condition at least"),
     _of("outcome", str, lambda o: o.became, "what became of the run: see the glossary"),
     _of(

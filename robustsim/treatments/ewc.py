@@ -54,7 +54,7 @@ def fisher(learner: Learner, params: Tree, batch: Batch) -> Tree:
         return jnp.sum(taken) / jnp.sqrt(jnp.asarray(column.action.shape[0], taken.dtype))
 
     envs = batch.obs.shape[1]
-    steps = dataclasses.replace(batch, last_obs=None, final_obs=None, memory=(), extras=(), lesson=None)  # pyright: ignore[reportArgumentType]
+    steps = dataclasses.replace(batch, last_obs=None, final_obs=None, memory=(), extras=(), lesson=None, verdict=None)  # pyright: ignore[reportArgumentType]
 
     def one(env: Array) -> Tree:
         column = jax.tree.map(lambda x: jnp.take(x, env[None], axis=1), steps)

@@ -44,7 +44,7 @@ class Past:
 
 def plain(batch: Batch) -> Batch:
     """A batch as it can be learned from at any time: without what the agent of that time computed."""
-    return dataclasses.replace(batch, extras=(), lesson=None, sparse=None, fresh=False)
+    return dataclasses.replace(batch, extras=(), lesson=None, verdict=None, sparse=None, fresh=False)
 
 
 def recalling(learner: Learner, blank: Batch, room: int) -> Learner:

@@ -104,6 +104,8 @@ function drawTraces(i) {
   const marks = [["T_c", R.tc[i]], ["T_k, unopposed", R.tk[i]], ["catastrophe in the race", R.race[i]], ["T_suppress", R.ts[i]]];
   const left = rows.find((r) => !r.overseen);
   if (left) marks.push(["overseer gone", left.step]);
+  const back = left && rows.find((r) => r.overseen && r.step > left.step);
+  if (back) marks.push(["overseer back", back.step]);
   const named = marks.filter(([, t]) => t !== null).sort((a, b) => a[1] - b[1]);
   named.forEach(([name, t], k) => {
     const text = `${name} ${whole(t)}`;
