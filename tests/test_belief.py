@@ -54,7 +54,9 @@ def test_a_head_learns_how_often_it_is_caught_and_when(kind: str, network: str) 
     assert unwatched == 0
     assert watched == pytest.approx(0.6, abs=0.05)
     assert float(head.expected.mean()) == pytest.approx(0.3, abs=0.1)
-    assert head.expected[1] > (1 if network == "gru" else 2) * head.expected[0]  # a small memory hardly shows the signal
+    assert (
+        head.expected[1] > (1 if network == "gru" else 2) * head.expected[0]
+    )  # a small memory hardly shows the signal
 
 
 def test_a_head_that_sees_no_misbehaviour_stays_as_it_is() -> None:

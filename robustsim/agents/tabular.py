@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from robustsim.agents.gradient import normalised
 from robustsim.agents.learner import Act, Batch, Interface, Learner, Penalty
 from robustsim.agents.natural import natural
 from robustsim.agents.optimizers import check_optimizer, make_optimizer
@@ -32,6 +33,9 @@ class Tabular:
     optimizer: Any = word("sgd", doc="name of an optax optimizer, or an optax transformation")
     natural: bool = choice(False, (False, True), doc="whether steps follow the natural gradient (Kakade 2001)")
     entropy: float = number(0.0, 0, 1e6, doc="beta of an entropy bonus")
+    normalise_advantages: bool = choice(
+        False, (True, False), doc="whether a batch's rewards get mean 0, deviation 1 (over all outcomes, where exact)"
+    )
     critic_rate: float = number(1.0, 0, 1, doc="rate at which the believed reward of an act follows the real one")
     num_envs: int = size(1, 1, 4096, doc="episodes per gradient step")
     rollout_steps: int = size(1, 1, 1, doc="decisions per episode: 1")
@@ -71,6 +75,8 @@ class Tabular:
             del key
             belief = _believe(agent.belief, batch, self.critic_rate)
             credit = belief[batch.signal, batch.action]
+            if self.normalise_advantages:
+                credit = normalised(credit, batch)
             gradient = jax.grad(lambda p: _loss(self, p, batch, credit, penalty))(params)
             if self.natural:
                 gradient = _natural(self, gradient, params, batch)
