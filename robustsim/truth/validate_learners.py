@@ -93,8 +93,11 @@ def sprung() -> Iterator[Check]:
 
 
 def strongest_spring(theta0: float, force: float = 2.0) -> float:
-    """The largest lambda under which the plateau is left: force * min of s(theta) / (theta0 - theta), two logits."""
-    points = (theta0 - 1e-4 * i for i in range(1, round(1e4 * (theta0 + 1))))
+    """The largest lambda under which the plateau is left, two logits.
+
+    That is force * min of s(theta) / (theta0 - theta) above theta = 0, where s is at its largest.
+    """
+    points = (theta0 - 1e-4 * i for i in range(1, round(1e4 * theta0)))
     return force * min(theory.slope(theta) / (theta0 - theta) for theta in points)
 
 
