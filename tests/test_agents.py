@@ -1,14 +1,17 @@
 """The learners: shapes, formulas against slow versions, and worlds whose answer is known."""
 
+import dataclasses
 from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from complaints import complains
 
+import robustsim as rs
 from robustsim.agents.a2c import A2C
 from robustsim.agents.gradient import advantages
 from robustsim.agents.learner import Batch, Interface, Learner
@@ -134,6 +137,32 @@ def test_every_optimizer_that_is_offered_works() -> None:
         chex.assert_tree_all_finite(updates)
     with complains("agent.optimizer", "adan_"):
         check_optimizer("agent.optimizer", "adan_")
+
+
+def test_an_optimizer_that_needs_the_loss_is_refused() -> None:
+    for needy in (
+        optax.lbfgs(),
+        lambda rate: optax.chain(optax.scale(rate), optax.scale_by_backtracking_linesearch(3)),
+    ):
+        with complains("agent.optimizer", "value"):
+            check_optimizer("agent.optimizer", needy)
+    by_name = optax.multi_transform({"a": optax.sgd(1.0)}, {"hidden": "a"})  # wants parameters of a certain structure
+    check_optimizer("agent.optimizer", by_name)
+
+
+def test_an_agent_cannot_begin_with_the_parameters_of_another() -> None:
+    corridor = rs.load("coin_corridor")
+
+    @rs.scenario
+    def begun() -> rs.Scenario:
+        """It begins with a smaller network."""
+        made = corridor(**corridor.defaults)
+        return dataclasses.replace(made, start={"actor": {"kernel": jnp.zeros((3, 4))}})
+
+    with complains("start", "'actor/kernel': 12", "'actor/kernel': 256"):
+        rs.run(begun, seeds=1, settings={"training.steps": 1})
+    with complains("agent.width", 0):
+        rs.run("coin_corridor", seeds=1, settings={"agent.width": 0})
 
 
 def test_the_tabular_agent_needs_a_single_decision() -> None:

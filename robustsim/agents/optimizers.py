@@ -4,10 +4,11 @@ import inspect
 from functools import lru_cache
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 
-from robustsim.errors import UserError, nearest
+from robustsim.errors import UserError, first_line, nearest
 from robustsim.types import Array
 
 _NOT_FIRST_ORDER = {"lbfgs", "polyak_sgd", "optimistic_adam", "noisy_sgd"}  # they need more than gradients
@@ -31,12 +32,30 @@ def optimizer_names() -> list[str]:
 
 
 def check_optimizer(field: str, optimizer: Any) -> None:
-    """Raises UserError if it is neither the name of an optax optimizer nor what :func:`make_optimizer` takes."""
+    """Raises UserError if it is neither the name of an optax optimizer nor what :func:`make_optimizer` takes.
+
+    One of the user's own may need nothing but gradients and parameters.
+    """
     if not isinstance(optimizer, str) and (callable(optimizer) or isinstance(optimizer, optax.GradientTransformation)):
+        more = _wanted(make_optimizer(optimizer, 1e-3))
+        if more:
+            raise UserError(f"{field}: one that needs more than gradients and parameters is not allowed: {more}")
         return
     names = optimizer_names()
     if optimizer not in names:
         raise UserError(f"{field}: {optimizer!r} is not an optax optimizer; {nearest(str(optimizer), names)}")
+
+
+def _wanted(optimizer: optax.GradientTransformation) -> str:
+    """What a transformation asks for beside gradients and parameters; "" if for nothing."""
+    try:
+        jax.eval_shape(lambda x: optimizer.update(x, optimizer.init(x), x), jnp.zeros(1))
+    except TypeError as error:
+        if "required keyword-only argument" in str(error):
+            return first_line(error)
+    except Exception:
+        pass
+    return ""
 
 
 def make_optimizer(

@@ -145,10 +145,19 @@ def _restarted(learner: Learner) -> Learner:
 def _started(learner: Learner, params: Tree) -> Learner:
     def init(key: Array) -> Any:
         agent = learner.init(key)
+        mine, theirs = (_sizes(tree) for tree in (agent.params, params))
+        if mine != theirs:
+            raise UserError(f"start: parameters of another agent are not allowed: these have {theirs}, it has {mine}")
         given = jax.tree.map(lambda x, p: jnp.asarray(p, x.dtype).reshape(x.shape), agent.params, params)
         return learner.restart(with_params(agent, given))
 
     return learner._replace(init=init)
+
+
+def _sizes(params: Tree) -> dict[str, int]:
+    """How many numbers each parameter has, by its path."""
+    leaves = jax.tree.leaves_with_path(params)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): jnp.size(leaf) for path, leaf in leaves}
 
 
 def tutored(world: World, agent: Any, step: Array) -> Any:
