@@ -154,3 +154,31 @@ def sweeps(
         sweep = rs.Sweep(factory, over=over, seeds=seeds, settings=settings, design="zip")
         found[f"{possible:g}-{decay:g}-{kind or 'base'}"] = sweep, list(zip(members, points, strict=True))
     return found
+
+
+class Dimension(NamedTuple):
+    """A factor of the Saltelli design: from `low` to `high`, evenly on a logarithmic scale."""
+
+    setting: str
+    low: float
+    high: float
+    whole: bool = False
+
+    def at(self, share: float) -> float | int:
+        """The value at a share in [0, 1] of the way."""
+        value = self.low * (self.high / self.low) ** share
+        return round(value) if self.whole else value
+
+
+def dimensions(scenario: str) -> list[Dimension]:
+    """The factors of the design; all but the length of training are of deployment alone, so agents are shared."""
+    steps = int(rs.load(scenario).build().training.steps)
+    return [
+        Dimension("online.learning_rate", 1e-4, 1e-2),
+        Dimension("online.entropy", 1e-3, 0.1),
+        Dimension("treatment.kl_anchor", 1e-3, 0.1),
+        Dimension("treatment.l2_anchor", 1e-5, 1e-3),
+        Dimension("overseer.penalty", 0.3, 3.0),
+        Dimension("overseer.coverage", 0.25, 1.0),
+        Dimension("training.steps", steps / 2, 2 * steps, whole=True),
+    ]
