@@ -28,6 +28,7 @@ COMMON = ALONE | {
 }
 QUICK = {"training.extension": 0.0, "training.competence": 0.0, "deployment.budget": 30, "evaluation.episodes": 128}
 AGENT = "which agent"
+SUMMARIES = {"least": np.min, "median": np.median, "most": np.max}
 
 
 def problem(scenario: str) -> dict[str, Any]:
@@ -77,17 +78,13 @@ def indices(scenario: str, outcome: np.ndarray) -> dict[str, Any]:
     size = len(problem(scenario)["names"]) + 2
     bases = outcome.reshape(-1, size)
     whole = bases[np.isfinite(bases).all(1)]
-    if len(whole) < 2:
+    if len(whole) < 2 or whole.std() == 0:
         return {"bases": len(whole)}
     found = analysis.analyze(problem(scenario), whole.ravel(), calc_second_order=False, seed=0)
     names = problem(scenario)["names"]
     return {
         "bases": len(whole),
-        "T_c": {
-            "least": float(10 ** whole.min()),
-            "median": float(10 ** np.median(whole)),
-            "most": float(10 ** whole.max()),
-        },
+        "T_c": {name: float(10 ** of(whole)) for name, of in SUMMARIES.items()},
         "censored": float(np.mean(whole >= np.log10(BUDGET))),
         "spread": float(whole.std()),
         **{kind: dict(zip(names, map(float, found[kind]), strict=True)) for kind in ("S1", "S1_conf", "ST", "ST_conf")},
