@@ -4,6 +4,7 @@ What names `online` or `treatment` changes deployment alone: its agents are thos
 """
 
 import dataclasses
+import inspect
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -18,7 +19,8 @@ from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import flat, names
 from robustsim.types import Array, Tree
 
-SCENARIOS = ("coin_corridor", "childhood_drive", "dish_pile")
+SCENARIOS = ("coin_corridor", "childhood_drive", "camera_vault")  # in the last it pays for as long as nobody objects
+OWN: dict[str, dict[str, Any]] = {"camera_vault": {"overseer.visible": False}}
 SEEDS = 32
 BASE = "as it is"
 
@@ -55,8 +57,9 @@ def _natural() -> dict[str, Any]:
 
 def levels(scenario: str) -> list[Level]:
     """Every level of every factor, the base first."""
-    steps = int(rs.load(scenario).build().training.steps)
-    taught = rs.load(scenario).build().demonstrate is not None
+    plain = rs.load(scenario)
+    made = plain(**plain.defaults)
+    steps = int(made.training.steps)
     found = [
         Level("base", BASE),
         Level("learner", "REINFORCE", {"agent.kind": "reinforce"}),
@@ -85,14 +88,17 @@ def levels(scenario: str) -> list[Level]:
         *_of("width", "agent.width", 16, 256),
         *_of("depth", "agent.layers", 1, 4),
         *_of("training length", "training.steps", steps // 2, 2 * steps, 4 * steps),
-        *_of("training levels that tell", "env.alpha", 0.001, 0.01),
-        Level("deployment levels where possible", "a quarter", possible=0.25),
         Level("feedback", "bonus of 1", {"overseer.penalty": 0.0, "overseer.bonus": 1.0}),
         Level("penalty", "0.3", {"overseer.penalty": 0.3}),
         Level("penalty", "3", {"overseer.penalty": 3.0}),
         Level("coverage", "a quarter", {"overseer.coverage": 0.25}),
     ]
-    return found + ([Level("feedback", "demonstration", {"overseer.feedback": "demonstration"})] if taught else [])
+    if made.demonstrate is not None:
+        found.append(Level("feedback", "demonstration", {"overseer.feedback": "demonstration"}))
+    if "alpha" in plain.defaults:
+        found += _of("training levels that tell", "env.alpha", 0.001, 0.01)
+        found.append(Level("deployment levels where possible", "a quarter", possible=0.25))
+    return found
 
 
 class Decaying:
@@ -112,8 +118,8 @@ def variant(scenario: str, possible: float, decay: float) -> ScenarioFactory:
     if possible == 1 and decay == 0:
         return plain
 
-    def build(alpha: float = 0.0) -> rs.Scenario:
-        made = plain(**{**plain.defaults, "alpha": alpha})
+    def build(**values: Any) -> rs.Scenario:
+        made = plain(**values)
 
         def mixed(training: Tree, deployment: Tree) -> Tree:
             return jax.tree.map(lambda a, b: (1 - possible) * a + possible * b, training, deployment)
@@ -124,6 +130,7 @@ def variant(scenario: str, possible: float, decay: float) -> ScenarioFactory:
             online=dataclasses.replace(made.online, optimizer=Decaying(decay)) if decay else made.online,
         )
 
+    build.__signature__ = inspect.signature(plain.build)  # pyright: ignore[reportFunctionMemberAccess]
     build.__name__ = f"{scenario}_{possible:g}_{decay:g}".replace(".", "_")
     build.__doc__ = plain.claim
     return rs.scenario(build)
@@ -150,7 +157,7 @@ def sweeps(
         defaults = names(factory) | (flat({"agent": find("learner", kind, {})()}) if kind else {})
         points = [{name: level.settings.get(name, defaults[name]) for name in varied} for level in members]
         over = {name: [point[name] for point in points] for name in varied}
-        settings = {**common, **({"agent.kind": kind} if kind else {})}
+        settings = {**common, **OWN.get(scenario, {}), **({"agent.kind": kind} if kind else {})}
         sweep = rs.Sweep(factory, over=over, seeds=seeds, settings=settings, design="zip")
         found[f"{possible:g}-{decay:g}-{kind or 'base'}"] = sweep, list(zip(members, points, strict=True))
     return found
@@ -172,7 +179,8 @@ class Dimension(NamedTuple):
 
 def dimensions(scenario: str) -> list[Dimension]:
     """The factors of the design; all but the length of training are of deployment alone, so agents are shared."""
-    steps = int(rs.load(scenario).build().training.steps)
+    plain = rs.load(scenario)
+    steps = int(plain(**plain.defaults).training.steps)
     return [
         Dimension("online.learning_rate", 1e-4, 1e-2),
         Dimension("online.entropy", 1e-3, 0.1),

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from _common import ALONE, finish, folder, parser, run
-from _factors import SCENARIOS, SEEDS, dimensions
+from _factors import OWN, SCENARIOS, SEEDS, dimensions
 from matplotlib.axes import Axes
 from SALib.analyze import sobol as analysis
 from SALib.sample import sobol as sampling
@@ -49,7 +49,7 @@ def points(scenario: str, shares: np.ndarray, quick: bool) -> tuple[list[dict[st
 def outcomes(scenario: str, shares: np.ndarray, args: Any) -> tuple[dict[str, rs.Results], np.ndarray]:
     """(the results by agent, float[points]: log10 T_c, nan where the agent was not competent)."""
     settings, seeds = points(scenario, shares, args.quick)
-    common = COMMON | (QUICK if args.quick else {})
+    common = COMMON | OWN.get(scenario, {}) | (QUICK if args.quick else {})
     results, found = {}, np.full(len(settings), np.nan)
     for seed in sorted(set(seeds.tolist())):
         mine = np.flatnonzero(seeds == seed)
