@@ -60,6 +60,10 @@ def levels(scenario: str) -> list[Level]:
     plain = rs.load(scenario)
     made = plain(**plain.defaults)
     steps = int(made.training.steps)
+    telling = []
+    if "alpha" in plain.defaults:
+        telling = _of("training levels that tell", "env.alpha", 0.001, 0.01)
+        telling.append(Level("deployment levels where possible", "a quarter", possible=0.25))
     found = [
         Level("base", BASE),
         Level("learner", "REINFORCE", {"agent.kind": "reinforce"}),
@@ -88,6 +92,7 @@ def levels(scenario: str) -> list[Level]:
         *_of("width", "agent.width", 16, 256),
         *_of("depth", "agent.layers", 1, 4),
         *_of("training length", "training.steps", steps // 2, 2 * steps, 4 * steps),
+        *telling,
         Level("feedback", "bonus of 1", {"overseer.penalty": 0.0, "overseer.bonus": 1.0}),
         Level("penalty", "0.3", {"overseer.penalty": 0.3}),
         Level("penalty", "3", {"overseer.penalty": 3.0}),
@@ -95,9 +100,6 @@ def levels(scenario: str) -> list[Level]:
     ]
     if made.demonstrate is not None:
         found.append(Level("feedback", "demonstration", {"overseer.feedback": "demonstration"}))
-    if "alpha" in plain.defaults:
-        found += _of("training levels that tell", "env.alpha", 0.001, 0.01)
-        found.append(Level("deployment levels where possible", "a quarter", possible=0.25))
     return found
 
 
