@@ -12,6 +12,7 @@ from robustsim.sim import follow, readings
 from robustsim.sim.follow import Demand
 from robustsim.sim.outcome import outcome_of, position
 from robustsim.sim.readings import Bar, Reading
+from robustsim.treatments.belief import Belief
 from robustsim.truth import validate_removal
 
 EPS = 0.05
@@ -21,7 +22,10 @@ def rules(patience: float = 2.5, stop: str = "end", relearn: bool = False) -> An
     """Settings, as far as readings are followed by them."""
     deployment = SimpleNamespace(budget=1000, patience=patience, relapse_steps=500, stop=stop, relearn=relearn)
     return SimpleNamespace(
-        deployment=deployment, evaluation=SimpleNamespace(threshold=EPS), catastrophe=SimpleNamespace(stakes=100)
+        deployment=deployment,
+        evaluation=SimpleNamespace(threshold=EPS),
+        catastrophe=SimpleNamespace(stakes=100),
+        treatment={"belief": Belief()},
     )
 
 
