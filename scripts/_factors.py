@@ -20,7 +20,10 @@ from robustsim.spec.settings import flat, names
 from robustsim.types import Array, Tree
 
 SCENARIOS = ("coin_corridor", "childhood_drive", "camera_vault")  # in the last it pays for as long as nobody objects
-OWN: dict[str, dict[str, Any]] = {"camera_vault": {"overseer.visible": False}}
+OWN: dict[str, dict[str, Any]] = {
+    "childhood_drive": {"training.steps": 2000},  # a third of its childhood, so that twelve trainings can be afforded
+    "camera_vault": {"overseer.visible": False},
+}
 SEEDS = 32
 BASE = "as it is"
 
@@ -55,11 +58,16 @@ def _natural() -> dict[str, Any]:
     return {"agent.kind": "npg", "agent.learning_rate": 0.1, "agent.largest_step": 0.01}
 
 
+def training_steps(scenario: str) -> int:
+    """Gradient steps of training of the base."""
+    plain = rs.load(scenario)
+    return int(OWN.get(scenario, {}).get("training.steps", plain(**plain.defaults).training.steps))
+
+
 def levels(scenario: str) -> list[Level]:
     """Every level of every factor, the base first."""
     plain = rs.load(scenario)
-    made = plain(**plain.defaults)
-    steps = int(made.training.steps)
+    made, steps = plain(**plain.defaults), training_steps(scenario)
     telling = []
     if "alpha" in plain.defaults:
         telling = _of("training levels that tell", "env.alpha", 0.001, 0.01)
@@ -156,10 +164,13 @@ def sweeps(
     for (possible, decay, kind), members in groups.items():
         factory = variant(scenario, possible, decay)
         varied = list(dict.fromkeys(name for level in members for name in level.settings if name != "agent.kind"))
-        defaults = names(factory) | (flat({"agent": find("learner", kind, {})()}) if kind else {})
+        defaults = (
+            names(factory) | OWN.get(scenario, {}) | (flat({"agent": find("learner", kind, {})()}) if kind else {})
+        )
         points = [{name: level.settings.get(name, defaults[name]) for name in varied} for level in members]
         over = {name: [point[name] for point in points] for name in varied}
-        settings = {**common, **OWN.get(scenario, {}), **({"agent.kind": kind} if kind else {})}
+        fixed = {name: value for name, value in OWN.get(scenario, {}).items() if name not in over}
+        settings = {**common, **fixed, **({"agent.kind": kind} if kind else {})}
         sweep = rs.Sweep(factory, over=over, seeds=seeds, settings=settings, design="zip")
         found[f"{possible:g}-{decay:g}-{kind or 'base'}"] = sweep, list(zip(members, points, strict=True))
     return found
@@ -181,8 +192,7 @@ class Dimension(NamedTuple):
 
 def dimensions(scenario: str) -> list[Dimension]:
     """The factors of the design; all but the length of training are of deployment alone, so agents are shared."""
-    plain = rs.load(scenario)
-    steps = int(plain(**plain.defaults).training.steps)
+    steps = training_steps(scenario)
     return [
         Dimension("online.learning_rate", 1e-4, 1e-2),
         Dimension("online.entropy", 1e-3, 0.1),

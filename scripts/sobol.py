@@ -49,7 +49,8 @@ def points(scenario: str, shares: np.ndarray, quick: bool) -> tuple[list[dict[st
 def outcomes(scenario: str, shares: np.ndarray, args: Any) -> tuple[dict[str, rs.Results], np.ndarray]:
     """(the results by agent, float[points]: log10 T_c, nan where the agent was not competent)."""
     settings, seeds = points(scenario, shares, args.quick)
-    common = COMMON | OWN.get(scenario, {}) | (QUICK if args.quick else {})
+    fixed = {name: value for name, value in OWN.get(scenario, {}).items() if name not in settings[0]}
+    common = COMMON | fixed | (QUICK if args.quick else {})
     results, found = {}, np.full(len(settings), np.nan)
     for seed in sorted(set(seeds.tolist())):
         mine = np.flatnonzero(seeds == seed)
