@@ -1,8 +1,9 @@
 """Shared by the scripts: options, running a sweep with progress, and publishing a figure."""
 
 import argparse
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -42,6 +43,24 @@ def attributed(case: Any, out: Path, settings: dict[str, Any], terms: rs.Terms) 
             return rs.attribute(case, settings=settings, out=out, terms=terms, narrate=narrate)
 
 
+class Published(NamedTuple):
+    """What a figure said when it was last made: its numbers, and its results, by name."""
+
+    numbers: dict[str, Any]
+    results: dict[str, Any]
+
+
+def published(args: argparse.Namespace, name: str) -> Published:
+    """What there is of a figure whose parts may be made one by one; empty where there is none."""
+    file = _stem(args, name).with_suffix(".json")
+    found = json.loads(file.read_text()) if file.exists() else {"numbers": {}, "results": {}}
+    return Published(found["numbers"], found["results"])
+
+
+def _stem(args: argparse.Namespace, name: str) -> Path:
+    return (folder(args) if args.quick else FIGURES) / name
+
+
 def finish(
     figure: Figure,
     args: argparse.Namespace,
@@ -49,8 +68,14 @@ def finish(
     results: dict[str, rs.Results],
     numbers: dict[str, Any],
     options: str = "",
+    kept: dict[str, Any] | None = None,
 ) -> None:
-    """Publishes a figure: in figures/, or for the quick version next to the runs; `options` belong to its command."""
-    stem = (folder(args) if args.quick else FIGURES) / name
-    publish(figure, stem, f"python scripts/{name.replace('-', '_')}.py{options}", results, numbers)
+    """Publishes a figure: in figures/, or for the quick version next to the runs.
+
+    Args:
+      options: of its command.
+      kept: what is said of those of its results that were not made anew.
+    """
+    stem = _stem(args, name)
+    publish(figure, stem, f"python scripts/{name.replace('-', '_')}.py{options}", results, numbers, kept)
     print(f"{stem}.png")

@@ -12,17 +12,25 @@ from robustsim.analysis.tables import Tables
 from robustsim.report.figures import save
 
 
-def publish(figure: Figure, stem: Path, command: str, results: Mapping[str, Tables], numbers: dict[str, Any]) -> None:
+def publish(
+    figure: Figure,
+    stem: Path,
+    command: str,
+    results: Mapping[str, Tables],
+    numbers: dict[str, Any],
+    published: Mapping[str, Any] | None = None,
+) -> None:
     """Writes a figure as `stem.svg` and `stem.png`, and `stem.json` with their provenance.
 
     Args:
       command: the command that reproduces it.
       results: the results behind it, by name.
       numbers: the numbers that the figure shows.
+      published: what is said of results that were not made anew.
     """
     for ending in (".svg", ".png"):
         save(figure, stem.with_suffix(ending))
-    note(stem, command, results, numbers)
+    note(stem, command, results, numbers, published)
 
 
 def note(
@@ -32,11 +40,7 @@ def note(
     numbers: dict[str, Any],
     published: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes `stem.json`, the provenance of a figure; arguments as :func:`publish`.
-
-    Args:
-      published: what is said of results that were not made anew.
-    """
+    """Writes `stem.json`, the provenance of a figure; arguments as :func:`publish`."""
     made_of = dict(published or {}) | {
         name: {
             "scenario": r.scenario,
