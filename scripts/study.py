@@ -105,6 +105,8 @@ def _tornado(ax: Axes, numbers: dict[str, Any], rows: list[str]) -> None:
         if one is None or one["misbehaving"] == 0:
             ax.text(0, y, _why_nothing(one), fontsize=6, color=INK, ha="center", va="center")
             continue
+        if one["correct"]["median"] is None:  # beyond the budget in half of the runs: no ratio is identified
+            ax.plot([2.05], [y + 0.25], ">", color=EFFECTS["T_c"], markersize=4)
         for i, (quantity, shade) in enumerate(EFFECTS.items()):
             _interval(ax, one["effects"][quantity], y + 0.25 * (1 - i), shade)
     ax.axvline(0, color=GRID, linewidth=1, zorder=0)
