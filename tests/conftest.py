@@ -1,11 +1,6 @@
 """What every test shares: a cache of its own, and small settings."""
 
 import os
-
-# Compiling takes most of the time of the tests; this saves a sixth of it, and programs run as fast. It has to be said
-# before JAX begins; programs that tests start inherit it.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=1".strip()
-
 from collections.abc import Iterator
 from pathlib import Path
 
