@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,18 +44,19 @@ def attributed(case: Any, out: Path, settings: dict[str, Any], terms: rs.Terms) 
             return rs.attribute(case, settings=settings, out=out, terms=terms, narrate=narrate)
 
 
-class Published(NamedTuple):
-    """What a figure said when it was last made: its numbers, and its results, by name."""
+class Merged(NamedTuple):
+    """A figure that is made part by part: its numbers by part, and what is said of the results of the older ones."""
 
     numbers: dict[str, Any]
-    results: dict[str, Any]
+    kept: dict[str, Any]
 
 
-def published(args: argparse.Namespace, name: str) -> Published:
-    """What there is of a figure whose parts may be made one by one; empty where there is none."""
+def merged(args: argparse.Namespace, name: str, new: dict[str, Any], order: Sequence[str]) -> Merged:
+    """The numbers of the parts that were made now, and those of the others as they are published, in this order."""
     file = _stem(args, name).with_suffix(".json")
-    found = json.loads(file.read_text()) if file.exists() else {"numbers": {}, "results": {}}
-    return Published(found["numbers"], found["results"])
+    old = json.loads(file.read_text()) if file.exists() else {"numbers": {}, "results": {}}
+    numbers = old["numbers"] | new
+    return Merged({part: numbers[part] for part in order if part in numbers}, old["results"])
 
 
 def _stem(args: argparse.Namespace, name: str) -> Path:

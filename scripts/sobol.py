@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from _common import ALONE, finish, folder, parser, published, run
+from _common import ALONE, finish, folder, merged, parser, run
 from _factors import OWN, SCENARIOS, SEEDS, dimensions
 from matplotlib.axes import Axes
 from SALib.analyze import sobol as analysis
@@ -110,19 +110,18 @@ def _bars(ax: Axes, one: dict[str, Any]) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Runs the design of each scenario and writes the figure."""
     made = parser(__doc__, "sobol")
-    made.add_argument("--scenario", choices=SCENARIOS, help="run only this one; the others stay as they are published")
+    made.add_argument("--scenario", nargs="+", choices=SCENARIOS, help="only these; others stay as they are published")
     args = made.parse_args(argv)
     results, numbers = {}, {}
-    for scenario in [args.scenario] if args.scenario else SCENARIOS:
+    for scenario in args.scenario or SCENARIOS:
         bases = QUICK_BASES if args.quick else BASES
         shares = sampling.sample(problem(scenario), bases, calc_second_order=False, seed=0)
         some, outcome = outcomes(scenario, shares, args)
         results |= some
         numbers[scenario] = indices(scenario, outcome)
         print(scenario, numbers[scenario])
-    before = published(args, "sobol")
-    merged = before.numbers | numbers
-    numbers = {scenario: merged[scenario] for scenario in SCENARIOS if scenario in merged}
+    numbers, kept = merged(args, "sobol", numbers, SCENARIOS)
+    options = "" if len(numbers) == len(SCENARIOS) else f" --scenario {' '.join(numbers)}"
     with mpl.rc_context(SETTINGS):
         figure = new_figure(1.4 + 3.4 * len(numbers), 3.8)
         axes = np.atleast_1d(figure.subplots(1, len(numbers), sharey=True))
@@ -130,7 +129,7 @@ def main(argv: list[str] | None = None) -> None:
             _bars(ax, one)
             ax.set_title(scenario)
         axes[0].legend(frameon=False, fontsize=8, loc="lower right")
-    finish(figure, args, "sobol", results, numbers, kept=before.results)
+    finish(figure, args, "sobol", results, numbers, options, kept)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import polars as pl
-from _common import finish, folder, parser, published, run
+from _common import finish, folder, merged, parser, run
 from _factors import SCENARIOS, SEEDS, levels, sweeps
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -152,10 +152,10 @@ def figure_of(numbers: dict[str, dict[str, Any]], rows: list[str]) -> Any:
 def main(argv: list[str] | None = None) -> None:
     """Runs every level of every factor and writes the figure."""
     made = parser(__doc__, "study")
-    made.add_argument("--scenario", choices=SCENARIOS, help="run only this one; the others stay as they are published")
+    made.add_argument("--scenario", nargs="+", choices=SCENARIOS, help="only these; others stay as they are published")
     args = made.parse_args(argv)
     results, numbers = {}, {}
-    for scenario in [args.scenario] if args.scenario else SCENARIOS:
+    for scenario in args.scenario or SCENARIOS:
         some, runs = collected(scenario, args)
         base = next(iter(runs.values()))
         numbers[scenario] = {name: summary(table, base) for name, table in runs.items()}
@@ -163,12 +163,11 @@ def main(argv: list[str] | None = None) -> None:
         for name, one in numbers[scenario].items():
             ratios = [one["effects"][quantity]["estimate"] for quantity in EFFECTS]
             print(scenario, name, one["misbehaving"], one["correct"]["median"], *ratios)
-    before = published(args, "study")
-    merged = before.numbers | numbers
-    numbers = {scenario: merged[scenario] for scenario in SCENARIOS if scenario in merged}
+    numbers, kept = merged(args, "study", numbers, SCENARIOS)
+    options = "" if len(numbers) == len(SCENARIOS) else f" --scenario {' '.join(numbers)}"
     rows = list(dict.fromkeys(name for table in numbers.values() for name in table))
     with mpl.rc_context(SETTINGS):
-        finish(figure_of(numbers, rows[1:]), args, "study", results, numbers, kept=before.results)
+        finish(figure_of(numbers, rows[1:]), args, "study", results, numbers, options, kept)
 
 
 if __name__ == "__main__":

@@ -153,8 +153,6 @@ def hidden_between(learner: Learner, params: Tree, memory: Tree, obs: Array, end
     """float[T, B, H], the same along observations, as :func:`log_policies`."""
     hidden = learner.hidden
     assert hidden is not None
-    if not jax.tree.leaves(memory):
-        return hidden(params, memory, obs)
     return _between(learner, params, memory, obs, ended, lambda memory, obs, act: hidden(params, memory, obs))
 
 

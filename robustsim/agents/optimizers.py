@@ -37,7 +37,7 @@ def check_optimizer(field: str, optimizer: Any) -> None:
     One of the user's own may need nothing but gradients and parameters.
     """
     if not isinstance(optimizer, str) and (callable(optimizer) or isinstance(optimizer, optax.GradientTransformation)):
-        more = _wanted(make_optimizer(optimizer, 1e-3))
+        more = _wanted(optimizer)
         if more:
             raise UserError(f"{field}: one that needs more than gradients and parameters is not allowed: {more}")
         return
@@ -46,9 +46,11 @@ def check_optimizer(field: str, optimizer: Any) -> None:
         raise UserError(f"{field}: {optimizer!r} is not an optax optimizer; {nearest(str(optimizer), names)}")
 
 
-def _wanted(optimizer: optax.GradientTransformation) -> str:
-    """What a transformation asks for beside gradients and parameters; "" if for nothing."""
+@lru_cache(maxsize=32)  # a sweep asks for each of its configurations
+def _wanted(named: Any) -> str:
+    """What an optimizer of the user's own asks for beside gradients and parameters; "" if for nothing."""
     try:
+        optimizer = make_optimizer(named, 1e-3)
         jax.eval_shape(lambda x: optimizer.update(x, optimizer.init(x), x), jnp.zeros(1))
     except TypeError as error:
         if "required keyword-only argument" in str(error):
