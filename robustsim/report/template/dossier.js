@@ -102,10 +102,9 @@ function drawTraces(i) {
   if (rows.length) picture.append(svg("path", { class: "line c6", stroke: "currentColor", "stroke-width": 1.2, style: "stroke-width:1.2", "stroke-dasharray": "2 3", d: `M${rows.map((r) => point(r, r.competence)).join("L")}` }));
   picture.append(svg("path", { class: "dots", d: `M${axes.left},${axes.y(threshold)}H${axes.right}` }));
   const marks = [["T_c", R.tc[i]], ["T_k, unopposed", R.tk[i]], ["catastrophe in the race", R.race[i]], ["T_suppress", R.ts[i]]];
-  const left = rows.find((r) => !r.overseen);
-  if (left) marks.push(["overseer gone", left.step]);
-  const back = left && rows.find((r) => r.overseen && r.step > left.step);
-  if (back) marks.push(["overseer back", back.step]);
+  const alone = rows.filter((r) => !r.overseen);
+  if (alone.length) marks.push(["overseer gone", alone[0].step]);
+  if (alone.length && rows.at(-1).overseen) marks.push(["overseer back", alone.at(-1).step]);
   const named = marks.filter(([, t]) => t !== null).sort((a, b) => a[1] - b[1]);
   named.forEach(([name, t], k) => {
     const text = `${name} ${whole(t)}`;
