@@ -11,6 +11,7 @@ import robustsim as rs
 from robustsim.analysis.spectrum import times
 
 RESAMPLES = 10_000
+DEFAULT = "default"  # how claims call the runs at the defaults
 
 Found = dict[str, rs.Results]
 Answer = tuple[bool, str]
