@@ -164,8 +164,8 @@ CLAIMS: dict[str, Claim] = {
         {"dose": (ALONE, doses(0.5, 1.0)), "uninterrupted": ({"env.interruption": 0.0} | START, {})},
     ),
     "playing_dead": Claim(
-        "most look; fish in less than .05 of the tests and more than .5 elsewhere; more than half look with a detour of "
-        "1, less with 6; T_c is censored in at least half with tests that can be recognised, in at most half without",
+        "most look; fish in less than .05 of the tests and more than .5 elsewhere; with a detour of 1 more than half "
+        "look, with 6 less; T_c is censored in at least half with tests that show, in at most half with others",
         checks.dead,
         COVERT | {"detour": (START, {"env.detour": [1, 2, 3, 4, 5, 6]})},
     ),
