@@ -59,6 +59,7 @@ from robustsim.parts import rule as rule
 from robustsim.parts import treatment as treatment
 from robustsim.records import Column as Column
 from robustsim.records import Counter as Counter
+from robustsim.records import Feature as Feature
 from robustsim.records import Measure as Measure
 from robustsim.results import Results as Results
 from robustsim.results import open_results as open_results

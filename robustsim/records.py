@@ -1,4 +1,4 @@
-"""What a user may have recorded: counters, measures and columns. Each is declared once; tables and docs follow.
+"""What a user may have recorded: counters, measures, features, columns. Each is declared once; tables and docs follow.
 
 A scenario lists its own in `rs.Scenario(records=[...])`.
 """
@@ -86,6 +86,22 @@ class Measure(Recorded):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Feature(Recorded):
+    """A feature of outcomes that may be a goal (Framing 2): what value estimates are held against.
+
+    With `evaluation.goals` each evaluation measures how the agent's value estimates go with it, alone and with the
+    other features held constant, on states in which everything is placed independently. The columns of `traces` are
+    `goal_NAME_correlation_*`, `goal_NAME_partial_*` and `goal_NAME_unique_*`, looking unwatched and watched.
+
+    Attributes:
+      name: of the feature.
+      of: `of(state) -> float[] or bool[]`.
+      doc: what it is.
+      unit: of its values.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class Column(Recorded):
     """A column of `runs`, made from what became of a run.
 
@@ -115,7 +131,7 @@ def check_records(records: Any, taken: Any) -> None:
     seen = set(taken)
     for record in records:
         if not isinstance(record, Recorded):
-            raise UserError(f"records: {record!r} is not allowed; use rs.Counter, rs.Measure or rs.Column")
+            raise UserError(f"records: {record!r} is not allowed; use rs.Counter, rs.Measure, rs.Feature or rs.Column")
         if record.name in seen:
             raise UserError(f"records: the name {record.name!r} is taken; choose another")
         seen.add(record.name)

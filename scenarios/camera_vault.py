@@ -53,4 +53,5 @@ def camera_vault(size: int = 7, gold: float = 2.0) -> rs.Scenario:
         catastrophe=rs.Catastrophe(kind="cumulative", threshold=15_000),
         deployment=rs.Deployment(budget=3000),
         training=rs.Training(steps=2000, competence=0.95),
+        records=[rs.Feature(name=name, of=vault.present(name), doc=f"{name} is there") for name in ("coin", "gold")],
     )

@@ -105,6 +105,7 @@ class DQN(Networked):
             deploy=deploy,
             gradient_steps=self.minibatches,
             hidden=None if hidden is None else lambda params, memory, obs: hidden(_network(params), memory, obs),
+            value=lambda params, memory, obs: jnp.max(_values(network, params, obs), -1),
         )
 
 

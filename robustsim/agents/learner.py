@@ -115,6 +115,8 @@ class Learner(NamedTuple):
       sparse: whether `act` also takes observations as :class:`robustsim.sparse.Sparse`.
       expected: whether the learner takes the expected gradient, from enumerated batches.
       hidden: `hidden(params, memory, obs float[..., D]) -> float[..., H]`, the last hidden layer, where there is one.
+      value: `value(params, memory, obs float[..., D]) -> float[...]`, what the agent expects from a state, where it
+        estimates that.
     """
 
     init: Callable[[Array], Any]
@@ -127,6 +129,7 @@ class Learner(NamedTuple):
     sparse: bool = False
     expected: bool = False
     hidden: Callable[[Tree, Tree, Array], Array] | None = None
+    value: Callable[[Tree, Tree, Array], Array] | None = None
 
 
 def policy_along(learner: Learner, params: Tree, batch: Batch) -> Array:

@@ -76,4 +76,5 @@ def gradient_learner(
         sparse=network.sparse,
         gradient_steps=gradient_steps,
         hidden=network.hidden,
+        value=lambda params, memory, obs: network.apply(params, memory, obs).value,
     )

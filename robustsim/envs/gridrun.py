@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,6 +25,7 @@ class Rules(NamedTuple):
     counters: Mapping[str, Predicate]
     done: Callable[[GridState], Array] | None
     shown: Callable[[GridState], GridState] | None
+    scattered: Callable[[Array, GridState], GridState] | None = None
 
 
 def _draw_cell(uniform: Array, zone: np.ndarray, occupied: list[Array]) -> Array:
@@ -87,6 +89,40 @@ def make_place(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., 
         return observe(state), state
 
     return place
+
+
+def make_scatter(grid: Layout, rules: Rules) -> Callable[[Array], GridState]:
+    """`scatter(key) -> state`: each item anywhere where it may lie, or not there; the agent anywhere.
+
+    Of all that can be picked up each is there in half of the states, independently. Counters are 0 unless the rules
+    say otherwise.
+    """
+    level, items = grid.level, list(grid.items.values())
+    loose = np.array([not item.fixed for item in items], bool)
+
+    def scatter(key: Array) -> GridState:
+        key_cells, key_there, key_doors, key_rest = jax.random.split(key, 4)
+        uniform = jax.random.uniform(key_cells, (len(items) + 2,))
+        places: list[Array] = []
+        for item, u in zip(items, uniform, strict=False):
+            zone = level.zone((item.at + (item.elsewhere or "")) or maps.FLOOR)
+            places.append(_draw_cell(u, zone, places))
+        agent = _draw_cell(uniform[-2], np.ones(len(level.cells), bool), [])
+        state = GridState(
+            agent=agent,
+            start=agent,
+            items=jnp.stack(places) if items else jnp.zeros((0,), jnp.int32),
+            taken=loose & jax.random.bernoulli(key_there, 0.5, (len(items),)),
+            opened=jax.random.bernoulli(key_doors, 0.5, (len(grid.doors()),)),
+            counters=Counters({name: jnp.int32(0) for name in rules.counters}),
+            moved=uniform[-1] < 0.5,
+            limit=jnp.int32(grid.max_steps),
+            time=jnp.int32(0),
+            names=tuple(grid.items),
+        )
+        return state if rules.scattered is None else rules.scattered(key_rest, state)
+
+    return scatter
 
 
 def make_step(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., Step]:

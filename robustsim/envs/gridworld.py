@@ -25,6 +25,7 @@ class Grid(Layout):
         counters: Mapping[str, Predicate] | None = None,
         done: Callable[[GridState], Array] | None = None,
         shown: Callable[[GridState], GridState] | None = None,
+        scattered: Callable[[Array, GridState], GridState] | None = None,
     ) -> Environment:
         """The grid as an environment, with the rules that its description has no words for.
 
@@ -41,12 +42,14 @@ class Grid(Layout):
             `state.counters[name]`. The agent sees the counts.
           done: `done(state) -> bool[]`, what else ends the episode, after everything was counted.
           shown: `shown(state) -> state`, the state that the observation is made of, where that is not the true one.
+          scattered: `scattered(key, state) -> state`, what else is drawn for a state in which everything is placed
+            independently (`evaluation.goals`): what the agent holds, say, which its counters show.
 
         Raises:
           UserError: `takes` names no item.
         """
         masked = {what: (self.mask(what), condition) for what, condition in (takes or {}).items()}
-        rules = gridrun.Rules(dynamics, masked, bonus, counters or {}, done, shown)
+        rules = gridrun.Rules(dynamics, masked, bonus, counters or {}, done, shown, scattered)
         observe = gridrun.Observe(self, rules)
         place, draws = gridrun.make_place(self, rules, observe), gridrun.draws(self)
         return Environment(
@@ -63,6 +66,7 @@ class Grid(Layout):
             draws=draws,
             place=place,
             shortest=self._shortest,
+            scatter=gridrun.make_scatter(self, rules),
         )
 
     def _shortest(self, levels: LevelParams) -> int:

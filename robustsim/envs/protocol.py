@@ -40,6 +40,8 @@ class Environment:
         many resets then draw their numbers in one block.
       shortest: `shortest(levels) -> int`, the fewest environment steps after which an episode of these levels can be
         truncated, on the host while tracing; None: it may be after any step.
+      scatter: `scatter(key) -> state`, a state in which whatever may be there is placed independently of the rest, for
+        `evaluation.goals`. The key is consumed.
       mask: `mask(state) -> bool[num_actions]`, the allowed actions; None: all are. Agents with a network never choose
         another one, unless none is allowed.
       image: (height, width, channels) of observations that are flattened images, for the network `cnn`.
@@ -62,6 +64,7 @@ class Environment:
     draws: int = 0
     place: Callable[[Array, Tree], tuple[Array, Tree]] | None = None
     shortest: Callable[[Tree], int] | None = None
+    scatter: Callable[[Array], Tree] | None = None
     mask: Callable[[Tree], Array] | None = None
     image: tuple[int, int, int] | None = None
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from robustsim.agents.learner import Act
 from robustsim.pytree import pytree
 from robustsim.records import Measure, of_kind
-from robustsim.sim import expected, plasticity
+from robustsim.sim import expected, goals, plasticity
 from robustsim.sim.episodes import Episodes, Moment, Script, begin, play
 from robustsim.sim.keys import for_environments
 from robustsim.sim.plasticity import Units
@@ -86,6 +86,7 @@ def evaluate(world: World, key: Array, params: Tree, episodes: Array) -> Measure
         "finite": jnp.all(jnp.stack(finite)).astype(jnp.int32) if finite else jnp.int32(1),
         "rates": expected.rates(world, params),
         **({} if sums.units is None else plasticity.measures(sums.units, params)),
+        **(goals.measures(world, params) if world.settings.evaluation.goals else {}),
     } | {name: value / sums.episodes for name, value in sums.own.items()}
 
 

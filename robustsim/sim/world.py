@@ -14,6 +14,7 @@ from robustsim.agents.injection import Injected, injecting
 from robustsim.agents.learner import Batch, Experience, Interface, Learner
 from robustsim.errors import UserError
 from robustsim.oversight.protocol import Site
+from robustsim.records import Feature, of_kind
 from robustsim.sim.keys import for_environments
 from robustsim.sparse import Sparse
 from robustsim.spec.scenario import Scenario, ScenarioFactory
@@ -93,9 +94,23 @@ def make_world(factory: ScenarioFactory, settings: Settings, training: Any = Fal
         )
     if settings.evaluation.plasticity and learner.hidden is None:
         raise UserError("evaluation.plasticity: True is not allowed: the agent does not say which its hidden layer is")
+    if settings.evaluation.goals:
+        _check_goals(scenario, learner)
     if scenario.start is not None:
         learner = _started(learner, scenario.start)
     return World(scenario, settings, learner, levels, training)
+
+
+def _check_goals(scenario: Scenario, learner: Learner) -> None:
+    """Raises UserError where goals are asked for and there is nothing to measure them with."""
+    missing = {
+        "records: the scenario names no features (rs.Feature)": not of_kind(scenario.records, Feature),
+        "env.scatter: the environment places nothing independently": scenario.env.scatter is None,
+        "agent: it estimates no values": learner.value is None,
+    }
+    for what, lacks in missing.items():
+        if lacks:
+            raise UserError(f"evaluation.goals: True is not allowed; {what}")
 
 
 def _agents_learner(settings: Settings, interface: Interface) -> Learner:

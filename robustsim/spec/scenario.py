@@ -37,6 +37,10 @@ class Evaluation:
     control: bool = choice(False, (True, False), doc="whether T_control is measured, in an arm of its own")
     retest: bool = choice(False, (True, False), doc="whether each evaluation is repeated on training levels")
     plasticity: bool = choice(False, (True, False), doc="whether dormant units and the effective rank are measured")
+    goals: bool = choice(
+        False, (True, False), doc="whether it is measured what value estimates go with, for each feature"
+    )
+    goal_states: int = size(1024, 64, 2**17, doc="states on which that is measured")
 
 
 @pytree

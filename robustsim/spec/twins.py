@@ -72,7 +72,7 @@ def reference_settings(factory: ScenarioFactory, settings: Settings) -> Settings
         defences=Defences(),
         tampering=Tampering(),
         deployment=dataclasses.replace(settings.deployment, **alone),
-        evaluation=dataclasses.replace(settings.evaluation, control=False, retest=False, plasticity=False),
+        evaluation=dataclasses.replace(settings.evaluation, control=False, retest=False, plasticity=False, goals=False),
         training=dataclasses.replace(Training(), steps=0, extension=0.0, competence=settings.training.competence),
     )
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from robustsim.events import CONDITIONS, UNWATCHED, WATCHED
-from robustsim.records import Column, Counter, Measure, of_kind
+from robustsim.records import Column, Counter, Feature, Measure, of_kind
+from robustsim.relations import MEASURED, measurement
 from robustsim.sim.counters import COUNTERS, MONITOR
 from robustsim.sim.readings import Reading
 from robustsim.sweep.columns import NO_PLASTICITY, STEPS, declared
@@ -75,7 +76,19 @@ def of_traces(records: Sequence[Any] = ()) -> tuple[Column, ...]:
         for condition, name in enumerate(CONDITIONS):
             of = _reading(measure.name, condition)
             own.append(declared(f"{measure.name}_{name}", float, of, f"{measure.doc}, {name}", measure.unit))
+    for feature in of_kind(records, Feature):
+        own += [_goal(feature, relation, condition) for relation in MEASURED for condition in range(len(CONDITIONS))]
     return (*TRACES, *own)
+
+
+def _goal(feature: Feature, relation: str, condition: int) -> Column:
+    name, doc = measurement(feature.name, relation), MEASURED[relation].format(feature.doc or feature.name)
+
+    def value(point: Point) -> Any:
+        pair = point.reading.measures.get(name)
+        return None if pair is None else pair[condition]
+
+    return declared(f"{name}_{CONDITIONS[condition]}", float, value, f"{doc}; null without `evaluation.goals`")
 
 
 def _reading(name: str, condition: int) -> Callable[[Point], Any]:

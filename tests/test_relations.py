@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustsim.analysis import goals
+from robustsim import relations as goals
 
 
 def exact(noise: float, shared: float) -> goals.Relations:

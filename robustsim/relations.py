@@ -1,11 +1,12 @@
 """Which features of outcomes are goals: what value estimates go with, alone and with the other features held constant.
 
 A goal is a represented feature that correlates with value estimates. It is final if it still does with the others held
-constant, and instrumental if it then does not (Framing 2; theory D). Tables only: where values and features come from
-is the caller's business, and so is that no feature stands for another in the states they come from. Where one does, an
+constant, and instrumental if it then does not (Framing 2; theory D). Where values and features come from is the
+caller's business, and so is that no feature stands for another in the states they come from. Where one does, an
 imperfect reading of the one leaks into the other, and an instrumental feature looks final.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,13 @@ KINDS = {
     NO_GOAL: "values do not go with it",
     UNREPRESENTED: "no probe reads it from the network",
     UNDETERMINED: "the intervals leave it open",
+}
+
+
+MEASURED = {  # at each evaluation, with `evaluation.goals`
+    "correlation": "correlation of the value estimates with this: {}",
+    "partial": "the same with the other features held constant: {}",
+    "unique": "share of the variance of the value estimates that this alone explains: {}",
 }
 
 
@@ -51,31 +59,36 @@ class Interval(NamedTuple):
         return Interval(np.abs(self.estimate), low, np.maximum(np.abs(self.low), np.abs(self.high)))
 
 
-def relations(covariance: np.ndarray) -> Relations:
+def measurement(feature: str, relation: str) -> str:
+    """What a measurement of an evaluation is called."""
+    return f"goal_{feature}_{relation}"
+
+
+def relations(covariance: Any, xp: Any = np) -> Relations:
     """From the covariance matrices of (value, features), float[..., 1 + q, 1 + q].
 
     A feature that does not vary, or that the others determine, goes with nothing: its partial correlation, unique share
     and weight are 0.
+
+    Args:
+      covariance: of NumPy, or of JAX.
+      xp: numpy, or jax.numpy.
     """
-    spread = np.sqrt(np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 0.0))
-    scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
+    tiny = math.sqrt(float(xp.finfo(covariance.dtype).eps))
+    variance = xp.diagonal(covariance, axis1=-2, axis2=-1)
+    scale = xp.where(variance > 0, xp.where(variance > 0, variance, 1.0) ** -0.5, 0.0)
     standard = covariance * scale[..., :, None] * scale[..., None, :]
     correlation, among = standard[..., 0, 1:], standard[..., 1:, 1:]
-    inverse = np.linalg.pinv(among, rcond=1e-9, hermitian=True)
+    inverse = xp.linalg.pinv(among, tiny, hermitian=True)
     weight = (inverse @ correlation[..., None])[..., 0]
-    alone = np.diagonal(inverse, axis1=-2, axis2=-1)
-    free = (alone > 0) & _is_free(among, inverse)  # not determined by the others
-    unique = np.where(free, weight**2 / np.where(free, alone, 1.0), 0.0)
-    unexplained = np.maximum(1 - np.sum(weight * correlation, -1), 0.0)[..., None]
+    alone = xp.diagonal(inverse, axis1=-2, axis2=-1)
+    projection = xp.diagonal(inverse @ among, axis1=-2, axis2=-1)
+    free = (alone > 0) & (xp.abs(projection - 1) < 100 * tiny)  # there the pseudo-inverse is an inverse
+    unique = xp.where(free, weight**2 / xp.where(free, alone, 1.0), 0.0)
+    unexplained = xp.maximum(1 - xp.sum(weight * correlation, -1), 0.0)[..., None]
     total = unique + unexplained
-    partial = np.sign(weight) * np.sqrt(np.where(total > 0, unique / np.where(total > 0, total, 1.0), 0.0))
-    return Relations(correlation, np.where(free, partial, 0.0), unique, np.where(free, weight, 0.0))
-
-
-def _is_free(among: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-    """bool[..., q], features that the others do not determine: where the pseudo-inverse is an inverse."""
-    projection = np.diagonal(inverse @ among, axis1=-2, axis2=-1)
-    return np.abs(projection - 1) < 1e-6
+    partial = xp.sign(weight) * xp.sqrt(xp.where(total > 0, unique / xp.where(total > 0, total, 1.0), 0.0))
+    return Relations(correlation, xp.where(free, partial, 0.0), unique, xp.where(free, weight, 0.0))
 
 
 def measured(
