@@ -11,6 +11,7 @@ from robustsim.agents.reinforce import Reinforce as Reinforce
 from robustsim.agents.scripted import Scripted as Scripted
 from robustsim.agents.tabular import Tabular as Tabular
 from robustsim.analysis.classify import classify as classify
+from robustsim.analysis.goals import goals as goals
 from robustsim.api import Sweep as Sweep
 from robustsim.api import geomspace as geomspace
 from robustsim.api import run as run

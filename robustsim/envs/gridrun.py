@@ -112,7 +112,7 @@ def make_scatter(grid: Layout, rules: Rules) -> Callable[[Array], GridState]:
             agent=agent,
             start=agent,
             items=jnp.stack(places) if items else jnp.zeros((0,), jnp.int32),
-            taken=loose & jax.random.bernoulli(key_there, 0.5, (len(items),)),
+            taken=jnp.asarray(loose) & jax.random.bernoulli(key_there, 0.5, (len(items),)),
             opened=jax.random.bernoulli(key_doors, 0.5, (len(grid.doors()),)),
             counters=Counters({name: jnp.int32(0) for name in rules.counters}),
             moved=uniform[-1] < 0.5,

@@ -1,0 +1,84 @@
+"""Which features of outcomes were goals of the agents, at deployment start and under the overseer (Framing 2).
+
+Tables only: of results that were measured with `evaluation.goals`. Each agent is one observation, and intervals are
+over agents.
+"""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from robustsim.analysis.spectrum import clock, middle
+from robustsim.analysis.tables import Tables
+from robustsim.errors import UserError
+from robustsim.events import CONDITIONS
+from robustsim.relations import FINAL, MEASURED, Interval, kinds, measurement
+from robustsim.sim.readings import PASSES, first_run
+
+CHANGED = "steps_to_goal_change"
+
+
+def goals(results: Tables) -> dict[str, dict[str, Any]]:
+    """What value estimates go with, for each feature of the scenario and each way an episode may look.
+
+    Args:
+      results: of runs with `evaluation.goals`.
+
+    Returns:
+      {unwatched, watched: {feature: {start, final, steps_to_goal_change}}}; `start` is at deployment start, and `final`
+      at the last evaluation under the overseer: correlation, partial, unique: medians over agents with 95% intervals;
+      kinds: the number of agents to which the feature is final, instrumental, ... (theory D). The clock ends at the
+      first of three evaluations in a row at which a feature that was a final goal at deployment start is none any more,
+      or is one of the other sign; it is over the agents for which there was such a goal, and None where there is none.
+
+    Raises:
+      UserError: there are several configurations, or goals were not measured.
+    """
+    results.check_one("goals")
+    traces = results.traces.filter((pl.col("arm") == "corrected") & pl.col("overseen")).sort("step")
+    features = [name[len("goal_") : -len("_partial_watched")] for name in traces.columns if _is_first(name)]
+    if not features or traces[f"{measurement(features[0], 'partial')}_watched"].is_null().all():
+        raise UserError("goals: these results have none; measure them with evaluation.goals=true")
+    agents = [table for _, table in traces.group_by("run_id", maintain_order=True)]
+    return {side: {name: _of(agents, name, side) for name in features} for side in reversed(CONDITIONS)}
+
+
+def _is_first(column: str) -> bool:
+    return column.startswith("goal_") and column.endswith("_partial_watched")
+
+
+def _of(agents: list[pl.DataFrame], feature: str, side: str) -> dict[str, Any]:
+    """What one feature is to the agents, in one condition."""
+    names = {relation: f"{measurement(feature, relation)}_{side}" for relation in MEASURED}
+    read = [{relation: table[name].to_numpy() for relation, name in names.items()} for table in agents]
+    said = {}
+    for when, at in (("start", 0), ("final", -1)):
+        rows = pl.DataFrame({relation: [float(one[relation][at]) for one in read] for relation in MEASURED})
+        said[when] = {relation: middle(rows, relation) for relation in MEASURED}
+        said[when]["kinds"] = dict(Counter(_kinds({name: rows[name].to_numpy() for name in MEASURED})))
+    return said | {CHANGED: _change(agents, read)}
+
+
+def _kinds(measured: dict[str, np.ndarray]) -> list[str]:
+    """What a feature is at each of several evaluations, taken as exact."""
+    return kinds({relation: Interval(x, x, x) for relation, x in measured.items()})
+
+
+def _change(agents: list[pl.DataFrame], read: list[dict[str, np.ndarray]]) -> dict[str, Any] | None:
+    """The clock of the change, over the agents with a final goal at deployment start."""
+    steps: list[int | None] = []
+    censored: list[int] = []
+    for table, one in zip(agents, read, strict=True):
+        sign = np.sign(one["partial"])
+        final = [kind == FINAL for kind in _kinds(one)]
+        if final[0]:
+            gone = [not is_ or s != sign[0] for is_, s in zip(final, sign, strict=True)]
+            at = first_run(gone, PASSES)
+            steps.append(None if at is None else table["step"][at])
+            censored.append(table["step"][-1])
+    if not steps:
+        return None
+    schema = {CHANGED: pl.Int64, f"{CHANGED}_lower": pl.Int64}
+    return clock(pl.DataFrame({CHANGED: steps, f"{CHANGED}_lower": censored}, schema=schema), CHANGED)
