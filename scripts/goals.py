@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 import robustsim as rs
+from robustsim.analysis.goals import CHANGED
 from robustsim.relations import LEAST, MEASURED
 from robustsim.report.style import COLOURS, GRID, SETTINGS, new_figure, quiet_axes
 
@@ -63,9 +64,8 @@ def figure_of(numbers: dict[str, Any]) -> Any:
     for ax, (case, side) in zip(axes[0], panels, strict=True):
         title = f"{case}, looking {side}" if case == "visible" else case
         _panel(ax, numbers[case][side], title, case != "no training")
-    for ax, case in zip(
-        axes[1], [case for case, (name, _) in CASES.items() if name == "keys_and_chests"], strict=False
-    ):
+    keys = [case for case, (name, _) in CASES.items() if name == "keys_and_chests"]
+    for ax, case in zip(axes[1], keys, strict=False):
         _panel(ax, numbers[case]["unwatched"], case, False)
     axes[1, 3].axis("off")
     marks = [("deployment start", "white"), ("the end of oversight", "black")]
@@ -83,10 +83,9 @@ def main(argv: list[str] | None = None) -> None:
     results, numbers = {}, {}
     for case, (name, settings) in CASES.items():
         seeds, common = (2, COMMON | settings | QUICK) if args.quick else (32, COMMON | settings)
+        sweep = rs.Sweep(name, over={}, seeds=seeds, settings=common)
         try:
-            results[case] = run(
-                rs.Sweep(name, over={}, seeds=seeds, settings=common), folder(args) / case.replace(" ", "-")
-            )
+            results[case] = run(sweep, folder(args) / case.replace(" ", "-"))
         except rs.RunsFailed as error:
             results[case] = error.results
         numbers[case] = rs.goals(results[case])
@@ -94,9 +93,7 @@ def main(argv: list[str] | None = None) -> None:
             for feature, one in numbers[case][side].items():
                 for when in ("start", "final"):
                     medians = [round(float(one[when][x]["median"]), 3) for x in MEASURED]
-                    print(
-                        case, side, feature, when, medians, one[when]["kinds"], one["steps_to_goal_change"], flush=True
-                    )
+                    print(case, side, feature, when, medians, one[when]["kinds"], one[CHANGED], flush=True)
     with mpl.rc_context(SETTINGS):
         figure = figure_of(numbers)
     finish(figure, args, "goals", results, numbers)

@@ -54,7 +54,8 @@ def collected(scenario: str, args: Any) -> tuple[dict[str, rs.Results], dict[str
         except rs.RunsFailed as error:
             results[name] = error.results
         for level, point in members:
-            found[level.name] = results[name].where(point).runs if point else results[name].runs
+            runs = results[name].runs  # none, where no agent of a learner is competent
+            found[level.name] = results[name].where(point).runs if point and len(runs) else runs
     return results, {level.name: found[level.name] for level in chosen}
 
 
