@@ -99,7 +99,10 @@ def levels(scenario: str) -> list[Level]:
         Level("weight decay online", "10", decay=10.0),
         *_of("width", "agent.width", 16, 256),
         *_of("depth", "agent.layers", 1, 4),
-        *_of("training length", "training.steps", steps // 2, 2 * steps, 4 * steps),
+        *(
+            Level("training length", label, {"training.steps": round(times * steps)})
+            for label, times in (("half", 0.5), ("twice", 2), ("four times", 4))
+        ),
         *telling,
         Level("feedback", "bonus of 1", {"overseer.penalty": 0.0, "overseer.bonus": 1.0}),
         Level("penalty", "0.3", {"overseer.penalty": 0.3}),
