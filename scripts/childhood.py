@@ -64,9 +64,11 @@ def _left(ax: Axes, numbers: dict[str, Any]) -> None:
 
 
 def _clocks(ax: Axes, numbers: dict[str, Any]) -> None:
-    """T_c filled and T_control open, by dose; a triangle where it is not identified within the budget."""
+    """T_c filled and T_control open, by dose; a triangle where it is not identified, nothing where nothing is left."""
     for i, strength in enumerate(STRENGTHS):
         for j, length in enumerate(LENGTHS):
+            if not numbers[f"{length}, {strength:g}"]["with something to correct"]["count"]:
+                continue
             for k, name in enumerate(("correct", "control")):
                 found, at = numbers[f"{length}, {strength:g}"][name], j + (i - 1) * 0.22 + (k - 0.5) * 0.08
                 low, middle_, high = (BUDGET if found[key] is None else found[key] for key in ("low", "median", "high"))
