@@ -83,7 +83,7 @@ def _clocks(ax: Axes, numbers: dict[str, Any]) -> None:
 
 def _lengths(ax: Axes) -> None:
     ax.set_xticks(np.arange(len(LENGTHS)), [f"{x:,}" for x in LENGTHS])
-    ax.set_xlabel("gradient steps of childhood")
+    ax.set(xlim=(-0.5, len(LENGTHS) - 0.5), xlabel="gradient steps of childhood")
     quiet_axes(ax)
 
 
