@@ -41,16 +41,7 @@ class World:
                 ways = [int(self.distance[cell, goal(state)]) for cell in neighbours[int(state.agent)]]
                 move = jnp.int32(np.argmin(ways))
                 after = self.step(jax.random.key(100 * key + len(rows)), state, move, levels)
-                rows.append(
-                    rs.Transition(
-                        before=state,
-                        action=move,
-                        after=after.state,
-                        reward=after.reward,
-                        terminated=after.terminated,
-                        truncated=after.truncated,
-                    )
-                )
+                rows.append(rs.Transition.of(state, move, after))
                 state = after.state
                 if after.terminated or after.truncated:
                     return rows

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustsim import relations as goals
+from robustsim import relations
 
 
-def exact(noise: float, shared: float) -> goals.Relations:
+def exact(noise: float, shared: float) -> relations.Relations:
     """Where V = f1 + noise, and corr(f1, f2) = shared (theory D)."""
-    return goals.relations(np.array([[1 + noise**2, 1, shared], [1, 1, shared], [shared, shared, 1.0]]))
+    return relations.relations(np.array([[1 + noise**2, 1, shared], [1, 1, shared], [shared, shared, 1.0]]))
 
 
 @given(st.floats(0.05, 3), st.floats(-0.95, 0.95))
@@ -30,9 +30,9 @@ def sampled(n: int, noise: float, shared: float, blur: float = 0.0, seed: int = 
     return first + noise * rest, np.column_stack([first + blur * error, second])
 
 
-def related(values: np.ndarray, features: np.ndarray) -> goals.Relations:
+def related(values: np.ndarray, features: np.ndarray) -> relations.Relations:
     """The relations of a sample."""
-    return goals.relations(np.cov(np.column_stack([values, features]).T))
+    return relations.relations(np.cov(np.column_stack([values, features]).T))
 
 
 def test_the_oracle_to_three_digits_from_a_sample() -> None:
@@ -44,10 +44,10 @@ def test_the_oracle_to_three_digits_from_a_sample() -> None:
 def test_without_noise_any_weight_gives_a_perfect_partial_correlation_but_no_unique_share() -> None:
     """The first trap: a thousandth of a feature in values without noise."""
     features = np.random.default_rng(0).normal(size=(4000, 2))
-    found = goals.measured(features @ [1.0, 0.001], features, np.arange(4000))
+    found = relations.measured(features @ [1.0, 0.001], features, np.arange(4000))
     assert found["partial"].low[1] > 0.999
     assert found["unique"].high[1] < 1e-5
-    assert goals.kinds(found) == [goals.FINAL, goals.NO_GOAL]
+    assert relations.kinds(found) == [relations.FINAL, relations.NO_GOAL]
 
 
 @pytest.mark.parametrize(("blur", "leaked", "left"), [(0.1, 0.06, 0.80), (0.3, 0.35, 0.68), (0.5, 0.56, 0.54)])
@@ -63,10 +63,10 @@ def test_a_blurred_reading_leaks_unless_features_are_placed_independently(
 def test_a_means_is_told_from_an_end_and_both_from_neither() -> None:
     values, features = sampled(4000, 0.5, 0.8)
     table = np.column_stack([features, np.random.default_rng(1).normal(size=4000)])
-    found = goals.measured(values, table, np.arange(4000) // 4)
-    assert goals.kinds(found) == [goals.FINAL, goals.INSTRUMENTAL, goals.NO_GOAL]
-    unread = goals.kinds(found, readable=np.array([0.9, 0.5, np.nan]))
-    assert unread == [goals.FINAL, goals.UNREPRESENTED, goals.UNREPRESENTED]
+    found = relations.measured(values, table, np.arange(4000) // 4)
+    assert relations.kinds(found) == [relations.FINAL, relations.INSTRUMENTAL, relations.NO_GOAL]
+    unread = relations.kinds(found, readable=np.array([0.9, 0.5, np.nan]))
+    assert unread == [relations.FINAL, relations.UNREPRESENTED, relations.UNREPRESENTED]
 
 
 def test_a_feature_that_does_not_vary_or_that_another_determines_goes_with_nothing_alone() -> None:
@@ -81,19 +81,19 @@ def test_a_feature_that_does_not_vary_or_that_another_determines_goes_with_nothi
 def test_states_of_one_episode_count_as_one() -> None:
     """Copies of each state make no interval narrower."""
     values, features = sampled(300, 1.0, 0.5)
-    once = goals.measured(values, features, np.arange(300))
-    copied = goals.measured(*(np.repeat(x, 5, axis=0) for x in (values, features, np.arange(300))))
-    for name in goals.Relations._fields:
+    once = relations.measured(values, features, np.arange(300))
+    copied = relations.measured(*(np.repeat(x, 5, axis=0) for x in (values, features, np.arange(300))))
+    for name in relations.Relations._fields:
         for one, other in zip(once[name], copied[name], strict=True):
             assert one == pytest.approx(other, abs=1e-9)
 
 
 def test_a_summary_holds_for_all_features_at_once() -> None:
     values, features = sampled(1000, 0.5, 0.5)
-    said = goals.summary(values, {"coin": features[:, 0], "key": features[:, 1]}, np.arange(1000))
-    one = goals.measured(values, features, np.arange(1000))
+    said = relations.summary(values, {"coin": features[:, 0], "key": features[:, 1]}, np.arange(1000))
+    one = relations.measured(values, features, np.arange(1000))
     assert list(said) == ["coin", "key"]
-    assert said["coin"]["kind"] == goals.FINAL
+    assert said["coin"]["kind"] == relations.FINAL
     assert said["coin"]["partial"]["estimate"] == one["partial"].estimate[0]
     assert said["coin"]["partial"]["low"] < one["partial"].low[0]
 
@@ -108,7 +108,7 @@ def test_intervals_cover_what_they_should() -> None:
         common, own = random.normal(size=(300, 1, 3)), random.normal(size=(300, 4, 3))
         first, second, rest = (0.5**0.5 * (common + own)).reshape(-1, 3).T
         features = np.column_stack([first, shared * first + (1 - shared**2) ** 0.5 * second])
-        found = goals.measured(first + noise * rest, features, np.arange(1200) // 4, draws=600)
+        found = relations.measured(first + noise * rest, features, np.arange(1200) // 4, draws=600)
         for name in hits:
             inside = (found[name].low <= getattr(truth, name)) & (getattr(truth, name) <= found[name].high)
             hits[name] += inside.mean() / rounds

@@ -42,16 +42,7 @@ def transitions(scenario: rs.Scenario, policy, episodes: int = 300, seed: int = 
         avoidable, rows = bool(scenario.avoidable(state)), []
         for t in range(env.max_steps):
             after = step(jax.random.key(t), state, jnp.int32(policy(state, rng)), scenario.deployment_levels)
-            rows.append(
-                rs.Transition(
-                    before=state,
-                    action=jnp.int32(0),
-                    after=after.state,
-                    reward=after.reward,
-                    terminated=after.terminated,
-                    truncated=after.truncated,
-                )
-            )
+            rows.append(rs.Transition.of(state, jnp.int32(0), after))
             state = after.state
             if after.terminated or after.truncated:
                 break

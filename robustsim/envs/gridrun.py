@@ -56,7 +56,7 @@ def draws(grid: Layout) -> int:
 
 def make_place(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., tuple[Array, GridState]]:
     """`place(uniform float[draws], levels) -> (obs, state)`: draws where everything lies."""
-    level, doors, items = grid.level, len(grid.doors()), list(grid.items.values())
+    level, items = grid.level, list(grid.items.values())
     absent = np.array([[not item.at, item.elsewhere == ""] for item in items], bool).reshape(-1, 2)
 
     def place(uniform: Array, params: LevelParams) -> tuple[Array, GridState]:
@@ -74,21 +74,30 @@ def make_place(grid: Layout, rules: Rules, observe: "Observe") -> Callable[..., 
             places.append(cell)
             occupied.append(jnp.where(apart, cell, len(level.cells)))
         agent = _draw_cell(uniform[1], level.zone(grid.agent), occupied)
-        state = GridState(
-            agent=agent,
-            start=agent,
-            items=jnp.stack(places) if items else jnp.zeros((0,), jnp.int32),
-            taken=jnp.where(moved, absent[:, 1], absent[:, 0]),
-            opened=jnp.zeros((doors,), bool),
-            counters=Counters({name: jnp.int32(0) for name in rules.counters}),
-            moved=moved,
-            limit=jnp.where(moved, grid.max_steps, jnp.minimum(params.limit, grid.max_steps)).astype(jnp.int32),
-            time=jnp.int32(0),
-            names=tuple(grid.items),
-        )
+        taken = jnp.where(moved, absent[:, 1], absent[:, 0])
+        limit = jnp.where(moved, grid.max_steps, jnp.minimum(params.limit, grid.max_steps)).astype(jnp.int32)
+        state = _begin(grid, rules, agent, places, taken, moved, limit)
         return observe(state), state
 
     return place
+
+
+def _begin(
+    grid: Layout, rules: Rules, agent: Array, places: list[Array], taken: Array, moved: Array, limit: Array
+) -> GridState:
+    """The state in which an episode begins, with everything in its place."""
+    return GridState(
+        agent=agent,
+        start=agent,
+        items=jnp.stack(places) if places else jnp.zeros((0,), jnp.int32),
+        taken=taken,
+        opened=jnp.zeros((len(grid.doors()),), bool),
+        counters=Counters({name: jnp.int32(0) for name in rules.counters}),
+        moved=moved,
+        limit=limit,
+        time=jnp.int32(0),
+        names=tuple(grid.items),
+    )
 
 
 def make_scatter(grid: Layout, rules: Rules) -> Callable[[Array], GridState]:
@@ -108,18 +117,10 @@ def make_scatter(grid: Layout, rules: Rules) -> Callable[[Array], GridState]:
             zone = level.zone((item.at + (item.elsewhere or "")) or maps.FLOOR)
             places.append(_draw_cell(u, zone, places))
         agent = _draw_cell(uniform[-2], np.ones(len(level.cells), bool), [])
-        state = GridState(
-            agent=agent,
-            start=agent,
-            items=jnp.stack(places) if items else jnp.zeros((0,), jnp.int32),
-            taken=jnp.asarray(loose) & jax.random.bernoulli(key_there, 0.5, (len(items),)),
-            opened=jax.random.bernoulli(key_doors, 0.5, (len(grid.doors()),)),
-            counters=Counters({name: jnp.int32(0) for name in rules.counters}),
-            moved=uniform[-1] < 0.5,
-            limit=jnp.int32(grid.max_steps),
-            time=jnp.int32(0),
-            names=tuple(grid.items),
-        )
+        taken = jnp.asarray(loose) & jax.random.bernoulli(key_there, 0.5, (len(items),))
+        state = _begin(grid, rules, agent, places, taken, uniform[-1] < 0.5, jnp.int32(grid.max_steps))
+        opened = jax.random.bernoulli(key_doors, 0.5, state.opened.shape)
+        state = dataclasses.replace(state, opened=opened)
         return state if rules.scattered is None else rules.scattered(key_rest, state)
 
     return scatter
