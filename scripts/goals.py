@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser(__doc__, "goals").parse_args(argv)
     results, numbers = {}, {}
     for case, (name, settings) in CASES.items():
-        seeds, common = (2, COMMON | settings | QUICK) if args.quick else (32, COMMON | settings)
+        seeds, common = (2, COMMON | QUICK | settings) if args.quick else (32, COMMON | settings)
         sweep = rs.Sweep(name, over={}, seeds=seeds, settings=common)
         try:
             results[case] = run(sweep, folder(args) / case.replace(" ", "-"))

@@ -40,16 +40,7 @@ def play(grid: rs.Grid, actions: str, **rules: Any) -> list[rs.Transition]:
     for letter in actions:
         action = jnp.int32(LETTERS[letter])
         step = env.step(jax.random.key(0), state, action, grid.levels())
-        rows.append(
-            rs.Transition(
-                before=state,
-                action=action,
-                after=step.state,
-                reward=step.reward,
-                terminated=step.terminated,
-                truncated=step.truncated,
-            )
-        )
+        rows.append(rs.Transition.of(state, action, step))
         state = step.state
     return rows
 
