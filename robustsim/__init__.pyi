@@ -58,6 +58,8 @@ from robustsim.parts import learner as learner
 from robustsim.parts import overseer as overseer
 from robustsim.parts import rule as rule
 from robustsim.parts import treatment as treatment
+from robustsim.probing import represented as represented
+from robustsim.probing import steer as steer
 from robustsim.records import Column as Column
 from robustsim.records import Counter as Counter
 from robustsim.records import Feature as Feature

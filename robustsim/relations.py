@@ -59,6 +59,10 @@ class Interval(NamedTuple):
         return Interval(np.abs(self.estimate), low, np.maximum(np.abs(self.low), np.abs(self.high)))
 
 
+READ = "readable"
+MEASUREMENTS = MEASURED | {READ: "how well a linear probe of the last hidden layer reads this (AUC or R2): {}"}
+
+
 def measurement(feature: str, relation: str) -> str:
     """What a measurement of an evaluation is called."""
     return f"goal_{feature}_{relation}"

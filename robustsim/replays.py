@@ -1,5 +1,6 @@
 """From results to recordings: which run is shown, at which steps, and a check that it is the run of the results."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,10 +151,16 @@ def make(
     return [_make_one(factory, results, row, agents, episodes) for row in rows]
 
 
-def policy_at(
-    results: Tables, row: Row, arm: str, step: int, *, folder: str | Path | None, scenario: str | ScenarioFactory
-) -> Policy:
-    """The agent of one arm of a run after `step` gradient steps, made again.
+def policies_at(
+    results: Tables,
+    row: Row,
+    arm: str,
+    steps: Sequence[int],
+    *,
+    folder: str | Path | None,
+    scenario: str | ScenarioFactory,
+) -> list[Policy]:
+    """The agent of one arm of a run after each of some numbers of gradient steps, in ascending order, made again.
 
     Raises:
       UserError: as :func:`factory_of` (it need not be drawable); or a step that the arm did not reach.
@@ -161,16 +168,19 @@ def policy_at(
     compiled.keep()
     factory = factory_of(results, scenario, drawn=False)
     agents = _agents(folder)
-    run = _run_of(factory, results, row)
+    run = run_of(factory, results, row)
     mine = results.traces.filter((pl.col("run_id") == row["run_id"]) & (pl.col("arm") == arm))
     last = int(mine["step"].max() or 0)  # pyright: ignore[reportArgumentType]
-    if not 0 <= step <= last:
-        raise UserError(f"step: {step!r} is not allowed; seed {row['seed']} went from 0 to {last} in the arm {arm!r}")
+    for step in steps:
+        if not 0 <= step <= last:
+            raise UserError(
+                f"step: {step!r} is not allowed; seed {row['seed']} went from 0 to {last} in the arm {arm!r}"
+            )
     left, back = _absence(mine) if arm == CORRECTED else (None, None)
     with batched.precision(factory(**factory.defaults).precision):
         before = film.trained_agent(factory, run, agents)
-        (agent,) = film.agents_at(factory, run, before, [step], arm, left, back)
-    return policy_of(factory, run, agent.params, step)
+        found = film.agents_at(factory, run, before, steps, arm, left, back)
+    return [policy_of(factory, run, agent.params, step) for agent, step in zip(found, steps, strict=True)]
 
 
 def _absence(trace: pl.DataFrame) -> tuple[int | None, int | None]:
@@ -188,7 +198,8 @@ def _agents(folder: str | Path | None) -> Agents:
     return Agents(tuple(folders), alone=True)
 
 
-def _run_of(factory: ScenarioFactory, results: Tables, row: Row) -> Run:
+def run_of(factory: ScenarioFactory, results: Tables, row: Row) -> Run:
+    """The run of a row of some results."""
     point = {name: row[name] for name in results.swept}
     return Run(resolve(factory, {**results.settings, **point}), row["seed"])
 
@@ -196,7 +207,7 @@ def _run_of(factory: ScenarioFactory, results: Tables, row: Row) -> Run:
 def _make_one(factory: ScenarioFactory, results: Tables, row: Row, agents: Agents, episodes: int) -> Recording:
     compiled.make_room()
     point = {name: row[name] for name in results.swept}
-    run = _run_of(factory, results, row)
+    run = run_of(factory, results, row)
     found = stages(row, results.traces.filter(pl.col("run_id") == row["run_id"]))
     with batched.precision(factory(**factory.defaults).precision):
         before = film.trained_agent(factory, run, agents)

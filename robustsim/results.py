@@ -124,7 +124,9 @@ class Results(Tables):
                 f"seed: {seed!r} has {len(rows)} runs in these results; choose one configuration with where()"
             )
         folder = self.manifest.get("folder")
-        return replays.policy_at(self, rows.row(0, named=True), arm, step, folder=folder, scenario=scenario)
+        row = rows.row(0, named=True)
+        (found,) = replays.policies_at(self, row, arm, [step], folder=folder, scenario=scenario)
+        return found
 
 
 def open_results(folder: str | Path) -> Results:

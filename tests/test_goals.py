@@ -54,7 +54,7 @@ def test_to_measure_goals_changes_nothing_else(small: dict) -> None:
     same = [name for name in plain.traces.columns if not name.startswith("goal_") and name != "run_id"]
     assert measured.traces.select(same).equals(plain.traces.select(same))
     own = [name for name in plain.traces.columns if name.startswith("goal_")]
-    assert len(own) == len(FEATURES) * len(relations.MEASURED) * 2
+    assert len(own) == len(FEATURES) * len(relations.MEASUREMENTS) * 2
     assert plain.traces.select(own).null_count().sum_horizontal().item() == len(own) * len(plain.traces)
     said = rs.goals(measured)
     assert list(said) == ["watched", "unwatched"]
@@ -65,7 +65,7 @@ def test_to_measure_goals_changes_nothing_else(small: dict) -> None:
         rs.goals(plain)
 
 
-def made(partial: list[float], unique: list[float]) -> Tables:
+def made(partial: list[float], unique: list[float], readable: float = 1.0) -> Tables:
     """Results of one agent with these measurements of the only feature, an evaluation each ten steps."""
     number = len(partial)
     columns = {
@@ -77,6 +77,7 @@ def made(partial: list[float], unique: list[float]) -> Tables:
     for side in ("watched", "unwatched"):
         columns |= {f"goal_coin_{what}_{side}": x for what, x in (("correlation", partial), ("partial", partial))}
         columns[f"goal_coin_unique_{side}"] = unique
+        columns[f"goal_coin_readable_{side}"] = [readable] * number
     return Tables(pl.DataFrame({"config": [0]}), pl.DataFrame(columns), {"what": {"swept": []}})
 
 
@@ -96,6 +97,13 @@ def test_the_clock_of_a_goal_ends_where_it_is_gone_for_good(
     assert found["start"]["kinds"] == {"final": 1}
     assert found["steps_to_goal_change"]["median"] == median
     assert found["steps_to_goal_change"]["censored"] == (median is None)
+
+
+def test_what_no_probe_reads_is_no_goal() -> None:
+    """theory D: no represented feature, no goal."""
+    found = rs.goals(made([0.9] * 4, [0.5] * 4, readable=0.6))["watched"]["coin"]
+    assert found["start"]["kinds"] == {"not represented": 1}
+    assert found["steps_to_goal_change"] is None
 
 
 def test_what_was_no_goal_cannot_change() -> None:

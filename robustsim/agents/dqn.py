@@ -62,7 +62,7 @@ class DQN(Networked):
     def learner(self, interface: Interface) -> Learner:
         """The learner with these settings."""
         network = network_of(self, interface)
-        hidden = network.hidden
+        hidden, layers = network.hidden, network.layers
         optimizer = optimizer_of(self, self.learning_rate)
 
         def init(key: Array) -> DQNAgent:
@@ -105,6 +105,7 @@ class DQN(Networked):
             deploy=deploy,
             gradient_steps=self.minibatches,
             hidden=None if hidden is None else lambda params, memory, obs: hidden(_network(params), memory, obs),
+            layers=None if layers is None else lambda params, memory, obs: layers(_network(params), memory, obs),
             value=lambda params, memory, obs: jnp.max(_values(network, params, obs), -1),
         )
 

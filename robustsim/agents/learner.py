@@ -115,6 +115,8 @@ class Learner(NamedTuple):
       sparse: whether `act` also takes observations as :class:`robustsim.sparse.Sparse`.
       expected: whether the learner takes the expected gradient, from enumerated batches.
       hidden: `hidden(params, memory, obs float[..., D]) -> float[..., H]`, the last hidden layer, where there is one.
+      layers: `layers(params, memory, obs float[..., D])`, all hidden layers float[..., H], from the first to the last;
+        None: the last is the only one that is known, if any is.
       value: `value(params, memory, obs float[..., D]) -> float[...]`, what the agent expects from a state, where it
         estimates that.
     """
@@ -129,6 +131,7 @@ class Learner(NamedTuple):
     sparse: bool = False
     expected: bool = False
     hidden: Callable[[Tree, Tree, Array], Array] | None = None
+    layers: Callable[[Tree, Tree, Array], tuple[Array, ...]] | None = None
     value: Callable[[Tree, Tree, Array], Array] | None = None
 
 

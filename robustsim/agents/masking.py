@@ -28,7 +28,7 @@ def only(logits: Array, allowed: Array) -> Array:
 
 def masked(network: Network, num_actions: int) -> Network:
     """A network whose policy keeps to the mask at the end of each observation."""
-    hidden, known = network.hidden, network.known
+    hidden, known, layers = network.hidden, network.known, network.layers
 
     def apply(params: Tree, memory: Tree, obs: Array) -> Output:
         seen, allowed = split(obs, num_actions)
@@ -49,4 +49,7 @@ def masked(network: Network, num_actions: int) -> Network:
         else lambda params, memory, obs: hidden(params, memory, split(obs, num_actions)[0]),
         known=None if known is None else known_and_masked,
         sparse=False,
+        layers=None
+        if layers is None
+        else lambda params, memory, obs: layers(params, memory, split(obs, num_actions)[0]),
     )

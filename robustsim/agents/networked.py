@@ -76,5 +76,6 @@ def gradient_learner(
         sparse=network.sparse,
         gradient_steps=gradient_steps,
         hidden=network.hidden,
+        layers=network.layers,
         value=lambda params, memory, obs: network.apply(params, memory, obs).value,
     )

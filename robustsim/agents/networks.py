@@ -32,6 +32,7 @@ class Network(NamedTuple):
     """`init(key) -> params`, `apply(params, memory, obs float[..., D]) -> Output`, `memory(envs) -> leaves [envs, M]`.
 
     `hidden(params, memory, obs) -> float[..., H]` is the last hidden layer; None where it is not known.
+    `layers(params, memory, obs)` are all of them, from the first to the last; None where they are not known.
     `known(params, obs float[N, D], hidden) -> (logits, value)` gives the outputs, and their gradient, where the hidden
     layers of `apply` are known; None where there is no such way. `sparse`: whether both take sparse observations.
     """
@@ -42,6 +43,7 @@ class Network(NamedTuple):
     memory: Callable[[int], Tree] = lambda envs: ()
     known: Callable[[Tree, Array | Sparse, tuple[Array, ...]], tuple[Array, Array]] | None = None
     sparse: bool = False
+    layers: Callable[[Tree, Tree, Array], tuple[Array, ...]] | None = None
 
 
 class ActorCritic(nnx.Module):
@@ -174,6 +176,7 @@ def _perceptron(build: Callable[[nnx.Rngs], ActorCritic], activation: str) -> Ne
         hidden=lambda params, memory, obs: apply(params, memory, obs).hidden[-1],
         known=lambda params, obs, hidden: known(params, obs, hidden, activation),
         sparse=True,
+        layers=lambda params, memory, obs: apply(params, memory, obs).hidden,
     )
 
 

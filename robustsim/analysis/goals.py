@@ -14,7 +14,7 @@ from robustsim.analysis.spectrum import clock, middle
 from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError
 from robustsim.events import CONDITIONS
-from robustsim.relations import FINAL, MEASURED, Interval, kinds, measurement
+from robustsim.relations import FINAL, MEASURED, READ, Interval, kinds, measurement
 from robustsim.sim.readings import PASSES, first_run
 
 CHANGED = "steps_to_goal_change"
@@ -28,10 +28,11 @@ def goals(results: Tables) -> dict[str, dict[str, Any]]:
 
     Returns:
       {unwatched, watched: {feature: {start, final, steps_to_goal_change}}}; `start` is at deployment start, and `final`
-      at the last evaluation under the overseer: correlation, partial, unique: medians over agents with 95% intervals;
-      kinds: the number of agents to which the feature is final, instrumental, ... (theory D). The clock ends at the
-      first of three evaluations in a row at which a feature that was a final goal at deployment start is none any more,
-      or is one of the other sign; it is over the agents for which there was such a goal, and None where there is none.
+      at the last evaluation under the overseer: correlation, partial, unique, and readable (AUC or R2 of a linear
+      probe of the last hidden layer, where there is one): medians over agents with 95% intervals; kinds: the number of
+      agents to which the feature is final, instrumental, ... (theory D). The clock ends at the first of three
+      evaluations in a row at which a feature that was a final goal at deployment start is none any more, or is one of
+      the other sign; it is over the agents for which there was such a goal, and None where there is none.
 
     Raises:
       UserError: there are several configurations, or goals were not measured.
@@ -51,19 +52,20 @@ def _is_first(column: str) -> bool:
 
 def _of(agents: list[pl.DataFrame], feature: str, side: str) -> dict[str, Any]:
     """What one feature is to the agents, in one condition."""
-    names = {relation: f"{measurement(feature, relation)}_{side}" for relation in MEASURED}
-    read = [{relation: table[name].to_numpy() for relation, name in names.items()} for table in agents]
+    names = {what: f"{measurement(feature, what)}_{side}" for what in (*MEASURED, READ)}
+    read = [{what: table[name].cast(pl.Float64).to_numpy() for what, name in names.items()} for table in agents]
     said = {}
     for when, at in (("start", 0), ("final", -1)):
-        rows = pl.DataFrame({relation: [float(one[relation][at]) for one in read] for relation in MEASURED})
-        said[when] = {relation: middle(rows, relation) for relation in MEASURED}
-        said[when]["kinds"] = dict(Counter(_kinds({name: rows[name].to_numpy() for name in MEASURED})))
+        rows = pl.DataFrame({what: [float(one[what][at]) for one in read] for what in names}, nan_to_null=True)
+        said[when] = {what: middle(rows, what) for what in names}
+        said[when]["kinds"] = dict(Counter(_kinds({name: rows[name].to_numpy() for name in names})))
     return said | {CHANGED: _change(agents, read)}
 
 
 def _kinds(measured: dict[str, np.ndarray]) -> list[str]:
     """What a feature is at each of several evaluations, taken as exact."""
-    return kinds({relation: Interval(x, x, x) for relation, x in measured.items()})
+    known = None if np.isnan(measured[READ]).any() else measured[READ]
+    return kinds({relation: Interval(*[measured[relation]] * 3) for relation in MEASURED}, known)
 
 
 def _change(agents: list[pl.DataFrame], read: list[dict[str, np.ndarray]]) -> dict[str, Any] | None:

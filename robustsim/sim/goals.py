@@ -6,34 +6,57 @@ independently in them is the do-design of theory D: elsewhere one feature may st
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from robustsim.events import CONDITIONS
+from robustsim.probes import read, scores
 from robustsim.records import Feature, of_kind
-from robustsim.relations import MEASURED, measurement, relations
+from robustsim.relations import MEASURED, READ, measurement, relations
 from robustsim.sim.world import World, observe
 from robustsim.types import Array, Tree
 
+FOLDS = 2  # of the states: a probe that was fitted to one half reads the other
+
+
+def scattered(world: World) -> tuple[Tree, Array]:
+    """(N states in which everything is placed independently, the features there, float[N, q])."""
+    scatter, number = world.scenario.env.scatter, world.settings.evaluation.goal_states
+    assert scatter is not None
+    states = jax.vmap(scatter)(jax.random.split(jax.random.key(0), number))
+    features = of_kind(world.scenario.records, Feature)
+    return states, jnp.stack([jnp.asarray(jax.vmap(feature.of)(states), float) for feature in features], 1)
+
+
+def looking(world: World, states: Tree, condition: Array | int) -> Array:
+    """float[N, D], what is seen of N states, unwatched (0) or watched (1)."""
+    visible = jnp.asarray(world.settings.overseer.visible, float)
+    return observe(world, states, jnp.full(world.settings.evaluation.goal_states, condition * visible))
+
 
 def measures(world: World, params: Tree) -> dict[str, Array]:
-    """How value estimates go with each feature, float[2] each, looking unwatched and watched."""
-    scatter, value, number = world.scenario.env.scatter, world.learner.value, world.settings.evaluation.goal_states
-    assert scatter is not None
+    """How value estimates go with each feature, and how well it is read; float[2] each, looking unwatched and watched.
+
+    How well a linear probe of the last hidden layer reads it is left out where the agent does not say which that is.
+    """
+    value, hidden, number = world.learner.value, world.learner.hidden, world.settings.evaluation.goal_states
     assert value is not None
-    features = of_kind(world.scenario.records, Feature)
-    states = jax.vmap(scatter)(jax.random.split(jax.random.key(0), number))
-    table = [jnp.asarray(jax.vmap(feature.of)(states), float) for feature in features]
-    visible = jnp.asarray(world.settings.overseer.visible, float)
+    states, table = scattered(world)
+    memory, fold = world.learner.memory(number), np.arange(number) % FOLDS
 
-    def seen(condition: int) -> Array:
-        """float[1 + q, 1 + q], the covariance of values and features."""
-        obs = observe(world, states, jnp.full(number, condition * visible))
-        rows = jnp.stack([value(params, world.learner.memory(number), obs), *table])
-        centred = rows - rows.mean(1, keepdims=True)
-        return centred @ centred.T / number
+    def covariance(obs: Array) -> Array:
+        """float[1 + q, 1 + q], of values and features."""
+        rows = jnp.concatenate([value(params, memory, obs)[:, None], table], 1)
+        centred = rows - rows.mean(0, keepdims=True)
+        return centred.T @ centred / number
 
-    found = relations(jnp.stack([seen(condition) for condition in range(len(CONDITIONS))]), jnp)
+    seen = [looking(world, states, condition) for condition in range(len(CONDITIONS))]
+    found = relations(jnp.stack([covariance(obs) for obs in seen]), jnp)
+    each = {relation: getattr(found, relation) for relation in MEASURED}
+    if hidden is not None:
+        readings = [read(hidden(params, memory, obs), table, fold, jnp) for obs in seen]
+        each[READ] = jnp.stack([scores(reading, table, jnp) for reading in readings])
     return {
-        measurement(feature.name, relation): getattr(found, relation)[:, j]
-        for j, feature in enumerate(features)
-        for relation in MEASURED
+        measurement(feature.name, what): values[:, j]
+        for j, feature in enumerate(of_kind(world.scenario.records, Feature))
+        for what, values in each.items()
     }

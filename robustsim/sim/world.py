@@ -95,22 +95,20 @@ def make_world(factory: ScenarioFactory, settings: Settings, training: Any = Fal
     if settings.evaluation.plasticity and learner.hidden is None:
         raise UserError("evaluation.plasticity: True is not allowed: the agent does not say which its hidden layer is")
     if settings.evaluation.goals:
-        _check_goals(scenario, learner)
+        check_features(scenario, "evaluation.goals: True")
+        if learner.value is None:
+            raise UserError("evaluation.goals: True is not allowed; agent: it estimates no values")
     if scenario.start is not None:
         learner = _started(learner, scenario.start)
     return World(scenario, settings, learner, levels, training)
 
 
-def _check_goals(scenario: Scenario, learner: Learner) -> None:
-    """Raises UserError where goals are asked for and there is nothing to measure them with."""
-    missing = {
-        "records: the scenario names no features (rs.Feature)": not of_kind(scenario.records, Feature),
-        "env.scatter: the environment places nothing independently": scenario.env.scatter is None,
-        "agent: it estimates no values": learner.value is None,
-    }
-    for what, lacks in missing.items():
-        if lacks:
-            raise UserError(f"evaluation.goals: True is not allowed; {what}")
+def check_features(scenario: Scenario, asked: str) -> None:
+    """Raises UserError where features are asked for, by the name `asked`, and none vary by themselves."""
+    if not of_kind(scenario.records, Feature):
+        raise UserError(f"{asked} is not allowed; records: the scenario names no features (rs.Feature)")
+    if scenario.env.scatter is None:
+        raise UserError(f"{asked} is not allowed; env.scatter: the environment places nothing independently")
 
 
 def _agents_learner(settings: Settings, interface: Interface) -> Learner:

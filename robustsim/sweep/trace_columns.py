@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from robustsim.events import CONDITIONS, UNWATCHED, WATCHED
 from robustsim.records import Column, Counter, Feature, Measure, of_kind
-from robustsim.relations import MEASURED, measurement
+from robustsim.relations import MEASUREMENTS, measurement
 from robustsim.sim.counters import COUNTERS, MONITOR
 from robustsim.sim.readings import Reading
 from robustsim.sweep.columns import NO_PLASTICITY, STEPS, declared
@@ -77,12 +77,14 @@ def of_traces(records: Sequence[Any] = ()) -> tuple[Column, ...]:
             of = _reading(measure.name, condition)
             own.append(declared(f"{measure.name}_{name}", float, of, f"{measure.doc}, {name}", measure.unit))
     for feature in of_kind(records, Feature):
-        own += [_goal(feature, relation, condition) for relation in MEASURED for condition in range(len(CONDITIONS))]
+        own += [
+            _goal(feature, relation, condition) for relation in MEASUREMENTS for condition in range(len(CONDITIONS))
+        ]
     return (*TRACES, *own)
 
 
 def _goal(feature: Feature, relation: str, condition: int) -> Column:
-    name, doc = measurement(feature.name, relation), MEASURED[relation].format(feature.doc or feature.name)
+    name, doc = measurement(feature.name, relation), MEASUREMENTS[relation].format(feature.doc or feature.name)
 
     def value(point: Point) -> Any:
         pair = point.reading.measures.get(name)
