@@ -12,7 +12,7 @@ import numpy as np
 from robustsim.relations import CONFIDENCE, Interval
 
 RIDGE = 1e-3  # of the mean variance of the hidden units
-DRAWS = 1000
+DRAWS = 400
 
 
 def direction(hidden: Any, target: Any, xp: Any = np) -> Any:
