@@ -27,7 +27,8 @@ SECTIONS = (  # title, where its names live; the first that fits takes a name, a
         ("robustsim.spec.loading", "robustsim.api.run", "robustsim.api.Sweep", "robustsim.api", "robustsim.sweep"),
     ),
     ("Results", ("robustsim.results", "robustsim.sim.policy")),
-    ("Attribution", ("robustsim.attribution", "robustsim.analysis")),
+    ("Attribution", ("robustsim.attribution", "robustsim.analysis.classify")),
+    ("Goals", ("robustsim.analysis", "robustsim.probing")),
     (
         "Scenarios",
         (

@@ -67,4 +67,4 @@ def small() -> dict[str, object]:
 def small_results(tmp_path_factory: pytest.TempPathFactory) -> tuple[rs.Results, Path]:
     """A tiny result of camera_vault, and its directory."""
     out = tmp_path_factory.mktemp("results") / "vault"
-    return rs.run("camera_vault", seeds=3, settings=SMALL, out=out), out
+    return rs.run("camera_vault", seeds=3, settings={**SMALL, "evaluation.goals": True}, out=out), out

@@ -1,15 +1,21 @@
 """Goals measured in a run: on states in which everything is placed independently, against NumPy, and over time."""
 
+import json
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pytest
-from complaints import complains
+from complaints import complains, complaint, says
 
 import robustsim as rs
 from robustsim import relations
 from robustsim.analysis.tables import Tables
+from robustsim.cli.main import main
+from robustsim.report import page
 from robustsim.sim import batched, goals
 from robustsim.sim.world import make_world, observe
 from robustsim.spec.loading import load
@@ -138,3 +144,28 @@ def test_goals_need_states_and_values(small: dict) -> None:
 
     with complains("evaluation.goals", True, "agent"):
         rs.run(scripted, seeds=1, settings={"evaluation.goals": True, "deployment.budget": 5})
+
+
+def test_the_command_says_what_was_a_goal(
+    small_results: tuple[rs.Results, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["goals", str(small_results[1])])
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("unwatched", "watched", *FEATURES, "T_goal"))
+    main(["goals", str(small_results[1]), "--json"])
+    assert json.loads(capsys.readouterr().out)["watched"]["gold"].keys() == {"start", "final", "steps_to_goal_change"}
+    rs.run("bandit", seeds=1, out=tmp_path / "bandit")
+    assert says(complaint(capsys, "goals", str(tmp_path / "bandit")), "goals", "evaluation.goals")
+    with complains("goals", "evaluation.goals"):
+        rs.open(tmp_path / "bandit").plot(None, "goals")
+
+
+def test_the_page_shows_the_goal_trace_where_goals_were_measured(
+    small_results: tuple[rs.Results, Path], small: dict
+) -> None:
+    results = small_results[0]
+    shown = page.build(results)
+    assert 'id="goals"' in shown
+    assert all(f"<th scope=row>{side}<td>{name}" in shown for side in ("unwatched", "watched") for name in FEATURES)
+    without = Tables(results.runs, results.traces.drop(cs.starts_with("goal_")), results.manifest)
+    assert 'id="goals"' not in page.build(without)

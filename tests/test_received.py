@@ -313,6 +313,8 @@ def test_figures_show_dollars_as_dollars(theirs: Path, tmp_path: Path) -> None:
     assert len(results.traces)
     results.manifest["what"]["scenario"] = r"a$\nosuchthing{$ $"
     for name in figures.names():
+        if name == "goals":  # of which there are none
+            continue
         results.plot(tmp_path / "f.svg", name)
         results.where({"overseer.coverage": 0.5}).plot(tmp_path / "f.svg", name) if name != "map" else None
 

@@ -39,15 +39,18 @@ def goals(results: Tables) -> dict[str, dict[str, Any]]:
     """
     results.check_one("goals")
     traces = results.traces.filter((pl.col("arm") == "corrected") & pl.col("overseen")).sort("step")
-    features = [name[len("goal_") : -len("_partial_watched")] for name in traces.columns if _is_first(name)]
-    if not features or traces[f"{measurement(features[0], 'partial')}_watched"].is_null().all():
+    features = features_in(traces)
+    if not features:
         raise UserError("goals: these results have none; measure them with evaluation.goals=true")
     agents = [table for _, table in traces.group_by("run_id", maintain_order=True)]
     return {side: {name: _of(agents, name, side) for name in features} for side in reversed(CONDITIONS)}
 
 
-def _is_first(column: str) -> bool:
-    return column.startswith("goal_") and column.endswith("_partial_watched")
+def features_in(traces: pl.DataFrame) -> list[str]:
+    """The features of which goals were measured; none where they were not."""
+    before, after = "goal_", "_partial_watched"
+    columns = [name for name in traces.columns if name.startswith(before) and name.endswith(after)]
+    return [name[len(before) : -len(after)] for name in columns if not traces[name].is_null().all()]
 
 
 def _of(agents: list[pl.DataFrame], feature: str, side: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "attribute": attributing.attribute,
     "relabel": attributing.relabel,
     "status": showing.status,
+    "goals": showing.goals,
     "plot": showing.plot,
     "export": showing.export,
     "report": showing.report,

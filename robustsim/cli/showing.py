@@ -1,4 +1,4 @@
-"""The commands that show results: status, plot, report, replay."""
+"""The commands that show results: status, goals, plot, export, report, replay."""
 
 import dataclasses
 import sys
@@ -57,6 +57,16 @@ def plot(results: Folder, figure: str = "race-plane", out: str = "", where: Wher
         return
     figures.draw(open_results(results).where(parse_where(where)), figure, target)
     print(target)
+
+
+def goals(results: Folder, where: Where = (), as_json: Json = False) -> None:
+    """Says which features of outcomes were goals of the agents, and what became of them (evaluation.goals)."""
+    from robustsim.analysis.goals import goals as measured
+    from robustsim.report import goal_tables
+    from robustsim.results import open_results, to_json
+
+    found = measured(open_results(results).where(parse_where(where)))
+    print(to_json(found) if as_json else goal_tables.in_words(found))
 
 
 def export(results: Folder, table: str = "runs", out: str = "", where: Where = ()) -> None:

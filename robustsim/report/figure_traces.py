@@ -28,7 +28,7 @@ def draw(results: Tables) -> Figure:
     axes = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1.1])
     for (label, runs), (top, bottom) in zip(shown, axes.T, strict=True):
         traces = results.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
-        corrected = _first_correction(traces.filter(pl.col("arm") == "corrected"))
+        corrected = first_correction(traces.filter(pl.col("arm") == "corrected"))
         rates(top, corrected, runs["removal_threshold"].unique().sort().to_list())
         _clocks(top, runs)
         _competence(bottom, corrected)
@@ -42,7 +42,7 @@ def draw(results: Tables) -> Figure:
     return figure
 
 
-def _first_correction(traces: pl.DataFrame) -> pl.DataFrame:
+def first_correction(traces: pl.DataFrame) -> pl.DataFrame:
     """The rows of corrected arms until the overseer leaves; it may come back for a second correction."""
     left = pl.col("step").filter(~pl.col("overseen")).min().over("run_id")
     return traces.filter(left.is_null() | (pl.col("step") < left))

@@ -10,7 +10,7 @@ from typing import Any
 from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError
 from robustsim.recording import Recording
-from robustsim.report import page_attribution, page_data, page_tables, page_traces, place, words
+from robustsim.report import page_attribution, page_data, page_goals, page_tables, page_traces, place, words
 
 SCRIPTS = ("base", "plane", "strip", "runs", "curves", "heat", "player", "dossier", "main")
 STYLES = ("page", "charts")
@@ -47,6 +47,7 @@ def build(
         "question": escape(results.manifest["what"].get("claim", "")),
         "answer": "\n".join(f"<p>{escape(sentence)}" for sentence in answer),
         "attribution": "" if attribution is None else page_attribution.section(attribution),
+        "goals": page_goals.section(results),
         "provenance": _provenance(results),
         "settings": _settings(results),
         "runs_table": page_tables.runs_table(runs, results.swept, len(results.runs)),

@@ -1,12 +1,12 @@
 """What would have prevented the failure: the section of the page, where an attribution is there."""
 
 from html import escape
-from io import StringIO
 from typing import Any
 
 import matplotlib as mpl
 
 from robustsim.report import attributed, attributed_figures, page_tables
+from robustsim.report.drawing import inline
 from robustsim.report.style import style
 
 FIGURES = {"tree": "The questions, in their order", "ladder": "Harm until the removal under each lever"}
@@ -14,7 +14,7 @@ FIGURES = {"tree": "The questions, in their order", "ladder": "Harm until the re
 
 def section(found: dict[str, Any]) -> str:
     """The section as HTML: in words, the tree and the ladder as drawings, and the levers as a table."""
-    drawn = [f"<figure><figcaption>{said}</figcaption>{_svg(found, name)}</figure>" for name, said in FIGURES.items()]
+    drawn = [f"<figure><figcaption>{said}</figcaption>{_drawn(found, name)}</figure>" for name, said in FIGURES.items()]
     rows = [[name, *attributed.cells(lever)] for name, lever in found["levers"].items()]
     head = ["lever", "what it is", "in time", "harm until the removal", "gain, decades", "cost of feedback"]
     return "\n".join(
@@ -30,10 +30,6 @@ def section(found: dict[str, Any]) -> str:
     )
 
 
-def _svg(found: dict[str, Any], name: str) -> str:
-    """A figure that stands in the page itself, on white whatever the theme."""
-    buffer = StringIO()
+def _drawn(found: dict[str, Any], name: str) -> str:
     with mpl.rc_context(style()):
-        attributed_figures.draw(found, name).savefig(buffer, format="svg", metadata={"Date": None})
-    drawing = buffer.getvalue()
-    return f'<div class="drawing">{drawing[drawing.index("<svg") :]}</div>'
+        return inline(attributed_figures.draw(found, name))
