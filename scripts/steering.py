@@ -17,10 +17,15 @@ from matplotlib.axes import Axes
 import robustsim as rs
 from robustsim.analysis.spectrum import middle
 from robustsim.probing import AGENT, EFFECT, PROBE, RANDOM, RANDOM_LABELS, RANDOM_NETWORK
+from robustsim.relations import READABLE
 from robustsim.report.style import COLOURS, GRID, QUIET, SETTINGS, new_figure, quiet_axes
 
 CASES: dict[str, dict[str, Any]] = {"covert": {"overseer.visible": False}, "visible": {}}
-PANELS = {"deployment start": ("covert", "start"), "after covert": ("covert", "final"), "visible": ("visible", "final")}
+PANELS = {
+    "deployment start": ("covert", "start"),
+    "after covert": ("covert", "final"),
+    "after visible": ("visible", "final"),
+}
 FEATURES = ("gold", "coin")
 SHADES = {EFFECT: COLOURS[0], PROBE: COLOURS[1], RANDOM: QUIET}
 PROBED = {AGENT: COLOURS[0], RANDOM_NETWORK: COLOURS[1], RANDOM_LABELS: QUIET}
@@ -81,14 +86,15 @@ def _dose(ax: Axes, rows: list[dict[str, Any]], stage: str) -> None:
 def _probes(ax: Axes, rows: list[dict[str, Any]], stage: str) -> None:
     """Scores by feature and layer."""
     places = sorted({(row["feature"], row["layer"]) for row in rows}, reverse=True)
-    for y, place in enumerate(places):
-        for of, shade in PROBED.items():
-            (one,) = (
-                row for row in rows if (row["stage"], row["of"], row["feature"], row["layer"]) == (stage, of, *place)
-            )
-            ax.plot([one["low"] or one["median"], one["high"] or one["median"]], [y, y], color=shade, linewidth=1)
-            ax.plot([one["median"]], [y], "o", color=shade, markersize=4, label=of if y == 0 else None)
-    ax.axvline(0.8, color=GRID, linewidth=1, linestyle=":", zorder=0)
+    for i, (of, shade) in enumerate(PROBED.items()):
+        mine = {(row["feature"], row["layer"]): row for row in rows if (row["stage"], row["of"]) == (stage, of)}
+        at = np.arange(len(places)) + 0.22 * (1 - i)
+        for y, place in zip(at, places, strict=True):
+            low, high = (mine[place][end] for end in ("low", "high"))
+            if low is not None and high is not None:
+                ax.plot([low, high], [y, y], color=shade, linewidth=1)
+        ax.plot([mine[place]["median"] for place in places], at, "o", color=shade, markersize=4, label=of)
+    ax.axvline(READABLE, color=GRID, linewidth=1, linestyle=":", zorder=0)
     ax.set_yticks(range(len(places)), [f"{feature}, layer {layer + 1}" for feature, layer in places], fontsize=7.5)
     ax.set(xlim=(0.4, 1.02), ylim=(-0.6, len(places) - 0.4), xlabel="AUC of a linear probe")
     quiet_axes(ax)
@@ -107,7 +113,7 @@ def figure_of(numbers: dict[str, Any]) -> Any:
     for row, feature in enumerate(FEATURES):
         axes[row, 0].set_ylabel(f"thefts, moved along the {feature}")
     axes[0, 0].legend(frameon=False, fontsize=8)
-    axes[2, 0].legend(frameon=False, fontsize=8, loc="upper left")
+    axes[2, 0].legend(frameon=False, fontsize=8, loc="center", bbox_to_anchor=(0.55, 0.5))
     return figure
 
 
