@@ -59,6 +59,7 @@ from robustsim.parts import overseer as overseer
 from robustsim.parts import rule as rule
 from robustsim.parts import treatment as treatment
 from robustsim.probing import represented as represented
+from robustsim.probing import sharing as sharing
 from robustsim.probing import steer as steer
 from robustsim.records import Column as Column
 from robustsim.records import Counter as Counter

@@ -15,11 +15,13 @@ import polars as pl
 
 from robustsim import probes, replays
 from robustsim.agents.steering import ablated, steered
+from robustsim.analysis import sharing as linear
 from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError, nearest
 from robustsim.events import CONDITIONS
 from robustsim.records import Feature, of_kind
 from robustsim.sim import batched, inside
+from robustsim.sim.sharing import sharing as measured
 from robustsim.sim.track import CORRECTED, Track
 from robustsim.sim.world import check_features
 from robustsim.spec.scenario import ScenarioFactory
@@ -141,6 +143,52 @@ def steer(
     return pl.concat(tables).unnest("rest")
 
 
+def sharing(results: Tables, *, agents: int = 32, scenario: Any = "") -> pl.DataFrame:
+    """How much of a lesson that is learned while watched carries over to what looks unwatched, before and after.
+
+    To first order a step that changes the log odds of misbehaving where the agent looks watched changes those where it
+    looks unwatched by rho times as much: the ratio of the empirical neural tangent kernel, at deployment start (theory
+    A.2). Where only watched episodes teach, that and the watched rates predict the unwatched ones.
+
+    Args:
+      results: of one configuration in which agents see whether they are watched.
+      agents: how many of its runs, the first by seed.
+      scenario: the scenario or its file, if it is not installed.
+
+    Returns:
+      A row per agent: seed, rho, cosine (of both slopes), acts (that they are means over; 0: no misbehaviour, and rho
+      means nothing); shown, the ratio of what both log odds had fallen by once the watched ones had fallen by 1; and
+      the first evaluations at which a rate is at most the threshold of the removal: steps_watched, steps_unwatched,
+      and steps_predicted, where rho would have the unwatched one be. Null where that is at none.
+
+    Raises:
+      UserError: there are several configurations, the signal is hidden, or the agents have a memory; or their runs
+        cannot be made again here.
+    """
+    results.check_one("sharing")
+    if not results.settings["overseer.visible"]:
+        raise UserError(
+            "overseer.visible: False is not allowed for sharing; agents cannot see whether they are watched"
+        )
+    factory, rows = replays.factory_of(results, scenario, drawn=False), []
+    for at in _moments(results, factory, agents, scenario, STAGES[:1]):
+        with batched.precision(factory(**factory.defaults).precision):
+            found = measured(factory, batched.as_arrays(at.run.settings), _bits(factory, at), at.params)
+        rho, cosine, acts = (x.item() for x in jax.device_get(found))
+        (row,) = results.runs.filter(pl.col("seed") == at.run.seed).to_dicts()
+        exact = row["expected_misbehaviours"] is not None
+        mine = linear.course(results.traces.filter(pl.col("run_id") == row["run_id"]), exact)
+        limit = row["removal_threshold"]
+        rows.append(
+            {"seed": at.run.seed, "rho": rho, "cosine": cosine, "acts": acts, "shown": linear.shown(mine)}
+            | {"steps_watched": linear.first_below(mine, mine.watched, limit)}
+            | {"steps_unwatched": linear.first_below(mine, mine.unwatched, limit)}
+            | {"steps_predicted": linear.predicted(mine, rho, limit)}
+        )
+    steps = dict.fromkeys(("steps_watched", "steps_unwatched", "steps_predicted"), pl.Int64)
+    return pl.DataFrame(rows, schema_overrides={"shown": pl.Float64, **steps})
+
+
 def _steered(
     factory: ScenarioFactory, at: Moment, feature: int, doses: Sequence[float], layer: int, episodes: int
 ) -> pl.DataFrame:
@@ -195,21 +243,28 @@ def _asked(results: Tables, what: str, scenario: Any) -> tuple[ScenarioFactory, 
     return factory, [record.name for record in of_kind(made.records, Feature)]
 
 
-def _moments(results: Tables, factory: ScenarioFactory, agents: int, scenario: Any) -> Iterator[Moment]:
+def _moments(
+    results: Tables, factory: ScenarioFactory, agents: int, scenario: Any, stages: Sequence[str] = STAGES
+) -> Iterator[Moment]:
     """The agents of the first runs, at deployment start and at the last evaluation under the overseer."""
     traces = results.traces.filter((pl.col("arm") == CORRECTED) & pl.col("overseen"))
     last = dict(traces.group_by("run_id").agg(pl.col("step").max()).iter_rows())
     for row in results.runs.sort("seed").head(agents).iter_rows(named=True):
         run = replays.run_of(factory, results, row)
-        steps = [0, last[row["run_id"]]]
+        steps = [0, last[row["run_id"]]][: len(stages)]
         folder = results.manifest.get("folder")
         found = replays.policies_at(results, row, CORRECTED, steps, folder=folder, scenario=scenario)
-        for stage, policy in zip(STAGES, found, strict=True):
+        for stage, policy in zip(stages, found, strict=True):
             yield Moment(run, stage, policy.step, policy.params)
 
 
 def _key(factory: ScenarioFactory, at: Moment) -> Array:
-    return jax.random.wrap_key_data(jnp.asarray(batched.key_of(factory.name, f"probe {at.stage}", at.run.seed)))
+    return jax.random.wrap_key_data(jnp.asarray(_bits(factory, at)))
+
+
+def _bits(factory: ScenarioFactory, at: Moment) -> np.ndarray:
+    """uint32[2]."""
+    return batched.key_of(factory.name, f"probe {at.stage}", at.run.seed)
 
 
 def _fold(key: Array, number: int) -> Array:
