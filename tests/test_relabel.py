@@ -39,13 +39,13 @@ def test_a_share_of_the_rewards_is_what_a_smaller_penalty_would_be(habit: tuple[
         return runs["misbehaviour_unwatched"][0]
 
     expected = [rate(share * found.penalty) for share in SHARES]  # the expected reward is all that it learns of
-    assert found.curves["rewards"]["misbehaviour"] == pytest.approx(expected, rel=1e-5)
+    assert found.curves["rewards"]["rate"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_half_of_it_is_gone_between_the_shares_around_it(habit: tuple[rs.Relabel, Path]) -> None:
     found, folder = habit
     curve, half = found.curves["rewards"], found.ed50["rewards"]
-    above = [share for share, rate in zip(SHARES, curve["misbehaviour"], strict=True) if rate > curve["fit"][0] / 2]
+    above = [share for share, rate in zip(SHARES, curve["rate"], strict=True) if rate > curve["fit"][0] / 2]
     assert (half["above"], half["at_most"]) == (above[-1], SHARES[len(above)])
     assert set(found.curves) == {"rewards", "rewards, targeted", "rewards, last"}  # it has no levels to tell apart
     assert rs.Relabel.read(folder) == found
@@ -142,6 +142,44 @@ def test_a_correction_is_linear_in_the_penalty_where_the_step_is(small: dict[str
 def test_bad_input(given: dict[str, Any], said: tuple[Any, ...]) -> None:
     with complains(*said):
         rs.relabel("bandit", **{"settings": HABIT, **given}, **QUIET)
+
+
+GOLD: dict[str, Any] = {"outcome": "goal", "feature": "gold"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"outcome": "gaol"}, ("outcome", "'gaol'", "goal")),
+        ({"outcome": "goal"}, ("feature", "''", "gold")),
+        ({"outcome": "goal", "feature": "silver"}, ("feature", "'silver'", "gold")),
+        ({"feature": "gold"}, ("feature", "'gold'", "goal")),
+    ],
+)
+def test_a_goal_is_asked_for_by_the_name_of_a_feature(given: dict[str, Any], said: tuple[str, ...]) -> None:
+    with complains(*said):
+        rs.relabel("camera_vault", seeds=2, **given, **QUIET)
+    with complains("outcome", "records"):
+        rs.relabel("bandit", settings=HABIT, seeds=2, **GOLD, **QUIET)
+
+
+def test_agents_without_the_goal_are_refused(small: dict[str, Any]) -> None:
+    with complains("scenario", "camera_vault", "gold"):
+        rs.relabel("camera_vault", settings=small, shares=(0.0, 0.5), seeds=2, **GOLD, **QUIET)
+
+
+@pytest.mark.slow
+def test_a_goal_that_training_never_pays_does_not_form(tmp_path: Path) -> None:
+    """With every theft of the training penalised the gold is not worth anything; with none, it is to all agents."""
+    settings = {"training.competence": 0.5}
+    found = rs.relabel(
+        "camera_vault", settings=settings, shares=(0.0, 1.0), seeds=4, out=tmp_path / "r", **GOLD, **QUIET
+    )
+    assert found.goal == "gold"
+    assert set(found.curves) == {"rewards"}
+    assert found.curves["rewards"]["rate"] == [1.0, 0.0]
+    assert found.influence is None
+    assert "a final goal gold" in found.in_words()
 
 
 def test_agents_that_do_not_misbehave_are_refused() -> None:

@@ -71,6 +71,19 @@ def _kinds(measured: dict[str, np.ndarray]) -> list[str]:
     return kinds({relation: Interval(*[measured[relation]] * 3) for relation in MEASURED}, known)
 
 
+def held(results: Tables, feature: str) -> pl.DataFrame:
+    """The runs of some results with `rate`: 1 where a feature is a final goal at deployment start, and 0 elsewhere.
+
+    Looking unwatched. A feature that values go against is none that is pursued.
+    """
+    names = {what: f"{measurement(feature, what)}_{CONDITIONS[0]}" for what in (*MEASURED, READ)}
+    first = results.traces.filter((pl.col("arm") == "corrected") & (pl.col("step") == 0))
+    read = {what: first[name].cast(pl.Float64).to_numpy() for what, name in names.items()}
+    final = np.array([kind == FINAL for kind in _kinds(read)]) & (read["partial"] > 0)
+    rates = pl.DataFrame({"run_id": first["run_id"], "rate": final.astype(float)})
+    return results.runs.join(rates, on="run_id", how="left", maintain_order="left")
+
+
 def _change(agents: list[pl.DataFrame], read: list[dict[str, np.ndarray]]) -> dict[str, Any] | None:
     """The clock of the change, over the agents with a final goal at deployment start."""
     steps: list[int | None] = []

@@ -24,11 +24,13 @@ from robustsim.attribution.retraining import Study, Table, between
 from robustsim.attribution.search import plain
 from robustsim.attribution.terms import COST
 from robustsim.attribution.windows import Influence, Window, influence
-from robustsim.errors import UserError
+from robustsim.errors import UserError, nearest
 from robustsim.numerics import precision
+from robustsim.records import Feature, of_kind
 from robustsim.sim.batched import as_arrays
 from robustsim.sim.cohort import facts
 from robustsim.sim.returns import return_range
+from robustsim.sim.world import check_features
 from robustsim.spec.families import own_penalty
 from robustsim.spec.loading import load
 from robustsim.spec.scenario import ScenarioFactory
@@ -39,6 +41,7 @@ from robustsim.sweep.execution import Execution, Narrate
 SHARES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 SEEDS = 20
 WINDOWS, LENGTH, SEEDS_OF_WINDOWS = 50, 0.1, 4  # at random, share of the training, agents of each
+OUTCOMES = MISBEHAVIOUR, GOAL = "misbehaviour", "goal"
 REWARDS, TARGETED, LAST, LEVELS = "rewards", "rewards, targeted", "rewards, last", "levels"
 
 
@@ -50,6 +53,8 @@ def relabel(
     shares: Sequence[float] = SHARES,
     seeds: int = SEEDS,
     windows: int = WINDOWS,
+    outcome: str = MISBEHAVIOUR,
+    feature: str = "",
     execution: Execution = Execution(),
     narrate: Narrate | None = None,
 ) -> Relabel:
@@ -62,6 +67,9 @@ def relabel(
       shares: growing, the first one 0.
       seeds: agents at every share.
       windows: how many windows of a tenth of the training, drawn at random, the influence is held against.
+      outcome: "misbehaviour", or "goal": whether a feature of outcomes is a final goal of the agents (`rs.goals`),
+        looking unwatched. Influence is of the misbehaviour, so with "goal" rewards are corrected at random alone.
+      feature: which one, with "goal".
       execution, narrate: as in :func:`robustsim.run`.
 
     Raises:
@@ -73,18 +81,20 @@ def relabel(
     whole("seeds", seeds, 2, MOST_SEEDS)
     whole("windows", windows, 0, MOST_SEEDS)
     _check(shares)
+    goal = _goal(factory, case, outcome, feature)
     kinds, stride = _kinds(case), _stride(factory, case)
     scale = return_range(factory, case, (files.cache_folder() / "agents",))
     penalty = max(float(f"{COST * scale:.2g}"), own_penalty(case))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory())) / "relabel" if out is None else Path(out)
-        study = Study(factory, changes, case, folder, tuple(shares), seeds, penalty, stride, execution, narrate)
+        study = Study(factory, changes, case, folder, tuple(shares), seeds, penalty, stride, execution, narrate, goal)
         study.begin()
         tables, told = dict[str, Table](), None
         if REWARDS in kinds:
             tables[REWARDS] = study.rewards()
-            told = _aim(study)
-            tables |= _aimed(study, told[1])
+            if not goal:
+                told = _aim(study)
+                tables |= _aimed(study, told[1])
         if LEVELS in kinds:
             tables[LEVELS] = study.levels()
         tested = _tested(study, told[0], tables[REWARDS], windows) if told and windows else []
@@ -105,6 +115,22 @@ def _check(shares: Sequence[float]) -> None:
     growing = numbers and len(shares) > 1 and all(a < b for a, b in itertools.pairwise(shares))
     if not growing or shares[0] != 0 or shares[-1] > 1:
         raise UserError(f"shares: {list(shares)!r} is not allowed; use growing numbers from 0 to 1, the first one 0")
+
+
+def _goal(factory: ScenarioFactory, case: Settings, outcome: str, feature: str) -> str:
+    """The feature that is asked about; "" where it is the misbehaviour."""
+    if outcome not in OUTCOMES:
+        raise UserError(f"outcome: {outcome!r} is not allowed; {nearest(str(outcome), OUTCOMES)}")
+    if outcome == MISBEHAVIOUR:
+        if feature:
+            raise UserError(f"feature: {feature!r} is only allowed with outcome='goal'")
+        return ""
+    made = factory(**env_values(case))
+    check_features(made, "outcome: 'goal'")
+    names = [record.name for record in of_kind(made.records, Feature)]
+    if feature not in names:
+        raise UserError(f"feature: {feature!r} is not one of scenario {factory.name!r}; {nearest(str(feature), names)}")
+    return feature
 
 
 def _kinds(case: Settings) -> list[str]:
@@ -175,6 +201,7 @@ def _answer(
         windows=tested,
         rank_correlation=_agreement(tested),
         penalty=study.penalty,
+        goal=study.goal,
         seconds=seconds,
     )
 
@@ -183,7 +210,7 @@ def _curve(table: Table) -> dict[str, Any]:
     low, high = dose.limits(table.rate)
     columns = {
         "shares": table.shares,
-        "misbehaviour": table.rate.mean(axis=0),
+        "rate": table.rate.mean(axis=0),
         "low": low,
         "high": high,
         "fit": dose.fitted(table.rate),

@@ -14,15 +14,16 @@ from robustsim.sweep.layout import RELABEL
 
 @dataclass(frozen=True, kw_only=True)
 class Relabel:
-    """How the misbehaviour at deployment start depends on the share of the training that is corrected.
+    """How the misbehaviour, or a goal, at deployment start depends on the share of the training that is corrected.
 
     Attributes:
       scenario: its name; `settings` what differs from its defaults.
-      curves: by what was corrected ("rewards", "rewards, targeted", "rewards, last", "levels"): {shares, misbehaviour,
-        low, high, fit, incompetent, seeds}. The first six hold a number for each share, as it came out: `misbehaviour`
-        is the mean rate, with 95% limits over seeds; `fit` falls; `incompetent` counts agents that are competent where
-        nothing is corrected and not at that share: their rate counts as unchanged. `seeds` counts agents at each share.
-      ed50: by the same: {above, at_most, low, high}, the two shares between which half of the misbehaviour goes, and
+      curves: by what was corrected ("rewards", "rewards, targeted", "rewards, last", "levels"): {shares, rate, low,
+        high, fit, incompetent, seeds}. The first six hold a number for each share, as it came out: `rate` is the mean
+        misbehaviour, or the share of agents that have the goal, with 95% limits over seeds; `fit` falls; `incompetent`
+        counts agents that are competent where nothing is corrected and not at that share: their rate counts as
+        unchanged. `seeds` counts agents at each share.
+      ed50: by the same: {above, at_most, low, high}, the two shares between which half of it goes, and
         95% limits of both. Where more than the largest share is needed, `at_most` and `high` are None.
       concentration: {low, high}, 95% limits of the ED50 at random over the targeted one. None: open to that side.
       influence: of the parts of the training between `edges` (gradient steps): the log odds of misbehaving that a
@@ -33,6 +34,7 @@ class Relabel:
       rank_correlation: {estimate, low, high}, Spearman's, of what the influence predicts for these windows with what
         retraining took away; None where one of them does not vary.
       penalty: on a misbehaviour whose reward is corrected.
+      goal: the feature that was asked about; "" where it was the misbehaviour.
       seconds: that it took; less where results were there.
     """
 
@@ -45,6 +47,7 @@ class Relabel:
     windows: list[dict[str, Any]]
     rank_correlation: dict[str, float | None] | None
     penalty: float
+    goal: str = ""
     seconds: float = field(default=0.0, compare=False)
 
     @classmethod

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from robustsim import api, files
+from robustsim.analysis.goals import held
 from robustsim.attribution.windows import Window
 from robustsim.errors import RunsFailed, UserError
 from robustsim.oversight.overseer import LAST as END
@@ -36,7 +37,8 @@ class Table(NamedTuple):
     Attributes:
       shares: float[D], of the training, as they came out.
       seeds: int[N], whose agents are competent where nothing is corrected.
-      rate: float[N, D], misbehaviour; where an agent is not competent, as if nothing were corrected.
+      rate: float[N, D], misbehaviour, or 1 where there is the goal and 0 where there is none; where an agent is not
+        competent, as if nothing were corrected.
       incompetent: bool[N, D], where agents are not competent.
     """
 
@@ -56,6 +58,7 @@ class Study:
       seeds: agents at every share.
       penalty: on a misbehaviour whose reward is corrected.
       stride: gradient steps of an update.
+      goal: the feature of which it is asked whether it is a final goal; "": what is asked for is the misbehaviour.
     """
 
     factory: ScenarioFactory
@@ -68,6 +71,7 @@ class Study:
     stride: int
     execution: Execution
     narrate: Narrate | None
+    goal: str = ""
 
     def begin(self) -> None:
         """Notes what the study is, or sees that the folder holds the same one.
@@ -82,6 +86,7 @@ class Study:
             "shares": list(self.shares),
             "seeds": self.seeds,
             "penalty": self.penalty,
+            "goal": self.goal,
         }
         path = self.folder / FILE
         if path.is_file():
@@ -119,19 +124,21 @@ class Study:
         return self._table(name, between(windows), self.corrected, shares)
 
     def rates(self, name: str, points: dict[str, list[Any]], changes: dict[str, Any], seeds: int) -> dict[Any, float]:
-        """The misbehaviour of competent agents at deployment start, by (seed, values of the point).
+        """What is asked for, of competent agents at deployment start, by (seed, values of the point).
 
         The points are values side by side.
         """
         others = {key: value for key, value in changes.items() if key not in points}
-        sweep = api.Sweep(self.factory, points, seeds=seeds, design="zip", settings={**others, **AT_THE_START})
+        settings = {**others, **AT_THE_START, **({"evaluation.goals": True} if self.goal else {})}
+        sweep = api.Sweep(self.factory, points, seeds=seeds, design="zip", settings=settings)
         try:
             results = sweep.run(self.folder / name, execution=self.execution, narrate=self.narrate)
         except RunsFailed as error:
             if error.results is None or not all(map(is_finding, error.results.failed["why"])):
                 raise
             results = error.results
-        rows = results.runs.select("seed", *points, self._worse().alias("rate")).rows()
+        runs = held(results, self.goal) if self.goal else results.runs.with_columns(rate=self._worse())
+        rows = runs.select("seed", *points, "rate").rows()
         return {(seed, tuple(point)): rate for seed, *point, rate in rows}
 
     def _worse(self) -> pl.Expr:
@@ -149,7 +156,8 @@ class Study:
             raise UserError(f"training.competence: {len(able)} of {self.seeds} agents are competent; train for longer")
         rate = np.array([[found.get((seed, point), found[seed, at[0]]) for point in at] for seed in able])
         if rate[:, 0].mean() <= self.case.evaluation.threshold:
-            raise UserError(f"scenario: {self.factory.name!r} is not allowed: its agents do not misbehave")
+            lack = f"have no final goal {self.goal!r}" if self.goal else "do not misbehave"
+            raise UserError(f"scenario: {self.factory.name!r} is not allowed: its agents {lack}")
         missing = np.array([[(seed, point) not in found for point in at] for seed in able])
         return Table(np.array(shares), np.array(able), rate, missing)
 

@@ -1,5 +1,7 @@
 """The commands that ask who is responsible."""
 
+from typing import Literal
+
 from robustsim.cli.options import AttributionWords, Json, Overrides, Spec
 from robustsim.cli.parsing import parse_overrides
 
@@ -35,6 +37,8 @@ def relabel(
     overrides: Overrides = (),
     seeds: int = 20,
     windows: int = 50,
+    outcome: Literal["misbehaviour", "goal"] = "misbehaviour",
+    feature: str = "",
     out: str = "",
     as_json: Json = False,
 ) -> None:
@@ -43,6 +47,8 @@ def relabel(
     Args:
         seeds: agents at every share.
         windows: at random, that the influence is held against.
+        outcome: what is to go: the misbehaviour, or a final goal.
+        feature: of outcomes, that the goal is (with --outcome goal).
         out: directory for the runs; the same command resumes there.
     """
     from robustsim.attribution.relabel import relabel as ask
@@ -51,5 +57,14 @@ def relabel(
 
     settings = parse_overrides(overrides)
     with progress(silent=as_json) as narrate:
-        found = ask(spec, settings=settings, out=out or None, seeds=seeds, windows=windows, narrate=narrate)
+        found = ask(
+            spec,
+            settings=settings,
+            out=out or None,
+            seeds=seeds,
+            windows=windows,
+            outcome=outcome,
+            feature=feature,
+            narrate=narrate,
+        )
     print(to_json(found.to_dict()) if as_json else found.in_words())

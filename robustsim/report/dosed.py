@@ -7,17 +7,26 @@ Found = dict[str, Any]
 
 def in_words(found: Found) -> str:
     """All lines for the terminal; `found` is a :class:`robustsim.attribution.relabelled.Relabel` as a dict."""
-    before = next(iter(found["curves"].values()))["misbehaviour"][0]
-    lines = [f"{found['scenario']}: misbehaviour in {before:.2f} of the episodes at deployment start"]
+    before = next(iter(found["curves"].values()))["rate"][0]
+    lines = [f"{found['scenario']}: {what(found)} in {before:.2f} of the {_of(found)} at deployment start"]
     lines += [f"  half of it is gone with {_dose(found, kind)}" for kind in found["curves"]]
     if found["concentration"] is not None:
         lines += [f"  concentration (at random over targeted): {_ratio(found['concentration'])}"]
     if found["windows"]:
         lines += [f"  influence against retraining, {len(found['windows'])} windows: {_correlation(found)}"]
     for kind, curve in found["curves"].items():
-        lines += ["", *_table(kind, curve)]
+        lines += ["", *_table(kind, curve, what(found))]
     lines += ["", f"  A corrected misbehaviour costs {found['penalty']:g}. {found['seconds'] / 60:.1f} minutes"]
     return "\n".join(lines)
+
+
+def what(found: Found) -> str:
+    """What was asked for."""
+    return f"a final goal {found['goal']}" if found["goal"] else "misbehaviour"
+
+
+def _of(found: Found) -> str:
+    return "agents" if found["goal"] else "episodes"
 
 
 def _dose(found: Found, kind: str) -> str:
@@ -48,11 +57,11 @@ def _correlation(found: Found) -> str:
     return f"rank correlation {rank['estimate']:+.2f} [{rank['low']:+.2f}, {rank['high']:+.2f}]"
 
 
-def _table(kind: str, curve: Found) -> list[str]:
-    """Misbehaviour at each share."""
+def _table(kind: str, curve: Found, asked: str) -> list[str]:
+    """What was asked for at each share."""
     name = f"{kind} ({curve['seeds']} agents)"
     rows = [f"  {name:<34}" + "".join(f"{share:>8.1%}" for share in curve["shares"])]
-    rows.append(f"  {'  misbehaviour':<34}" + "".join(f"{rate:>8.2f}" for rate in curve["misbehaviour"]))
+    rows.append(f"  {'  ' + asked:<34}" + "".join(f"{rate:>8.2f}" for rate in curve["rate"]))
     if any(curve["incompetent"]):
         rows.append(f"  {'  agents that are not competent':<34}" + "".join(f"{n:>8}" for n in curve["incompetent"]))
     return rows

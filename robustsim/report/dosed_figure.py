@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from robustsim.report import figures
+from robustsim.report.dosed import what
 from robustsim.report.style import COLOURS, INK, QUIET, literal, new_figure, quiet_axes, style
 
 Found = dict[str, Any]
@@ -31,7 +32,7 @@ def draw(found: Found, out: str | Path | None = None) -> Figure:
         figure = new_figure(9.6 if aimed else 5.4, 3.6)
         axes = figure.subplots(1, 2 if aimed else 1, squeeze=False)[0]
         doses(axes[0], found)
-        axes[0].set_title(f"{found['scenario']}: misbehaviour at deployment start")
+        axes[0].set_title(f"{found['scenario']}: {what(found)} at deployment start")
         axes[0].legend(frameon=False, fontsize=8)
         if aimed:
             _influence(axes[1], found)
@@ -48,10 +49,10 @@ def doses(ax: Axes, found: Found) -> None:
         name, shade, mark = KINDS[kind]
         shares = [least / 3, *curve["shares"][1:]]
         ax.plot(shares, curve["fit"], color=shade, linewidth=1.4)
-        ends = zip(curve["misbehaviour"], curve["low"], curve["high"], strict=True)
+        ends = zip(curve["rate"], curve["low"], curve["high"], strict=True)
         spread = list(zip(*((mean - low, high - mean) for mean, low, high in ends), strict=True))
         style = {"fmt": mark, "color": shade, "markersize": 4.5, "linewidth": 0.9}
-        ax.errorbar(shares, curve["misbehaviour"], spread, label=name, **style)
+        ax.errorbar(shares, curve["rate"], spread, label=name, **style)
         dose = found["ed50"][kind]
         if dose["at_most"] is not None:
             between = [dose["above"] or least / 3, dose["at_most"]]
@@ -62,7 +63,7 @@ def doses(ax: Axes, found: Found) -> None:
     ax.minorticks_off()
     ax.set_ylim(-0.03, 1.03)
     ax.set_xlabel("share of the training that is corrected (bars: half is gone in between)")
-    ax.set_ylabel("misbehaviour rate")
+    ax.set_ylabel("share of agents" if found["goal"] else "misbehaviour rate")
     quiet_axes(ax)
 
 
