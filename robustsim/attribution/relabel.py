@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -45,6 +45,19 @@ OUTCOMES = MISBEHAVIOUR, GOAL = "misbehaviour", "goal"
 REWARDS, TARGETED, LAST, LEVELS = "rewards", "rewards, targeted", "rewards, last", "levels"
 
 
+class Asked(TypedDict, total=False):
+    """What a share of the training should have taken away.
+
+    Attributes:
+      outcome: "misbehaviour", or "goal": whether a feature of outcomes is a final goal of the agents (`rs.goals`),
+        looking unwatched. Influence is of the misbehaviour, so with "goal" rewards are corrected at random alone.
+      feature: which one, with "goal".
+    """
+
+    outcome: str
+    feature: str
+
+
 def relabel(
     scenario: str | ScenarioFactory,
     *,
@@ -53,10 +66,9 @@ def relabel(
     shares: Sequence[float] = SHARES,
     seeds: int = SEEDS,
     windows: int = WINDOWS,
-    outcome: str = MISBEHAVIOUR,
-    feature: str = "",
     execution: Execution = Execution(),
     narrate: Narrate | None = None,
+    **asked: Unpack[Asked],
 ) -> Relabel:
     """Trains agents again with a share of the training corrected, and says which share half of the misbehaviour takes.
 
@@ -67,10 +79,8 @@ def relabel(
       shares: growing, the first one 0.
       seeds: agents at every share.
       windows: how many windows of a tenth of the training, drawn at random, the influence is held against.
-      outcome: "misbehaviour", or "goal": whether a feature of outcomes is a final goal of the agents (`rs.goals`),
-        looking unwatched. Influence is of the misbehaviour, so with "goal" rewards are corrected at random alone.
-      feature: which one, with "goal".
       execution, narrate: as in :func:`robustsim.run`.
+      asked: `outcome` and `feature`, as :class:`Asked`.
 
     Raises:
       UserError: bad input, a scenario without rewards or levels that could be corrected, one whose agents do not
@@ -81,7 +91,7 @@ def relabel(
     whole("seeds", seeds, 2, MOST_SEEDS)
     whole("windows", windows, 0, MOST_SEEDS)
     _check(shares)
-    goal = _goal(factory, case, outcome, feature)
+    goal = _goal(factory, case, **asked)
     kinds, stride = _kinds(case), _stride(factory, case)
     scale = return_range(factory, case, (files.cache_folder() / "agents",))
     penalty = max(float(f"{COST * scale:.2g}"), own_penalty(case))
@@ -117,7 +127,7 @@ def _check(shares: Sequence[float]) -> None:
         raise UserError(f"shares: {list(shares)!r} is not allowed; use growing numbers from 0 to 1, the first one 0")
 
 
-def _goal(factory: ScenarioFactory, case: Settings, outcome: str, feature: str) -> str:
+def _goal(factory: ScenarioFactory, case: Settings, outcome: str = MISBEHAVIOUR, feature: str = "") -> str:
     """The feature that is asked about; "" where it is the misbehaviour."""
     if outcome not in OUTCOMES:
         raise UserError(f"outcome: {outcome!r} is not allowed; {nearest(str(outcome), OUTCOMES)}")
