@@ -44,6 +44,8 @@ from robustsim.fields import count as count
 from robustsim.fields import flag as flag
 from robustsim.fields import number as number
 from robustsim.fields import size as size
+from robustsim.forecasting import forecast as forecast
+from robustsim.forecasting import score_forecasts as score_forecasts
 from robustsim.oversight.catastrophe import Catastrophe as Catastrophe
 from robustsim.oversight.catastrophe import Harm as Harm
 from robustsim.oversight.catastrophe import Rule as Rule
