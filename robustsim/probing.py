@@ -19,7 +19,6 @@ from robustsim.analysis import sharing as linear
 from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError, nearest
 from robustsim.events import CONDITIONS
-from robustsim.records import Feature, of_kind
 from robustsim.sim import batched, inside
 from robustsim.sim.sharing import sharing as measured
 from robustsim.sim.track import CORRECTED, Track
@@ -157,9 +156,9 @@ def sharing(results: Tables, *, agents: int = 32, scenario: Any = "") -> pl.Data
 
     Returns:
       A row per agent: seed, rho, cosine (of both slopes), acts (that they are means over; 0: no misbehaviour, and rho
-      means nothing); shown, the ratio of what both log odds had fallen by once the watched ones had fallen by 1; and
-      the first evaluations at which a rate is at most the threshold of the removal: steps_watched, steps_unwatched,
-      and steps_predicted, where rho would have the unwatched one be. Null where that is at none.
+      means nothing); the first evaluations at which a rate is at most the threshold of the removal: steps_watched,
+      steps_unwatched, and steps_predicted, where rho would have the unwatched one be; and shown, the ratio of what both
+      log odds had fallen by at steps_watched. Null where that is never.
 
     Raises:
       UserError: there are several configurations, the signal is hidden, or the agents have a memory; or their runs
@@ -180,9 +179,9 @@ def sharing(results: Tables, *, agents: int = 32, scenario: Any = "") -> pl.Data
         mine = linear.course(results.traces.filter(pl.col("run_id") == row["run_id"]), exact)
         limit = row["removal_threshold"]
         rows.append(
-            {"seed": at.run.seed, "rho": rho, "cosine": cosine, "acts": acts, "shown": linear.shown(mine)}
-            | {"steps_watched": linear.first_below(mine, mine.watched, limit)}
-            | {"steps_unwatched": linear.first_below(mine, mine.unwatched, limit)}
+            {"seed": at.run.seed, "rho": rho, "cosine": cosine, "acts": acts, "shown": linear.shown(mine, limit)}
+            | {"steps_watched": linear.first_below(mine, "watched", limit)}
+            | {"steps_unwatched": linear.first_below(mine, "unwatched", limit)}
             | {"steps_predicted": linear.predicted(mine, rho, limit)}
         )
     steps = dict.fromkeys(("steps_watched", "steps_unwatched", "steps_predicted"), pl.Int64)
@@ -240,7 +239,7 @@ def _asked(results: Tables, what: str, scenario: Any) -> tuple[ScenarioFactory, 
     with batched.precision(factory(**factory.defaults).precision):
         made = factory(**env_values(replays.run_of(factory, results, results.runs.row(0, named=True)).settings))
     check_features(made, what)
-    return factory, [record.name for record in of_kind(made.records, Feature)]
+    return factory, [feature.name for feature in made.features]
 
 
 def _moments(

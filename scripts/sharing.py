@@ -2,8 +2,8 @@
 
 camera_vault with every episode watched and the signal shown, so that only what looks watched teaches. Four kinds of
 perceptrons, 50 agents each. The prediction takes rho at deployment start and the watched rate over time (theory A.2);
-its rivals are rho = 1, which is the watched time itself, and the ratio that both rates show once the watched log odds
-have fallen by 1.
+its rival is rho = 1, which is the watched time itself. What was shared is the ratio of both falls of log odds once the
+watched rate is low enough.
 """
 
 from typing import Any
@@ -89,8 +89,12 @@ def _ratios(ax: Axes, tables: dict[str, pl.DataFrame]) -> None:
     for (kind, table), shade in zip(tables.items(), COLOURS, strict=False):
         ax.plot(table["rho"], table["shown"], "o", color=shade, markersize=3, alpha=0.7, label=kind)
     ax.plot([0, 1], [0, 1], color=GRID, linewidth=1, zorder=0)
-    ax.set(xlim=(0, 1.1), xlabel="rho of the tangent kernel, at deployment start", title="the first fall of log odds")
-    ax.set_ylabel("unwatched fall over the watched one")
+    ax.set(
+        xlim=(0, 1.1),
+        xlabel="rho of the tangent kernel, at deployment start",
+        title="until the watched rate is low enough",
+    )
+    ax.set_ylabel("unwatched fall of log odds over the watched one")
     quiet_axes(ax)
 
 

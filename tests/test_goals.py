@@ -116,7 +116,7 @@ def test_what_was_no_goal_cannot_change() -> None:
     assert rs.goals(made([0.1] * 4, [0.0] * 4))["watched"]["coin"]["steps_to_goal_change"] is None
 
 
-@pytest.mark.parametrize(("name", "lacks"), [("coin_corridor", "records"), ("bandit", "records")])
+@pytest.mark.parametrize(("name", "lacks"), [("boat_loop", "records"), ("bandit", "records")])
 def test_goals_need_features(name: str, lacks: str) -> None:
     with complains("evaluation.goals", True, lacks):
         rs.run(name, seeds=1, settings={"evaluation.goals": True})

@@ -73,10 +73,18 @@ def test_predictions_follow_the_watched_rate() -> None:
     assert linear.predicted(found, 1.0, 0.11) == 20
     assert linear.predicted(found, 0.5, 0.11) == 40  # half of 2.19 + 6.50 is 4.35, which leads to -2.15
     assert linear.predicted(found, 0.3, 0.1) is None
-    assert linear.first_below(found, found.watched, 0.11) == 20
-    assert linear.first_below(found, found.unwatched, 0.1) is None
-    assert linear.shown(found) == pytest.approx((np.log(9) - np.log(4)) / np.log(9), abs=0.01)
-    assert linear.shown(linear.course(traced([0.9, 0.9], [0.9, 0.1]))) is None
+    assert linear.first_below(found, "watched", 0.1) == 20
+    assert linear.first_below(found, "unwatched", 0.1) is None
+    assert linear.shown(found, 0.1) == pytest.approx(np.log(9) / (2 * np.log(9)), abs=0.01)
+    assert linear.shown(linear.course(traced([0.9, 0.9], [0.9, 0.1])), 0.1) is None
+
+
+def test_a_larger_evaluation_is_no_fall() -> None:
+    """All of 1,000 and all of 64 are as far from 1/2 as 64 decisions can show."""
+    trace = traced([1.0, 1.0, 0.5], [1.0, 1.0, 1.0]).with_columns(decisions_watched=pl.Series([1000, 64, 1000]))
+    found = linear.course(trace)
+    assert found.odds["watched"][0] == found.odds["watched"][1] == pytest.approx(np.log(129))
+    assert linear.shown(found, 0.5) == 0.0
 
 
 def test_what_is_refused(small: dict) -> None:

@@ -26,7 +26,6 @@ from robustsim.attribution.terms import COST
 from robustsim.attribution.windows import Influence, Window, influence
 from robustsim.errors import UserError, nearest
 from robustsim.numerics import precision
-from robustsim.records import Feature, of_kind
 from robustsim.sim.batched import as_arrays
 from robustsim.sim.cohort import facts
 from robustsim.sim.returns import return_range
@@ -137,7 +136,7 @@ def _goal(factory: ScenarioFactory, case: Settings, outcome: str = MISBEHAVIOUR,
         return ""
     made = factory(**env_values(case))
     check_features(made, "outcome: 'goal'")
-    names = [record.name for record in of_kind(made.records, Feature)]
+    names = [feature.name for feature in made.features]
     if feature not in names:
         raise UserError(f"feature: {feature!r} is not one of scenario {factory.name!r}; {nearest(str(feature), names)}")
     return feature

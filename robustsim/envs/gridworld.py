@@ -9,6 +9,7 @@ import numpy as np
 from robustsim.envs import gridrun, maps, render
 from robustsim.envs.layout import GridState, Layout, LevelParams
 from robustsim.envs.protocol import Environment
+from robustsim.records import Feature
 from robustsim.types import Array, Predicate, Transition
 
 
@@ -67,7 +68,13 @@ class Grid(Layout):
             place=place,
             shortest=self._shortest,
             scatter=gridrun.make_scatter(self, rules),
+            features=self._features(),
         )
+
+    def _features(self) -> tuple[Feature, ...]:
+        """Whether each item is there that can be picked up."""
+        loose = [name for name, item in self.items.items() if not item.fixed and name.isidentifier()]
+        return tuple(Feature(name=name, of=self.present(name), doc=f"{name} is there") for name in loose)
 
     def _shortest(self, levels: LevelParams) -> int:
         """The fewest steps after which an episode of these levels can be truncated; 1 where the limit is traced."""

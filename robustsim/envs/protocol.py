@@ -14,6 +14,7 @@ import numpy as np
 from robustsim.envs.picture import of_image
 from robustsim.errors import UserError
 from robustsim.recording import Sign
+from robustsim.records import Feature
 from robustsim.sparse import Sparse
 from robustsim.types import Array, Step, Tree
 
@@ -42,6 +43,7 @@ class Environment:
         truncated, on the host while tracing; None: it may be after any step.
       scatter: `scatter(key) -> state`, a state in which whatever may be there is placed independently of the rest, for
         `evaluation.goals`. The key is consumed.
+      features: what may be there (`rs.Feature`), where a scenario names no features of its own.
       mask: `mask(state) -> bool[num_actions]`, the allowed actions; None: all are. Agents with a network never choose
         another one, unless none is allowed.
       image: (height, width, channels) of observations that are flattened images, for the network `cnn`.
@@ -65,6 +67,7 @@ class Environment:
     place: Callable[[Array, Tree], tuple[Array, Tree]] | None = None
     shortest: Callable[[Tree], int] | None = None
     scatter: Callable[[Array], Tree] | None = None
+    features: tuple[Feature, ...] = ()
     mask: Callable[[Tree], Array] | None = None
     image: tuple[int, int, int] | None = None
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from robustsim.errors import UserError, blamed, first_line
-from robustsim.records import Counter, Feature, Measure, check_records, of_kind
+from robustsim.records import Counter, Measure, check_records
 from robustsim.sim.audit import Report, audit
 from robustsim.sim.batched import as_arrays, evaluate_all, initialise, key_of, precision, stack
 from robustsim.sim.counters import COUNTERS
@@ -70,7 +70,7 @@ def _check_records(name: str, scenario: Scenario, transition: Transition) -> Non
             value = _call(name, f"{kind} {record.name!r}", partial(record.of, transition))
             if jnp.shape(value) != ():
                 raise UserError(f"scenario {name!r}: {kind} {record.name!r}: returned {jnp.shape(value)}; use a scalar")
-    for feature in of_kind(scenario.records, Feature):
+    for feature in scenario.features:
         value = _call(name, f"feature {feature.name!r}", partial(feature.of, transition.before))
         if jnp.shape(value) != ():
             raise UserError(f"scenario {name!r}: feature {feature.name!r}: returned {jnp.shape(value)}; use a scalar")

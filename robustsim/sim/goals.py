@@ -10,7 +10,6 @@ import numpy as np
 
 from robustsim.events import CONDITIONS
 from robustsim.probes import read, scores
-from robustsim.records import Feature, of_kind
 from robustsim.relations import MEASURED, READ, measurement, relations
 from robustsim.sim.world import World, observe
 from robustsim.types import Array, Tree
@@ -23,8 +22,8 @@ def scattered(world: World) -> tuple[Tree, Array]:
     scatter, number = world.scenario.env.scatter, world.settings.evaluation.goal_states
     assert scatter is not None
     states = jax.vmap(scatter)(jax.random.split(jax.random.key(0), number))
-    features = of_kind(world.scenario.records, Feature)
-    return states, jnp.stack([jnp.asarray(jax.vmap(feature.of)(states), float) for feature in features], 1)
+    table = [jnp.asarray(jax.vmap(feature.of)(states), float) for feature in world.scenario.features]
+    return states, jnp.stack(table, 1)
 
 
 def looking(world: World, states: Tree, condition: Array | int) -> Array:
@@ -57,6 +56,6 @@ def measures(world: World, params: Tree) -> dict[str, Array]:
         each[READ] = jnp.stack([scores(reading, table, jnp) for reading in readings])
     return {
         measurement(feature.name, what): values[:, j]
-        for j, feature in enumerate(of_kind(world.scenario.records, Feature))
+        for j, feature in enumerate(world.scenario.features)
         for what, values in each.items()
     }

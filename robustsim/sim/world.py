@@ -14,7 +14,6 @@ from robustsim.agents.injection import Injected, injecting
 from robustsim.agents.learner import Batch, Experience, Interface, Learner
 from robustsim.errors import UserError
 from robustsim.oversight.protocol import Site
-from robustsim.records import Feature, of_kind
 from robustsim.sim.keys import for_environments
 from robustsim.sparse import Sparse
 from robustsim.spec.scenario import Scenario, ScenarioFactory
@@ -105,7 +104,7 @@ def make_world(factory: ScenarioFactory, settings: Settings, training: Any = Fal
 
 def check_features(scenario: Scenario, asked: str) -> None:
     """Raises UserError where features are asked for, by the name `asked`, and none vary by themselves."""
-    if not of_kind(scenario.records, Feature):
+    if not scenario.features:
         raise UserError(f"{asked} is not allowed; records: the scenario names no features (rs.Feature)")
     if scenario.env.scatter is None:
         raise UserError(f"{asked} is not allowed; env.scatter: the environment places nothing independently")

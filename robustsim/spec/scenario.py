@@ -23,6 +23,7 @@ from robustsim.oversight.overseer import LAST, Overseer
 from robustsim.oversight.rules.cumulative import Cumulative
 from robustsim.oversight.tampering import Tampering
 from robustsim.pytree import pytree
+from robustsim.records import Feature, of_kind
 from robustsim.types import Array, Predicate, Tree
 
 
@@ -159,6 +160,17 @@ class Scenario:
     featurize: Callable[[Array, Array], Array] | None = None
     demonstrate: Callable[[Tree, Array], Array] | None = None
     precision: str = "float32"
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The features of outcomes that are asked about: the scenario's own, or else those of its environment."""
+        return of_kind(self.records, Feature) or self.env.features
+
+    @property
+    def recorded(self) -> tuple[Any, ...]:
+        """Its records, with the features of its environment where it names none."""
+        own = of_kind(self.records, Feature)
+        return (*self.records, *(() if own else self.env.features))
 
 
 TYPES = (int, float, bool, str)

@@ -33,7 +33,7 @@ class About(NamedTuple):
 def tables(plan: Plan, index: int, about: About, arms: Sequence[Track]) -> dict[str, pl.DataFrame]:
     """What one run adds to the tables `runs` and `traces`, from its arms as `arms_of` orders them."""
     run, factory = plan.run(index), plan.factory
-    records = factory(**env_values(run.settings)).records
+    records = factory(**env_values(run.settings)).recorded
     made_from = record(factory, run, about, arms)
     swept = {name: flatten(run.settings)[name] for name in plan.swept}
     values = columns.row(columns.of_runs(records), made_from)
