@@ -28,7 +28,7 @@ COMMON = {
     "deployment.budget": 2000,
     "deployment.patience": 0.0,
     "deployment.relapse_steps": STEPS,
-    "deployment.stop": "first_event",
+    "deployment.stop": "catastrophe",
     "catastrophe.threshold": 10**9,
 }
 QUICK = {"training.steps": 100, "training.extension": 0.0, "training.competence": 0.0, "deployment.budget": 20}
@@ -43,11 +43,13 @@ FORECASTS = {  # of the time to the relapse: what is larger should come sooner, 
 
 
 def corrected(results: rs.Results) -> pl.DataFrame:
-    """The corrected runs, with what the last evaluation under the overseer measured, and the clock of the relapse."""
+    """The runs that were corrected and left alone, with what the last evaluation under the overseer measured, and the clock of the relapse."""
     traces = results.traces.filter((pl.col("arm") == "corrected") & pl.col("overseen")).sort("step")
     last = traces.group_by("run_id", maintain_order=True).last()
     names = [name for name in FORECASTS if name in last.columns]
-    runs = results.runs.filter(pl.col("corrected")).join(last.select("run_id", *names), on="run_id", suffix="_last")
+    runs = results.runs.filter(pl.col("relapsed").is_not_null()).join(
+        last.select("run_id", *names), on="run_id", suffix="_last"
+    )
     return runs.with_columns(time=pl.col("steps_to_relapse").fill_null(STEPS), event=pl.col("relapsed"))
 
 
