@@ -43,7 +43,7 @@ FORECASTS = {  # of the time to the relapse: what is larger should come sooner, 
 
 
 def corrected(results: rs.Results) -> pl.DataFrame:
-    """The runs that were corrected and left alone, with what the last evaluation under the overseer measured, and the clock of the relapse."""
+    """The runs that were corrected and left alone: the last reading under the overseer, and the time to the relapse."""
     traces = results.traces.filter((pl.col("arm") == "corrected") & pl.col("overseen")).sort("step")
     last = traces.group_by("run_id", maintain_order=True).last()
     names = [name for name in FORECASTS if name in last.columns]
