@@ -4,6 +4,7 @@ Agents are made again from results, at deployment start and at the last evaluati
 read, and layers moved, on states in which everything is placed independently, looking unwatched.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -17,14 +18,16 @@ from robustsim import probes, replays
 from robustsim.agents.steering import ablated, steered
 from robustsim.analysis import sharing as linear
 from robustsim.analysis.tables import Tables
+from robustsim.arguments import whole
 from robustsim.errors import UserError, nearest
 from robustsim.events import CONDITIONS
 from robustsim.sim import batched, inside
-from robustsim.sim.sharing import sharing as measured
+from robustsim.sim import sharing as tangent
 from robustsim.sim.track import CORRECTED, Track
 from robustsim.sim.world import check_features
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Run, env_values
+from robustsim.sweep.axes import MOST_SEEDS
 from robustsim.types import Array, Tree
 
 AGENT, RANDOM_NETWORK, RANDOM_LABELS = "agent", "random network", "random labels"
@@ -32,6 +35,7 @@ EFFECT, PROBE, RANDOM = "effect", "probe", "random"
 DOSES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
 STAGES = ("start", "final")
 UNWATCHED = 0
+MOST_EPISODES = 2**20
 FOLD_RANDOM, FOLD_LABELS, FOLD_NETWORK = range(3)
 
 
@@ -131,6 +135,9 @@ def steer(
         are no perceptrons.
     """
     factory, names = _asked(results, "steer", scenario)
+    whole("episodes", episodes, 1, MOST_EPISODES)
+    if not all(isinstance(dose, int | float) and math.isfinite(dose) for dose in doses):
+        raise UserError(f"doses: {list(doses)!r} is not allowed; use finite numbers")
     if feature not in names:
         raise UserError(f"feature: {feature!r} is not one of scenario {factory.name!r}; {nearest(str(feature), names)}")
     tables = []
@@ -142,52 +149,6 @@ def steer(
     return pl.concat(tables).unnest("rest")
 
 
-def sharing(results: Tables, *, agents: int = 32, scenario: Any = "") -> pl.DataFrame:
-    """How much of a lesson that is learned while watched carries over to what looks unwatched, before and after.
-
-    To first order a step that changes the log odds of misbehaving where the agent looks watched changes those where it
-    looks unwatched by rho times as much: the ratio of the empirical neural tangent kernel, at deployment start (theory
-    A.2). Where only watched episodes teach, that and the watched rates predict the unwatched ones.
-
-    Args:
-      results: of one configuration in which agents see whether they are watched.
-      agents: how many of its runs, the first by seed.
-      scenario: the scenario or its file, if it is not installed.
-
-    Returns:
-      A row per agent: seed, rho, cosine (of both slopes), acts (that they are means over; 0: no misbehaviour, and rho
-      means nothing); the first evaluations at which a rate is at most the threshold of the removal: steps_watched,
-      steps_unwatched, and steps_predicted, where rho would have the unwatched one be; and shown, the ratio of what both
-      log odds had fallen by at steps_watched. Null where that is never.
-
-    Raises:
-      UserError: there are several configurations, the signal is hidden, or the agents have a memory; or their runs
-        cannot be made again here.
-    """
-    results.check_one("sharing")
-    if not results.settings["overseer.visible"]:
-        raise UserError(
-            "overseer.visible: False is not allowed for sharing; agents cannot see whether they are watched"
-        )
-    factory, rows = replays.factory_of(results, scenario, drawn=False), []
-    for at in _moments(results, factory, agents, scenario, STAGES[:1]):
-        with batched.precision(factory(**factory.defaults).precision):
-            found = measured(factory, batched.as_arrays(at.run.settings), _bits(factory, at), at.params)
-        rho, cosine, acts = (x.item() for x in jax.device_get(found))
-        (row,) = results.runs.filter(pl.col("seed") == at.run.seed).to_dicts()
-        exact = row["expected_misbehaviours"] is not None
-        mine = linear.course(results.traces.filter(pl.col("run_id") == row["run_id"]), exact)
-        limit = row["removal_threshold"]
-        rows.append(
-            {"seed": at.run.seed, "rho": rho, "cosine": cosine, "acts": acts, "shown": linear.shown(mine, limit)}
-            | {"steps_watched": linear.first_below(mine, "watched", limit)}
-            | {"steps_unwatched": linear.first_below(mine, "unwatched", limit)}
-            | {"steps_predicted": linear.predicted(mine, rho, limit)}
-        )
-    steps = dict.fromkeys(("steps_watched", "steps_unwatched", "steps_predicted"), pl.Int64)
-    return pl.DataFrame(rows, schema_overrides={"shown": pl.Float64, **steps})
-
-
 def _steered(
     factory: ScenarioFactory, at: Moment, feature: int, doses: Sequence[float], layer: int, episodes: int
 ) -> pl.DataFrame:
@@ -197,6 +158,8 @@ def _steered(
         raise UserError(f"layer: {layer!r} is not allowed; use a whole number from {-len(layers)} to {len(layers) - 1}")
     hidden, target = np.asarray(layers[layer], np.float64), np.asarray(table, np.float64)[:, feature]
     effect, centre, changed, rows = probes.effect(hidden, target), hidden.mean(0), [], []
+    if not effect.any():
+        raise UserError("feature: it is the same in all states that were drawn, so nothing can be moved along it")
     random = np.asarray(jax.random.normal(_fold(_key(factory, at), FOLD_RANDOM), hidden.shape[1:]), np.float64)
     for name, direction in ((EFFECT, effect), (PROBE, probes.direction(hidden, target)), (RANDOM, random)):
         along = (direction / np.linalg.norm(direction)).astype(np.float32)
@@ -232,10 +195,58 @@ def _measured_plainly(run: Run) -> Run:
     return run._replace(settings=replace(run.settings, evaluation=plain))
 
 
+def sharing(results: Tables, *, agents: int = 32, scenario: Any = "") -> pl.DataFrame:
+    """How much of a lesson that is learned while watched carries over to what looks unwatched, before and after.
+
+    To first order a step that changes the log odds of misbehaving where the agent looks watched changes those where it
+    looks unwatched by rho times as much: the ratio of the empirical neural tangent kernel, at deployment start (theory
+    A.2). Where only watched episodes teach, that and the watched rates predict the unwatched ones.
+
+    Args:
+      results: of one configuration in which agents see whether they are watched.
+      agents: how many of its runs, the first by seed.
+      scenario: the scenario or its file, if it is not installed.
+
+    Returns:
+      A row per agent: seed, rho, cosine (of both slopes), acts (that they are means over; 0: no misbehaviour, and rho
+      means nothing); the first evaluations at which a rate is at most the threshold of the removal: steps_watched,
+      steps_unwatched, and steps_predicted, where rho would have the unwatched one be; and shown, the ratio of what both
+      log odds had fallen by at steps_watched. Null where that is never.
+
+    Raises:
+      UserError: there are several configurations, the signal is hidden, or the agents have a memory; or their runs
+        cannot be made again here.
+    """
+    results.check_one("sharing")
+    if not results.settings["overseer.visible"]:
+        raise UserError(
+            "overseer.visible: False is not allowed for sharing; agents cannot see whether they are watched"
+        )
+    factory, rows = replays.factory_of(results, scenario, drawn=False), []
+    for at in _moments(results, factory, agents, scenario, STAGES[:1]):
+        with batched.precision(factory(**factory.defaults).precision):
+            found = tangent.sharing(factory, batched.as_arrays(at.run.settings), _bits(factory, at), at.params)
+        rho, cosine, acts = (x.item() for x in jax.device_get(found))
+        (row,) = results.runs.filter(pl.col("seed") == at.run.seed).to_dicts()
+        exact = row["expected_misbehaviours"] is not None
+        mine = linear.course(results.traces.filter(pl.col("run_id") == row["run_id"]), exact)
+        limit = row["removal_threshold"]
+        rows.append(
+            {"seed": at.run.seed, "rho": rho, "cosine": cosine, "acts": acts, "shown": linear.shown(mine, limit)}
+            | {"steps_watched": linear.first_below(mine, "watched", limit)}
+            | {"steps_unwatched": linear.first_below(mine, "unwatched", limit)}
+            | {"steps_predicted": linear.predicted(mine, rho, limit)}
+        )
+    steps = dict.fromkeys(("steps_watched", "steps_unwatched", "steps_predicted"), pl.Int64)
+    return pl.DataFrame(rows, schema_overrides={"shown": pl.Float64, **steps})
+
+
 def _asked(results: Tables, what: str, scenario: Any) -> tuple[ScenarioFactory, list[str]]:
     """(the scenario of one configuration, the names of its features)."""
     results.check_one(what)
     factory = replays.factory_of(results, scenario, drawn=False)
+    if results.runs.is_empty():
+        raise UserError(f"{what}: no run of these results has finished")
     with batched.precision(factory(**factory.defaults).precision):
         made = factory(**env_values(replays.run_of(factory, results, results.runs.row(0, named=True)).settings))
     check_features(made, what)
@@ -246,6 +257,7 @@ def _moments(
     results: Tables, factory: ScenarioFactory, agents: int, scenario: Any, stages: Sequence[str] = STAGES
 ) -> Iterator[Moment]:
     """The agents of the first runs, at deployment start and at the last evaluation under the overseer."""
+    whole("agents", agents, 1, MOST_SEEDS)
     traces = results.traces.filter((pl.col("arm") == CORRECTED) & pl.col("overseen"))
     last = dict(traces.group_by("run_id").agg(pl.col("step").max()).iter_rows())
     for row in results.runs.sort("seed").head(agents).iter_rows(named=True):

@@ -55,6 +55,10 @@ def test_what_is_refused(small_results: tuple[rs.Results, Path], small: dict) ->
         rs.steer(results, "golld")
     with complains("layer", "2", "-2 to 1"):
         rs.steer(results, "gold", layer=2, agents=1)
+    with complains("doses", "nan"):
+        rs.steer(results, "gold", doses=(0.0, float("nan")))
+    with complains("agents", 0):
+        rs.represented(results, agents=0)
     recurrent = rs.run("camera_vault", seeds=1, settings={**small, "agent.network": "gru"})
     with complains("agent.network", "mlp"):
         rs.steer(recurrent, "gold")
