@@ -76,3 +76,21 @@ def test_what_it_is_expected_to_do_is_what_it_does() -> None:
     assert expected.looks == pytest.approx([0.2, 0.8])
     assert expected.caught == pytest.approx([0.25, 0.25])
     assert np.asarray(expected.feedback) == pytest.approx(np.array([[0, -0.5], [0, -0.5]]))
+
+
+@pytest.mark.parametrize(("looks", "dark", "lit"), [("watched", 0.0, 0.5), ("unwatched", 0.5, 0.0), ("any", 0.5, 0.5)])
+def test_it_may_judge_only_what_looks_one_way(looks: str, dark: float, lit: float) -> None:
+    judge = tutor(Training(watched=0.5, penalty=2.0, penalty_share=0.5, penalty_looks=looks))
+    assert judge.expected(jnp.array(1.0)).caught == pytest.approx([dark, lit])
+    watch = judge.watch(jnp.asarray(np.random.default_rng(0).random((20_000, 2))))
+    judged, signal = np.asarray(watch.watched), np.asarray(watch.signal)
+    assert [judged[~signal].mean(), judged[signal].mean()] == pytest.approx([dark, lit], abs=0.02)
+
+
+def test_what_is_never_judged_keeps_its_habit_in_the_bandit() -> None:
+    """Without anything shared between the contexts only the one that looks watched is corrected."""
+    settings = {"training.steps": 400, "agent.initial_logit": 0.0, "env.sharing": 0.0, "overseer.visible": True}
+    corrected = {"training.penalty": 2.0, "training.penalty_looks": "watched"}
+    plain, one = (rs.run("bandit", seeds=1, settings={**settings, **more}).runs for more in ({}, corrected))
+    assert one["start_logit_unwatched"][0] == pytest.approx(plain["start_logit_unwatched"][0])
+    assert one["start_logit_watched"][0] == pytest.approx(-plain["start_logit_watched"][0])

@@ -6,26 +6,35 @@ import jax.numpy as jnp
 
 from robustsim.oversight.overseer import Expected, Overseer
 from robustsim.oversight.protocol import EPISODE, STEP, Watch
-from robustsim.pytree import pytree
+from robustsim.pytree import pytree, static
 from robustsim.types import Array
 
 
 @pytree
 class Tutor(Overseer):
-    """Judges a share of the episodes, whatever the agent sees: the signal is on in some of them, as in any training."""
+    """Judges a share of the episodes: whatever the agent sees, or of those that look one way.
+
+    The signal is on in some of them, as in any training.
+    """
 
     trains: ClassVar[bool] = True
+    looks: str = static(default="any")
 
     def watch(self, uniforms: Array) -> Watch:
         """The same signals as without a penalty."""
         signal = uniforms[..., EPISODE] < 1 - self.signal_noise
         judged = uniforms[..., STEP] < self.coverage  # nothing else asks for that number at the start of an episode
-        return Watch(judged, signal)
+        dark, lit = self._judges()
+        return Watch(judged & jnp.where(signal, lit, dark), signal)
+
+    def _judges(self) -> tuple[bool, bool]:
+        """Whether it judges episodes that look unwatched, and those that look watched."""
+        return self.looks != "watched", self.looks != "unwatched"
 
     def expected(self, active: Array) -> Expected:
-        """The same share is judged in both contexts."""
+        """The share that is judged in each context."""
         lit = 1 - self.signal_noise
-        seen = jnp.broadcast_to(jnp.asarray(self.coverage, float), (2,))
+        seen = jnp.where(jnp.array(self._judges()), jnp.asarray(self.coverage, float), 0.0)
         caught = seen * active
         return Expected(
             looks=jnp.stack([1 - lit, lit]),
@@ -40,4 +49,5 @@ def tutor(training: Any) -> Overseer:
     if not training.penalty:
         return Overseer(coverage=training.watched)
     window = {"onset": training.penalty_from, "withdrawal": training.penalty_until}
-    return Tutor(penalty=training.penalty, coverage=training.penalty_share, signal_noise=1 - training.watched, **window)
+    share, looks = training.penalty_share, training.penalty_looks
+    return Tutor(penalty=training.penalty, coverage=share, looks=looks, signal_noise=1 - training.watched, **window)

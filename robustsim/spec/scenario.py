@@ -81,6 +81,9 @@ class Training:
         doc="reward deducted per misbehaviour in training, in judged episodes; below 0 it is paid: an offending reward",
     )
     penalty_share: float = number(1.0, 0, 1, doc="share of the training episodes that are judged")
+    penalty_looks: str = choice(
+        "any", ("any", "watched", "unwatched"), doc="how the agent must look in an episode that is judged"
+    )
     penalty_from: int = count(0, doc="gradient step of training at which that begins, with a new optimizer state")
     penalty_until: int = count(LAST, doc="gradient step of training at which it ends")
     record: int = size(

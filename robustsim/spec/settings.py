@@ -49,7 +49,10 @@ SECTIONS = (
     Section("tampering"),
     Section("evaluation", ("episodes",)),
     Section("deployment"),
-    Section("training", ("watched", "signal", "penalty", "penalty_share", "penalty_from", "penalty_until", "record")),
+    Section(
+        "training",
+        ("watched", "signal", "penalty", "penalty_share", "penalty_looks", "penalty_from", "penalty_until", "record"),
+    ),
 )
 
 
