@@ -67,4 +67,11 @@ def small() -> dict[str, object]:
 def small_results(tmp_path_factory: pytest.TempPathFactory) -> tuple[rs.Results, Path]:
     """A tiny result of camera_vault, and its directory."""
     out = tmp_path_factory.mktemp("results") / "vault"
+    return rs.run("camera_vault", seeds=3, settings=SMALL, out=out), out
+
+
+@pytest.fixture(scope="session")
+def goal_results(tmp_path_factory: pytest.TempPathFactory) -> tuple[rs.Results, Path]:
+    """The same with goals measured."""
+    out = tmp_path_factory.mktemp("results") / "goals"
     return rs.run("camera_vault", seeds=3, settings={**SMALL, "evaluation.goals": True}, out=out), out

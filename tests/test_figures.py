@@ -43,9 +43,13 @@ def variants(results: rs.Results) -> dict[str, rs.Results]:
 @pytest.mark.parametrize("name", figures.names())
 @pytest.mark.parametrize("variant", ["as it is", "all censored", "one seed", "twenty rows"])
 def test_every_figure_of_every_kind_of_result(
-    small_results: tuple[rs.Results, Path], tmp_path: Path, name: str, variant: str
+    small_results: tuple[rs.Results, Path],
+    goal_results: tuple[rs.Results, Path],
+    tmp_path: Path,
+    name: str,
+    variant: str,
 ) -> None:
-    results = variants(small_results[0])[variant]
+    results = variants((goal_results if name == "goals" else small_results)[0])[variant]
     if name == "map" and not results.swept:
         with complains("map", "none"):
             results.plot(None, name)
@@ -227,7 +231,7 @@ def test_a_figure_of_some_configurations_from_the_command_line(
 
 def test_numbers_along_axes_are_drawn_as_formulas(small_results: tuple[rs.Results, Path]) -> None:
     for name in figures.names():
-        if name == "map":
+        if name in ("map", "goals"):
             continue
         figure = small_results[0].plot(None, name)
         figure.draw_without_rendering()

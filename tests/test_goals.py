@@ -147,12 +147,12 @@ def test_goals_need_states_and_values(small: dict) -> None:
 
 
 def test_the_command_says_what_was_a_goal(
-    small_results: tuple[rs.Results, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    goal_results: tuple[rs.Results, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["goals", str(small_results[1])])
+    main(["goals", str(goal_results[1])])
     said = capsys.readouterr().out
     assert all(word in said for word in ("unwatched", "watched", *FEATURES, "T_goal"))
-    main(["goals", str(small_results[1]), "--json"])
+    main(["goals", str(goal_results[1]), "--json"])
     assert json.loads(capsys.readouterr().out)["watched"]["gold"].keys() == {"start", "final", "steps_to_goal_change"}
     rs.run("bandit", seeds=1, out=tmp_path / "bandit")
     assert says(complaint(capsys, "goals", str(tmp_path / "bandit")), "goals", "evaluation.goals")
@@ -161,9 +161,9 @@ def test_the_command_says_what_was_a_goal(
 
 
 def test_the_page_shows_the_goal_trace_where_goals_were_measured(
-    small_results: tuple[rs.Results, Path], small: dict
+    goal_results: tuple[rs.Results, Path], small: dict
 ) -> None:
-    results = small_results[0]
+    results = goal_results[0]
     shown = page.build(results)
     assert 'id="goals"' in shown
     assert all(f"<th scope=row>{side}<td>{name}" in shown for side in ("unwatched", "watched") for name in FEATURES)
