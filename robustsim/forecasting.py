@@ -97,10 +97,10 @@ def score_forecasts(results: Sequence[Results], forecasts: Sequence[Forecast] | 
     if len(set(names)) < len(names):
         raise UserError(f"forecasts: {names} is not allowed; give each its own name")
     table = pl.concat([_table(one, chosen) for one in results])
-    rows = [row for name in names for row in _scored(table, name, pl.col(name))]
+    rows = [row for name in names for row in _scored(table, name)]
     if len(names) > 1:
         table = table.with_columns(pl.Series(TOGETHER, _together(table, names)))
-        rows += _scored(table, TOGETHER, pl.col(TOGETHER))
+        rows += _scored(table, TOGETHER)
     return pl.DataFrame(rows)
 
 
@@ -126,9 +126,9 @@ def starts(results: Results, runs: pl.DataFrame) -> Iterator[Start]:
         yield Start(results.scenario, row["seed"], results.settings, measured[row["run_id"]], results)
 
 
-def _scored(table: pl.DataFrame, name: str, values: pl.Expr) -> Iterator[dict[str, Any]]:
+def _scored(table: pl.DataFrame, name: str) -> Iterator[dict[str, Any]]:
     """The rows of one forecast."""
-    known = table.with_columns(forecast=values).filter(pl.col("forecast").is_finite())
+    known = table.with_columns(forecast=pl.col(name)).filter(pl.col("forecast").is_finite())
     fit, test = (known.filter(pl.col("seed") % 2 == half) for half in (0, 1))
     inner = _sign([_runs(group) for _, group in fit.group_by("scenario", maintain_order=True)])
     groups = {str(scenario): group for (scenario,), group in test.group_by("scenario", maintain_order=True)}

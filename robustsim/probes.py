@@ -15,22 +15,21 @@ RIDGE = 1e-3  # of the mean variance of the hidden units
 DRAWS = 400
 
 
-def direction(hidden: Any, target: Any, xp: Any = np) -> Any:
+def direction(hidden: Any, target: Any) -> Any:
     """float[H], the direction in which the probe of a feature reads it: its weights.
 
     Args:
       hidden: float[n, H], a layer on n states.
       target: float[n], the feature there.
-      xp: numpy, or jax.numpy.
     """
-    return _regression(hidden, target[:, None], xp)[0][:, 0]
+    return _regression(hidden, target[:, None], np)[0][:, 0]
 
 
 def effect(hidden: Any, target: Any) -> Any:
     """float[H], what one unit of a feature adds to a layer on average, where nothing else varies with it.
 
     Of a feature that is 0 or 1 it is the difference of two means (the mass-mean direction of Marks and Tegmark 2023,
-    arXiv 2310.06824). Raises no error where the feature does not vary: it is 0 there.
+    arXiv 2310.06824). It is 0 where the feature does not vary. Arguments as :func:`direction`.
     """
     centred = target - target.mean()
     total = centred @ centred

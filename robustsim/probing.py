@@ -82,11 +82,11 @@ def represented(results: Tables, *, agents: int = 8, scenario: Any = "") -> pl.D
 def _read(factory: ScenarioFactory, at: Moment, names: list[str]) -> pl.DataFrame:
     """What probes read from the layers of one agent, and the controls."""
     settings, key = batched.as_arrays(at.run.settings), _key(factory, at)
-    blank = inside.untrained(factory, settings, np.asarray(jax.random.key_data(_fold(key, FOLD_NETWORK))))
+    blank = inside.untrained(factory, settings, np.asarray(jax.random.key_data(jax.random.fold_in(key, FOLD_NETWORK))))
     mine, table = inside.activations(factory, settings, at.params, UNWATCHED)
     others, _ = inside.activations(factory, settings, blank, UNWATCHED)
     targets = np.asarray(table, np.float64)
-    shuffled = targets[np.asarray(jax.random.permutation(_fold(key, FOLD_LABELS), len(targets)))]
+    shuffled = targets[np.asarray(jax.random.permutation(jax.random.fold_in(key, FOLD_LABELS), len(targets)))]
     rows = []
     for of, layers, labels in (
         (AGENT, mine, targets),
@@ -160,7 +160,9 @@ def _steered(
     effect, centre, changed, rows = probes.effect(hidden, target), hidden.mean(0), [], []
     if not effect.any():
         raise UserError("feature: it is the same in all states that were drawn, so nothing can be moved along it")
-    random = np.asarray(jax.random.normal(_fold(_key(factory, at), FOLD_RANDOM), hidden.shape[1:]), np.float64)
+    random = np.asarray(
+        jax.random.normal(jax.random.fold_in(_key(factory, at), FOLD_RANDOM), hidden.shape[1:]), np.float64
+    )
     for name, direction in ((EFFECT, effect), (PROBE, probes.direction(hidden, target)), (RANDOM, random)):
         along = (direction / np.linalg.norm(direction)).astype(np.float32)
         for dose in doses:
@@ -276,7 +278,3 @@ def _key(factory: ScenarioFactory, at: Moment) -> Array:
 def _bits(factory: ScenarioFactory, at: Moment) -> np.ndarray:
     """uint32[2]."""
     return batched.key_of(factory.name, f"probe {at.stage}", at.run.seed)
-
-
-def _fold(key: Array, number: int) -> Array:
-    return jax.random.fold_in(key, number)

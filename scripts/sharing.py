@@ -9,13 +9,12 @@ watched rate is low enough.
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 import polars as pl
 from _common import ALONE, finish, folder, parser, run
 from matplotlib.axes import Axes
-from scipy import stats
 
 import robustsim as rs
+from robustsim.analysis import dose
 from robustsim.analysis.spectrum import middle
 from robustsim.report.style import COLOURS, GRID, SETTINGS, new_figure, quiet_axes
 
@@ -25,7 +24,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "width 256": {"agent.width": 256},
     "one layer": {"agent.layers": 1},
 }
-AGENTS, BUDGET = 50, 2000
+AGENTS, BUDGET, LAST = 50, 2000, 1e9
 COMMON = ALONE | {
     "overseer.coverage": 1.0,
     "evaluation.reference": False,
@@ -36,22 +35,10 @@ COMMON = ALONE | {
 QUICK = {"training.steps": 100, "training.extension": 0.0, "training.competence": 0.0, "deployment.budget": 20}
 
 
-def rank(table: pl.DataFrame, name: str, other: str = "steps_unwatched", draws: int = 2000) -> dict[str, Any]:
-    """Spearman's correlation with a bootstrap over agents; what is censored stands last."""
-    columns = [table[x].cast(pl.Float64).fill_null(np.inf).to_numpy() for x in (name, other)]
-    random = np.random.default_rng(0)
-    drawn = []
-    for _ in range(draws):
-        at = random.integers(len(table), size=len(table))
-        drawn.append(_spearman(*(x[at] for x in columns)))
-    low, high = np.nanquantile(drawn, (0.025, 0.975))
-    return {"rank": _spearman(*columns), "low": float(low), "high": float(high)}
-
-
-def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    ranks = [stats.rankdata(x) for x in (a, b)]
-    spread = ranks[0].std() * ranks[1].std()
-    return float(np.mean((ranks[0] - ranks[0].mean()) * (ranks[1] - ranks[1].mean())) / spread) if spread else np.nan
+def rank(table: pl.DataFrame, name: str) -> dict[str, Any]:
+    """Spearman's correlation with the measured time, with a bootstrap over agents; what is censored stands last."""
+    one, other = (table[x].cast(pl.Float64).fill_null(LAST).to_numpy() for x in (name, "steps_unwatched"))
+    return dose.rank_correlation(one, other)._asdict()
 
 
 def summary(table: pl.DataFrame) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import polars as pl
-from _common import ALONE, finish, folder, parser, run
+from _common import finish, folder, parser, run
+from goals import COMMON, QUICK
 from matplotlib.axes import Axes
 
 import robustsim as rs
+from robustsim.analysis.dose import limits
 from robustsim.analysis.spectrum import middle
 from robustsim.probing import AGENT, EFFECT, PROBE, RANDOM, RANDOM_LABELS, RANDOM_NETWORK
 from robustsim.relations import READABLE
@@ -29,14 +31,6 @@ PANELS = {
 FEATURES = ("gold", "coin")
 SHADES = {EFFECT: COLOURS[0], PROBE: COLOURS[1], RANDOM: QUIET}
 PROBED = {AGENT: COLOURS[0], RANDOM_NETWORK: COLOURS[1], RANDOM_LABELS: QUIET}
-COMMON = ALONE | {
-    "evaluation.goals": True,
-    "evaluation.reference": False,
-    "deployment.budget": 2000,
-    "deployment.stop": "first_event",
-    "catastrophe.threshold": 10**9,
-}
-QUICK = {"training.steps": 100, "training.extension": 0.0, "training.competence": 0.0, "deployment.budget": 20}
 RATES = ("misbehaviour_unwatched", "misbehaviour_watched", "competence")
 
 
@@ -49,12 +43,10 @@ def responses(table: pl.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def mean(values: np.ndarray, draws: int = 2000) -> dict[str, float]:
+def mean(values: np.ndarray) -> dict[str, float]:
     """The mean over agents with a percentile interval of a bootstrap over them."""
-    random = np.random.default_rng(0)
-    drawn = values[random.integers(len(values), size=(draws, len(values)))].mean(1)
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return {"mean": float(values.mean()), "low": float(low), "high": float(high)}
+    low, high = limits(values[:, None])
+    return {"mean": float(values.mean()), "low": float(low[0]), "high": float(high[0])}
 
 
 def readings(table: pl.DataFrame) -> list[dict[str, Any]]:

@@ -10,12 +10,8 @@ from robustsim.analysis.tables import Tables
 from robustsim.errors import UserError
 from robustsim.events import CONDITIONS
 from robustsim.relations import LEAST, measurement
-from robustsim.report import words
-from robustsim.report.figure_race_plane import groups
-from robustsim.report.figure_traces import first_correction, rates
-from robustsim.report.style import COLOURS, DASHES, INK, QUIET, new_figure, note, outer_legend, quiet_axes
-
-MOST_COLUMNS = 3
+from robustsim.report.figure_traces import under_behaviour
+from robustsim.report.style import COLOURS, DASHES, INK, note, outer_legend, quiet_axes
 
 
 def draw(results: Tables) -> Figure:
@@ -27,23 +23,12 @@ def draw(results: Tables) -> Figure:
     features = features_in(results.traces)
     if not features:
         raise UserError("goals: these results have none; measure them with evaluation.goals=true")
-    there = groups(results)
-    shown = there[:MOST_COLUMNS]
-    width = 5.6 if len(shown) == 1 else 3.9 * len(shown)
-    figure = new_figure(width + 1.8, 5.8)
-    axes = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False)
-    for (label, runs), (top, bottom) in zip(shown, axes.T, strict=True):
-        traces = results.traces.filter(
-            pl.col("run_id").is_in(runs["run_id"].implode()) & (pl.col("arm") == "corrected")
-        )
-        corrected = first_correction(traces)
-        rates(top, corrected, runs["removal_threshold"].unique().sort().to_list())
+
+    def column(top: Axes, bottom: Axes, corrected: pl.DataFrame, runs: pl.DataFrame) -> None:
+        del top, runs
         _goals(bottom, corrected, features)
-        top.set_title(words.title(results) if len(shown) == 1 else label)
-        bottom.set_xlabel("gradient steps of deployment, plus 1")
-    if len(there) > len(shown):
-        figure.suptitle(f"the first {len(shown)} of {len(there)} configurations", fontsize=9, color=QUIET)
-    axes[0, 0].set_ylabel("misbehaviour rate")
+
+    figure, axes = under_behaviour(results, (1.8, 5.8), (1, 1), column)
     axes[1, 0].set_ylabel("partial correlation of values")
     outer_legend(axes[0, -1], "misbehaviour, median and\nquartiles")
     outer_legend(axes[1, -1], "value estimates with\neach feature, the others\nheld constant")

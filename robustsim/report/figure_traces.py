@@ -1,7 +1,7 @@
 """Misbehaviour watched and unwatched over gradient steps: did the goal change, or was it only hidden?"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
@@ -21,25 +21,47 @@ MOST_LINES, MOST_COLUMNS = 32, 3
 
 def draw(results: Tables) -> Figure:
     """The figure: one column per configuration, of a sweep the first three."""
+
+    def column(top: Axes, bottom: Axes, corrected: pl.DataFrame, runs: pl.DataFrame) -> None:
+        _clocks(top, runs)
+        _competence(bottom, corrected)
+
+    figure, axes = under_behaviour(results, (1.6, 5.4), (3, 1.1), column)
+    axes[1, 0].set_ylabel("competence")
+    outer_legend(axes[0, -1], "misbehaviour, median and\nquartiles (a run that is\nover keeps its last rate)")
+    return figure
+
+
+def under_behaviour(
+    results: Tables,
+    size: tuple[float, float],
+    heights: tuple[float, float],
+    column: Callable[[Axes, Axes, pl.DataFrame, pl.DataFrame], None],
+) -> tuple[Figure, Any]:
+    """(a figure with the misbehaviour over gradient steps and something else below it, its axes [2, configurations]).
+
+    Args:
+      size: what is added to the width of the columns, and the height; inches.
+      heights: of the two rows, relative to each other.
+      column: `column(top, bottom, corrected, runs)` draws the rest of a configuration: of its corrected arms until the
+        overseer leaves, and its runs.
+    """
     there = groups(results)
     shown = there[:MOST_COLUMNS]
     width = 5.6 if len(shown) == 1 else 3.9 * len(shown)
-    figure = new_figure(width + 1.6, 5.4)
-    axes = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1.1])
+    figure = new_figure(width + size[0], size[1])
+    axes = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False, height_ratios=heights)
     for (label, runs), (top, bottom) in zip(shown, axes.T, strict=True):
         traces = results.traces.filter(pl.col("run_id").is_in(runs["run_id"].implode()))
         corrected = first_correction(traces.filter(pl.col("arm") == "corrected"))
         rates(top, corrected, runs["removal_threshold"].unique().sort().to_list())
-        _clocks(top, runs)
-        _competence(bottom, corrected)
+        column(top, bottom, corrected, runs)
         top.set_title(words.title(results) if len(shown) == 1 else label)
         bottom.set_xlabel("gradient steps of deployment, plus 1")
     if len(there) > len(shown):
         figure.suptitle(f"the first {len(shown)} of {len(there)} configurations", fontsize=9, color=QUIET)
     axes[0, 0].set_ylabel("misbehaviour rate")
-    axes[1, 0].set_ylabel("competence")
-    outer_legend(axes[0, -1], "misbehaviour, median and\nquartiles (a run that is\nover keeps its last rate)")
-    return figure
+    return figure, axes
 
 
 def first_correction(traces: pl.DataFrame) -> pl.DataFrame:

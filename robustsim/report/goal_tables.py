@@ -6,6 +6,7 @@ import polars as pl
 
 from robustsim.analysis.goals import CHANGED
 from robustsim.report import words
+from robustsim.report.terminal import as_text
 
 HEAD = ("looking", "feature", "at deployment start", "at the end", "partial, start", "partial, end", "read", "T_goal")
 
@@ -39,16 +40,8 @@ def _final(one: dict[str, Any]) -> int:
 
 def in_words(found: dict[str, dict[str, Any]]) -> str:
     """The rows as a table, and what the columns are."""
-    with pl.Config(
-        tbl_cols=-1,
-        tbl_rows=-1,
-        tbl_width_chars=200,
-        fmt_str_lengths=60,
-        tbl_hide_dataframe_shape=True,
-        tbl_hide_column_data_types=True,
-    ):
-        text = str(pl.DataFrame(dict(zip(HEAD, zip(*rows(found), strict=True), strict=True)), schema=list(HEAD)))
-    return f"{text}\n{EXPLAINED}"
+    table = pl.DataFrame(dict(zip(HEAD, zip(*rows(found), strict=True), strict=True)), schema=list(HEAD))
+    return f"{as_text(table)}\n{EXPLAINED}"
 
 
 EXPLAINED = (

@@ -51,6 +51,14 @@ def table(results: Tables) -> str:
     """What each configuration came to, as a table; all columns are in `results.spectrum()`."""
     spectrum = results.spectrum()
     rows = words.spectrum_rows(results, spectrum.head(MOST_ROWS))
+    text = as_text(pl.DataFrame(rows))
+    more = len(spectrum) - len(rows)
+    failed = "" if results.failed.is_empty() else f"{words.failures(results)}\n"
+    return failed + text + (f"\nand {more:,} more configurations" if more else "")
+
+
+def as_text(table: pl.DataFrame) -> str:
+    """All rows and columns of a table of words."""
     with pl.Config(
         tbl_cols=-1,
         tbl_rows=-1,
@@ -59,7 +67,4 @@ def table(results: Tables) -> str:
         tbl_hide_dataframe_shape=True,
         tbl_hide_column_data_types=True,
     ):
-        text = str(pl.DataFrame(rows))
-    more = len(spectrum) - len(rows)
-    failed = "" if results.failed.is_empty() else f"{words.failures(results)}\n"
-    return failed + text + (f"\nand {more:,} more configurations" if more else "")
+        return str(table)
