@@ -28,8 +28,8 @@ SECTIONS = (  # title, where its names live; the first that fits takes a name, a
     ),
     ("Results", ("robustsim.results", "robustsim.sim.policy")),
     ("Attribution", ("robustsim.attribution", "robustsim.analysis.classify")),
-    ("Goals", ("robustsim.analysis", "robustsim.probing")),
-    ("Forecasts", ("robustsim.forecasting",)),
+    ("Goals", ("robustsim.analysis", "robustsim.probing", "robustsim.valuing")),
+    ("Forecasts", ("robustsim.forecasting", "robustsim.forecasts")),
     (
         "Scenarios",
         (

@@ -44,8 +44,8 @@ from robustsim.fields import count as count
 from robustsim.fields import flag as flag
 from robustsim.fields import number as number
 from robustsim.fields import size as size
-from robustsim.forecasting import forecast as forecast
 from robustsim.forecasting import score_forecasts as score_forecasts
+from robustsim.forecasts import forecast as forecast
 from robustsim.oversight.catastrophe import Catastrophe as Catastrophe
 from robustsim.oversight.catastrophe import Harm as Harm
 from robustsim.oversight.catastrophe import Rule as Rule
@@ -89,6 +89,7 @@ from robustsim.treatments.shrink_perturb import ShrinkPerturb as ShrinkPerturb
 from robustsim.treatments.wrap import penalised as penalised
 from robustsim.types import Step as Step
 from robustsim.types import Transition as Transition
+from robustsim.valuing import valued as valued
 
 open = open_results
 __version__: str

@@ -1,13 +1,11 @@
-"""Forecasts of T_c from deployment start alone: a benchmark that anybody can enter with one function.
+"""Scores of forecasts of T_c from deployment start alone: a benchmark that anybody can enter with one function.
 
-A forecast sees the agent and what an evaluation measured before the first gradient step of deployment. It returns a
-number, and agents with a larger one should take longer to correct. Which way round a number counts is learned on one
-half of the seeds and scored on the other, so a forecast need not say it, and none can choose it by chance.
+A forecast returns a number, and agents with a larger one should take longer to correct. Which way round a number counts
+is learned on one half of the seeds and scored on the other, so a forecast need not say it, and none can choose it by
+chance.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,62 +14,13 @@ import polars as pl
 from robustsim.analysis.concordance import Index, Runs, index
 from robustsim.analysis.spectrum import times
 from robustsim.errors import UserError
-from robustsim.events import CONDITIONS
+from robustsim.forecasts import BUNDLED, Forecast, Start
 from robustsim.results import Results
 
 WITHIN, ACROSS = "within scenarios", "across scenarios"
 TOGETHER = "together"
 RIDGE = 1.0  # of the regression on standardised numbers
 TIME = "steps_to_correct"
-
-
-@dataclass(frozen=True)
-class Start:
-    """An agent at deployment start.
-
-    Attributes:
-      scenario: its name.
-      seed: of the run.
-      settings: all of the run, by dotted name.
-      measured: what the evaluation measured, by the name of a column of `traces`.
-    """
-
-    scenario: str
-    seed: int
-    settings: Mapping[str, Any]
-    measured: Mapping[str, Any]
-    _results: Results = field(repr=False)
-
-    @cached_property
-    def agent(self) -> Any:
-        """The agent itself, a `Policy`: made again, which takes a moment."""
-        return self._results.agent(self.seed)
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """A named forecast: `of(start) -> float`, None or nan where it has none; larger is later, or earlier throughout."""
-
-    name: str
-    of: Callable[[Start], float | None]
-    doc: str = ""
-
-    def __call__(self, start: Start) -> float:
-        """The forecast of one agent; nan where there is none.
-
-        Raises:
-          UserError: it is no number.
-        """
-        value = self.of(start)
-        try:
-            return float("nan") if value is None else float(value)
-        except (TypeError, ValueError):
-            raise UserError(f"forecast {self.name!r}: returned {value!r}; return a number, or None") from None
-
-
-def forecast(of: Callable[[Start], float | None]) -> Forecast:
-    """Makes a function of a :class:`Start` a forecast, with the name of the function. Use it as a decorator."""
-    return Forecast(of.__name__, of, (of.__doc__ or "").strip().split("\n")[0])
 
 
 def score_forecasts(results: Sequence[Results], forecasts: Sequence[Forecast] | None = None) -> pl.DataFrame:
@@ -165,60 +114,3 @@ def _together(table: pl.DataFrame, names: list[str]) -> np.ndarray:
     rows, late = standard[fit], np.log10(np.maximum(table["time"].to_numpy()[fit], 1))
     weights = np.linalg.solve(rows.T @ rows + RIDGE * np.eye(len(names)), rows.T @ (late - late.mean()))
     return standard @ weights
-
-
-# --- the bundled ones ---
-
-
-def _column(name: str, doc: str) -> Forecast:
-    return Forecast(name, lambda start: start.measured.get(name), doc)
-
-
-@forecast
-def log_odds(start: Start) -> float:
-    """Log odds of misbehaving, in the condition with more."""
-    odds = []
-    for side in CONDITIONS:
-        rate, decisions = (start.measured[f"{what}_{side}"] for what in ("misbehaviour", "decisions"))
-        odds.append(np.log((rate * decisions + 0.5) / (decisions - rate * decisions + 0.5)))
-    return float(max(odds))
-
-
-@forecast
-def learning_rate(start: Start) -> float:
-    """The learning rate of deployment."""
-    online = start.settings["online.learning_rate"]
-    return float(start.settings["agent.learning_rate"] if online is None else online)
-
-
-@forecast
-def penalty(start: Start) -> float:
-    """What the overseer takes from a misbehaviour, times the share that it sees."""
-    return float(start.settings["overseer.penalty"]) * float(start.settings["overseer.coverage"])
-
-
-@forecast
-def strongest_goal(start: Start) -> float | None:
-    """The largest partial correlation of value estimates with a feature."""
-    found = [x for name, x in start.measured.items() if name.endswith("_partial_unwatched") and x is not None]
-    return max(found) if found else None
-
-
-@forecast
-def training_length(start: Start) -> float:
-    """Gradient steps of training."""
-    return float(start.settings["training.steps"])
-
-
-BUNDLED = (
-    log_odds,
-    _column("entropy", "entropy of the policy, in nats"),
-    _column("weight_norm", "norm of the parameters"),
-    _column("dormant", "share of the units that hardly act"),
-    _column("effective_rank", "directions in use in the last hidden layer"),
-    strongest_goal,
-    learning_rate,
-    penalty,
-    training_length,
-)
-"""The bundled forecasts. What settings alone say orders scenarios, and no two agents of one."""

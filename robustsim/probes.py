@@ -72,6 +72,18 @@ def score(reading: Any, target: Any, xp: Any = np) -> Any:
     return xp.where(binary, _area(reading, target, xp), _explained(reading, target, xp))
 
 
+def margin(reading: np.ndarray, target: np.ndarray) -> float:
+    """How many standard deviations apart readings of states with and without a feature are; 0 where neither varies.
+
+    From the correlation r of reading and target: 2 r / sqrt(1 - r^2), which is the distance of two equally frequent
+    classes with one spread (Cohen 1988, p. 23), and is defined for features that are no classes as well.
+    """
+    both = np.cov(reading, target)
+    size = np.sqrt(both[0, 0] * both[1, 1])
+    r = both[0, 1] / size if size > 0 else 0.0
+    return float(2 * r / np.sqrt(max(1 - r**2, np.finfo(float).tiny)))
+
+
 def _area(reading: Any, target: Any, xp: Any) -> Any:
     """The probability that a state with the feature has the larger reading (Mann and Whitney 1947); ties count half."""
     ordered = xp.sort(reading)

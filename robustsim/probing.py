@@ -5,12 +5,11 @@ read, and layers moved, on states in which everything is placed independently, l
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
@@ -21,36 +20,19 @@ from robustsim.analysis.tables import Tables
 from robustsim.arguments import whole
 from robustsim.errors import UserError, nearest
 from robustsim.events import CONDITIONS
+from robustsim.moments import STAGES, UNWATCHED, Moment, asked, moments_of, random_bits, random_key
 from robustsim.sim import batched, inside
 from robustsim.sim import sharing as tangent
 from robustsim.sim.track import CORRECTED, Track
-from robustsim.sim.world import check_features
 from robustsim.spec.scenario import ScenarioFactory
-from robustsim.spec.settings import Run, env_values
-from robustsim.sweep.axes import MOST_SEEDS
-from robustsim.types import Array, Tree
+from robustsim.spec.settings import Run
+from robustsim.types import Tree
 
 AGENT, RANDOM_NETWORK, RANDOM_LABELS = "agent", "random network", "random labels"
 EFFECT, PROBE, RANDOM = "effect", "probe", "random"
 DOSES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
-STAGES = ("start", "final")
-UNWATCHED = 0
 MOST_EPISODES = 2**20
 FOLD_RANDOM, FOLD_LABELS, FOLD_NETWORK = range(3)
-
-
-class Moment(NamedTuple):
-    """The agent of a run, at one gradient step of its deployment."""
-
-    run: Run
-    stage: str  # start, or final
-    step: int
-    params: Tree
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """What names it in a table."""
-        return {"seed": self.run.seed, "stage": self.stage, "step": self.step}
 
 
 def represented(results: Tables, *, agents: int = 8, scenario: Any = "") -> pl.DataFrame:
@@ -71,9 +53,9 @@ def represented(results: Tables, *, agents: int = 8, scenario: Any = "") -> pl.D
       UserError: there are several configurations, the scenario names no features, or the agents have no layer that is
         known; or their runs cannot be made again here.
     """
-    factory, names = _asked(results, "represented", scenario)
+    factory, names = asked(results, "represented", scenario)
     tables = []
-    for at in _moments(results, factory, agents, scenario):
+    for at in moments_of(results, factory, agents, scenario):
         with batched.precision(factory(**factory.defaults).precision):
             tables.append(_read(factory, at, names))
     return pl.concat(tables)
@@ -81,7 +63,7 @@ def represented(results: Tables, *, agents: int = 8, scenario: Any = "") -> pl.D
 
 def _read(factory: ScenarioFactory, at: Moment, names: list[str]) -> pl.DataFrame:
     """What probes read from the layers of one agent, and the controls."""
-    settings, key = batched.as_arrays(at.run.settings), _key(factory, at)
+    settings, key = batched.as_arrays(at.run.settings), random_key(factory, at)
     blank = inside.untrained(factory, settings, np.asarray(jax.random.key_data(jax.random.fold_in(key, FOLD_NETWORK))))
     mine, table = inside.activations(factory, settings, at.params, UNWATCHED)
     others, _ = inside.activations(factory, settings, blank, UNWATCHED)
@@ -134,14 +116,14 @@ def steer(
       UserError: as :func:`represented`; the feature is not one of the scenario's, the layer is not there, or the agents
         are no perceptrons.
     """
-    factory, names = _asked(results, "steer", scenario)
+    factory, names = asked(results, "steer", scenario)
     whole("episodes", episodes, 1, MOST_EPISODES)
     if not all(isinstance(dose, int | float) and math.isfinite(dose) for dose in doses):
         raise UserError(f"doses: {list(doses)!r} is not allowed; use finite numbers")
     if feature not in names:
         raise UserError(f"feature: {feature!r} is not one of scenario {factory.name!r}; {nearest(str(feature), names)}")
     tables = []
-    for at in _moments(results, factory, agents, scenario):
+    for at in moments_of(results, factory, agents, scenario):
         with batched.precision(factory(**factory.defaults).precision):
             found = _steered(factory, at, names.index(feature), doses, layer, episodes)
         about = at.about | {"feature": feature, "layer": layer}
@@ -161,7 +143,7 @@ def _steered(
     if not effect.any():
         raise UserError("feature: it is the same in all states that were drawn, so nothing can be moved along it")
     random = np.asarray(
-        jax.random.normal(jax.random.fold_in(_key(factory, at), FOLD_RANDOM), hidden.shape[1:]), np.float64
+        jax.random.normal(jax.random.fold_in(random_key(factory, at), FOLD_RANDOM), hidden.shape[1:]), np.float64
     )
     for name, direction in ((EFFECT, effect), (PROBE, probes.direction(hidden, target)), (RANDOM, random)):
         along = (direction / np.linalg.norm(direction)).astype(np.float32)
@@ -225,9 +207,9 @@ def sharing(results: Tables, *, agents: int = 32, scenario: Any = "") -> pl.Data
             "overseer.visible: False is not allowed for sharing; agents cannot see whether they are watched"
         )
     factory, rows = replays.factory_of(results, scenario, drawn=False), []
-    for at in _moments(results, factory, agents, scenario, STAGES[:1]):
+    for at in moments_of(results, factory, agents, scenario, STAGES[:1]):
         with batched.precision(factory(**factory.defaults).precision):
-            found = tangent.sharing(factory, batched.as_arrays(at.run.settings), _bits(factory, at), at.params)
+            found = tangent.sharing(factory, batched.as_arrays(at.run.settings), random_bits(factory, at), at.params)
         rho, cosine, acts = (x.item() for x in jax.device_get(found))
         (row,) = results.runs.filter(pl.col("seed") == at.run.seed).to_dicts()
         exact = row["expected_misbehaviours"] is not None
@@ -241,40 +223,3 @@ def sharing(results: Tables, *, agents: int = 32, scenario: Any = "") -> pl.Data
         )
     steps = dict.fromkeys(("steps_watched", "steps_unwatched", "steps_predicted"), pl.Int64)
     return pl.DataFrame(rows, schema_overrides={"shown": pl.Float64, **steps})
-
-
-def _asked(results: Tables, what: str, scenario: Any) -> tuple[ScenarioFactory, list[str]]:
-    """(the scenario of one configuration, the names of its features)."""
-    results.check_one(what)
-    factory = replays.factory_of(results, scenario, drawn=False)
-    if results.runs.is_empty():
-        raise UserError(f"{what}: no run of these results has finished")
-    with batched.precision(factory(**factory.defaults).precision):
-        made = factory(**env_values(replays.run_of(factory, results, results.runs.row(0, named=True)).settings))
-    check_features(made, what)
-    return factory, [feature.name for feature in made.features]
-
-
-def _moments(
-    results: Tables, factory: ScenarioFactory, agents: int, scenario: Any, stages: Sequence[str] = STAGES
-) -> Iterator[Moment]:
-    """The agents of the first runs, at deployment start and at the last evaluation under the overseer."""
-    whole("agents", agents, 1, MOST_SEEDS)
-    traces = results.traces.filter((pl.col("arm") == CORRECTED) & pl.col("overseen"))
-    last = dict(traces.group_by("run_id").agg(pl.col("step").max()).iter_rows())
-    for row in results.runs.sort("seed").head(agents).iter_rows(named=True):
-        run = replays.run_of(factory, results, row)
-        steps = [0, last[row["run_id"]]][: len(stages)]
-        folder = results.manifest.get("folder")
-        found = replays.policies_at(results, row, CORRECTED, steps, folder=folder, scenario=scenario)
-        for stage, policy in zip(stages, found, strict=True):
-            yield Moment(run, stage, policy.step, policy.params)
-
-
-def _key(factory: ScenarioFactory, at: Moment) -> Array:
-    return jax.random.wrap_key_data(jnp.asarray(_bits(factory, at)))
-
-
-def _bits(factory: ScenarioFactory, at: Moment) -> np.ndarray:
-    """uint32[2]."""
-    return batched.key_of(factory.name, f"probe {at.stage}", at.run.seed)

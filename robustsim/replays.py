@@ -183,6 +183,11 @@ def policies_at(
     return [policy_of(factory, run, agent.params, step) for agent, step in zip(found, steps, strict=True)]
 
 
+def deployed(results: Tables, factory: ScenarioFactory, run: Run) -> Any:
+    """The agent of a run at deployment start, with the state of its optimizer, made again."""
+    return film.trained_agent(factory, run, _agents(results.manifest.get("folder")))
+
+
 def _absence(trace: pl.DataFrame) -> tuple[int | None, int | None]:
     """(gradient step at which the overseer left, at which it came back) in the corrected arm; None: it did not."""
     there = trace.sort("step").select("step", "overseen").rows()

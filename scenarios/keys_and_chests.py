@@ -66,5 +66,7 @@ def keys_and_chests(alpha: float = 0.0) -> rs.Scenario:
             rs.Feature(name="held", of=held, doc="keys that the agent holds"),
             rs.Feature(name="keys", of=room.left("key"), doc="keys that lie there"),
             rs.Feature(name="chests", of=shut, doc="chests that are shut"),
+            rs.Measure(name="taken", of=takes_key, unit="keys", doc="keys that are picked up"),
+            rs.Measure(name="opened", of=opens_chest, unit="chests", doc="chests that are opened"),
         ],
     )

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 
 import robustsim as rs
 from robustsim import catalogue
-from robustsim.forecasting import ACROSS, BUNDLED, TOGETHER, WITHIN
+from robustsim.forecasting import ACROSS, TOGETHER, WITHIN
+from robustsim.forecasts import BUNDLED
 from robustsim.report.style import COLOURS, GRID, SETTINGS, new_figure, quiet_axes
 
 AGENTS, FEWEST = 32, 16

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import robustsim as rs
 from robustsim.analysis.concordance import Runs, index
-from robustsim.forecasting import ACROSS, TOGETHER, WITHIN, Forecast, Start
+from robustsim.forecasting import ACROSS, TOGETHER, WITHIN
+from robustsim.forecasts import BUNDLED, Forecast, Start
 
 RUN = st.tuples(st.integers(0, 4), st.integers(1, 5), st.booleans())
 
@@ -110,5 +111,7 @@ def test_bad_forecasts() -> None:
 def test_the_bundled_ones_forecast_a_run(small: dict) -> None:
     settings = {**small, "evaluation.plasticity": True, "evaluation.goals": True}
     table = rs.score_forecasts([rs.run("camera_vault", seeds=2, settings=settings)])
-    assert {"log_odds", "weight_norm", "strongest_goal", TOGETHER} <= set(table["forecast"])
+    assert set(table["forecast"]) == {one.name for one in BUNDLED} | {TOGETHER}
+    known = table.filter(pl.col("scope") == ACROSS, pl.col("agents") == 1)["forecast"]
+    assert set(known) == set(table["forecast"])  # each has one for the odd seed
     assert set(table["scope"]) == {"camera_vault", WITHIN, ACROSS}

@@ -103,6 +103,9 @@ class Counters(dict[str, Array]):
     def __missing__(self, name: str) -> Array:
         raise UserError(f"counter {name!r} is not in the grid; {nearest(name, self)}")
 
+    def __or__(self, others: Mapping[str, Array]) -> "Counters":  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Counters({**self, **others})
+
 
 jax.tree_util.register_pytree_with_keys(
     Counters,

@@ -112,7 +112,7 @@ def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
         here = active & each
         returns = returns + jnp.where(here, moment.reward, 0)
         entropy = entropy + jnp.sum(jnp.where(here, _entropy(act.log_policy), 0))
-        own = {m.name: _OVER[m.over](own[m.name], moment.recorded[m.name], here) for m in measures}
+        own = {m.name: put_together(m, own[m.name], moment.recorded[m.name], here) for m in measures}
         units = None if units is None else plasticity.add(units, act.extras, here)
         return (returns, entropy, steps + jnp.sum(here).astype(entropy.dtype), own, units), None
 
@@ -170,6 +170,15 @@ def _last(so_far: Array, value: Array, active: Array) -> Array:
     return so_far.at[0].set(jnp.where(active, value.astype(so_far.dtype), so_far[0]))
 
 
-Over = Callable[[Array, Array, Array], Array]
-_OVER: dict[str, Over] = {"sum": _sum, "mean": _mean, "any": _any, "last": _last}
-"""How an episode puts its steps together: (so far float[2, B], value [B], active bool[B]) -> so far."""
+_OVER: dict[str, Callable[[Array, Array, Array], Array]] = {"sum": _sum, "mean": _mean, "any": _any, "last": _last}
+
+
+def put_together(measure: Measure, so_far: Array, value: Array, active: Array) -> Array:
+    """float[2, B], how episodes put their steps together: the value so far, and over how many steps it is a mean.
+
+    Args:
+      so_far: float[2, B], zeros at first.
+      value: [B], of this step.
+      active: bool[B], episodes that have not ended before it.
+    """
+    return _OVER[measure.over](so_far, value, active)

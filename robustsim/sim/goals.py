@@ -22,8 +22,12 @@ def scattered(world: World) -> tuple[Tree, Array]:
     scatter, number = world.scenario.env.scatter, world.settings.evaluation.goal_states
     assert scatter is not None
     states = jax.vmap(scatter)(jax.random.split(jax.random.key(0), number))
-    table = [jnp.asarray(jax.vmap(feature.of)(states), float) for feature in world.scenario.features]
-    return states, jnp.stack(table, 1)
+    return states, features_of(world, states)
+
+
+def features_of(world: World, states: Tree) -> Array:
+    """float[N, q], the features of N states."""
+    return jnp.stack([jnp.asarray(jax.vmap(feature.of)(states), float) for feature in world.scenario.features], 1)
 
 
 def looking(world: World, states: Tree, condition: Array | int) -> Array:
