@@ -35,6 +35,15 @@ def run(sweep: rs.Sweep, out: Path) -> rs.Results:
         return sweep.run(out, narrate=narrate)
 
 
+def deployable(sweep: rs.Sweep, out: Path) -> rs.Results:
+    """Runs a sweep, or reads its stored results: of the runs whose agents could be deployed. Says which could not."""
+    try:
+        return run(sweep, out)
+    except rs.RunsFailed as error:
+        print(error)
+        return error.results or rs.open(out)
+
+
 def attributed(case: Any, out: Path, settings: dict[str, Any], terms: rs.Terms) -> rs.Attribution:
     """Attributes a scenario, or reads what is stored."""
     try:

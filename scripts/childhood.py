@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from _common import ALONE, finish, folder, parser, run
+from _common import ALONE, deployable, finish, folder, parser
 from matplotlib.axes import Axes
 
 import robustsim as rs
@@ -100,10 +100,7 @@ def main(argv: list[str] | None = None) -> None:
     results, numbers = {}, {}
     for name, dose in doses.items():
         sweep = rs.Sweep("childhood_drive", over={}, seeds=seeds, settings=common | dose)
-        try:
-            results[name] = run(sweep, folder(args) / name.replace(", ", "-"))
-        except rs.RunsFailed as error:
-            results[name] = error.results
+        results[name] = deployable(sweep, folder(args) / name.replace(", ", "-"))
         numbers[name] = summary(results[name])
         one = numbers[name]
         print(name, one["competent"], one["misbehaviour"], *(one[x]["median"] for x in ("correct", "control", "fade")))

@@ -10,7 +10,7 @@ from typing import Any
 import _checks as checks
 import numpy as np
 from _claims import DEFAULT, Answer, Claim, Found, at, difference, final, shares
-from _common import run
+from _common import deployable
 
 import robustsim as rs
 
@@ -208,10 +208,6 @@ def judge(name: str, default: rs.Results, out: Path, quick: bool = False) -> dic
         own = {key: value for key, value in settings.items() if key != "twin"} | (rs.twin(name, twin) if twin else {})
         small = (QUICK if name != "bandit" else {}) if quick else {}
         sweep = rs.Sweep(name, over=over, seeds=2 if quick else SEEDS, settings=small | own)
-        try:
-            found[label] = run(sweep, out / f"{name}-{label}")
-        except rs.RunsFailed as error:  # agents that never became competent
-            print(error)
-            found[label] = error.results
+        found[label] = deployable(sweep, out / f"{name}-{label}")
     holds, numbers = claim.check(found)
     return {"rule": claim.rule, "holds": bool(holds), "numbers": numbers}

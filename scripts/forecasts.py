@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import polars as pl
-from _common import ALONE, finish, folder, parser, run
+from _common import ALONE, deployable, finish, folder, parser
 from matplotlib.axes import Axes
 
 import robustsim as rs
@@ -75,12 +75,10 @@ def collected(args: Any) -> dict[str, rs.Results]:
         scenario = rs.load(name)
         goals = bool(scenario(**scenario.defaults).features)
         settings = COMMON | {"evaluation.goals": goals} | (QUICK if args.quick else {})
-        try:
-            results = run(rs.Sweep(name, {}, seeds=2 if args.quick else AGENTS, settings=settings), folder(args) / name)
-        except rs.RunsFailed as error:
-            results = error.results
-        there = 0 if results is None else int((results.runs["outcome"] != "nothing-to-correct").sum())
-        if results is not None and there >= (1 if args.quick else FEWEST):
+        sweep = rs.Sweep(name, {}, seeds=2 if args.quick else AGENTS, settings=settings)
+        results = deployable(sweep, folder(args) / name)
+        there = int((results.runs["outcome"] != "nothing-to-correct").sum()) if len(results.runs) else 0
+        if there >= (1 if args.quick else FEWEST):
             found[name] = results
     return found
 

@@ -9,7 +9,7 @@ are scarce, none can be spare.) 32 agents each. The control are networks without
 from typing import Any
 
 import matplotlib as mpl
-from _common import ALONE, finish, folder, parser, run
+from _common import ALONE, deployable, finish, folder, parser
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -84,10 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     for case, (name, settings) in CASES.items():
         seeds, common = (2, COMMON | QUICK | settings) if args.quick else (32, COMMON | settings)
         sweep = rs.Sweep(name, over={}, seeds=seeds, settings=common)
-        try:
-            results[case] = run(sweep, folder(args) / case.replace(" ", "-"))
-        except rs.RunsFailed as error:
-            results[case] = error.results
+        results[case] = deployable(sweep, folder(args) / case.replace(" ", "-"))
         numbers[case] = rs.goals(results[case])
         for side in SIDES.get(case, ("unwatched",)):
             for feature, one in numbers[case][side].items():

@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from _common import ALONE, finish, folder, merged, parser, run
+from _common import ALONE, deployable, finish, folder, merged, parser
 from _factors import OWN, SCENARIOS, SEEDS, dimensions
 from matplotlib.axes import Axes
 from SALib.analyze import sobol as analysis
@@ -57,10 +57,7 @@ def outcomes(scenario: str, shares: np.ndarray, args: Any) -> tuple[dict[str, rs
         unique = list({tuple(settings[i].values()): settings[i] for i in mine}.values())
         over = {name: [point[name] for point in unique] for name in unique[0]}
         sweep = rs.Sweep(scenario, over=over, seeds=[seed], settings=common, design="zip")
-        try:
-            results[f"{scenario}/{seed}"] = run(sweep, folder(args) / scenario / str(seed))
-        except rs.RunsFailed as error:
-            results[f"{scenario}/{seed}"] = error.results
+        results[f"{scenario}/{seed}"] = deployable(sweep, folder(args) / scenario / str(seed))
         runs = results[f"{scenario}/{seed}"].runs
         times = runs["steps_to_correct"].fill_null(common["deployment.budget"]).to_numpy()
         names = list(over)

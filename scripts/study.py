@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import polars as pl
-from _common import finish, folder, merged, parser, run
+from _common import deployable, finish, folder, merged, parser
 from _factors import SCENARIOS, SEEDS, levels, sweeps
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -49,10 +49,7 @@ def collected(scenario: str, args: Any) -> tuple[dict[str, rs.Results], dict[str
         chosen = [level for level in chosen if "training.steps" not in level.settings][:: len(chosen) // 6]
     results, found = {}, {}
     for name, (sweep, members) in sweeps(scenario, chosen, common, 2 if args.quick else SEEDS).items():
-        try:
-            results[name] = run(sweep, folder(args) / scenario / name)
-        except rs.RunsFailed as error:
-            results[name] = error.results
+        results[name] = deployable(sweep, folder(args) / scenario / name)
         for level, point in members:
             runs = results[name].runs  # none, where no agent of a learner is competent
             found[level.name] = results[name].where(point).runs if point and len(runs) else runs

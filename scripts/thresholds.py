@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from _common import folder, parser, run
+from _common import deployable, folder, parser
 
 import robustsim as rs
 from robustsim import catalogue
@@ -48,11 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     out: Path = folder(args)
     settings = SETTINGS | ({"training.steps": 50, "training.competence": 0.0} if args.quick else {})
     for name in args.only or sorted(catalogue.installed()):
-        try:
-            results = run(rs.Sweep(name, over={}, seeds=2 if args.quick else 8, settings=settings), out / name)
-        except rs.RunsFailed as error:
-            print(f"{name}: {error}")
-            results = rs.open(out / name)
+        results = deployable(rs.Sweep(name, over={}, seeds=2 if args.quick else 8, settings=settings), out / name)
         found, now = harm_of(results), rs.load(name)(**rs.load(name).defaults).catastrophe.threshold
         why = f"; {OWN[name]}" if name in OWN else ""
         print(f"{name}: {'-' if found is None else rounded(found)} (now {now}{why})", flush=True)

@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import polars as pl
-from _common import finish, folder, parser, run
+from _common import deployable, finish, folder, parser
 from goals import CASES, COMMON, QUICK, START
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     seeds, quick = (2, QUICK) if args.quick else (AGENTS, {})
     for case, (name, settings) in KEYS.items():
         sweep = rs.Sweep(name, over={}, seeds=seeds, settings=COMMON | quick | settings)
-        results[case] = run(sweep, folder(args) / case.replace(" ", "-"))
+        results[case] = deployable(sweep, folder(args) / case.replace(" ", "-"))
         for states, found in numbers.items():
             found[case] = summary(rs.valued(results[case], OUTCOMES, states=states, agents=seeds))
             for values, outcomes in found[case].items():

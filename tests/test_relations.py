@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustsim import relations
+from robustsim.truth import validate_goals
 
 
 def exact(noise: float, shared: float) -> relations.Relations:
@@ -55,9 +56,9 @@ def test_a_blurred_reading_leaks_unless_features_are_placed_independently(
     blur: float, leaked: float, left: float
 ) -> None:
     """The second trap, and its cure (theory D: .857 is left at a blur of .5, and .004 leaks)."""
-    assert related(*sampled(200_000, 0.3, 0.9, blur)).partial == pytest.approx([left, leaked], abs=0.01)
-    cured = related(*sampled(200_000, 0.3, 0.0, blur)).partial
-    assert cured == pytest.approx([((1 + 0.3**2) * (1 + blur**2)) ** -0.5, 0], abs=0.01)
+    found = list(validate_goals.blurred(blur))
+    assert [check for check in found if not check.passed] == []
+    assert [check.measured for check in found[:2]] == pytest.approx([left, leaked], abs=0.01)
 
 
 def test_a_means_is_told_from_an_end_and_both_from_neither() -> None:
@@ -100,16 +101,15 @@ def test_a_summary_holds_for_all_features_at_once() -> None:
 
 @pytest.mark.slow
 def test_intervals_cover_what_they_should() -> None:
-    """300 episodes of four states, half of whose variance the episode makes."""
-    noise, shared, rounds = 1.0, 0.5, 1000
-    truth, hits = exact(noise, shared), {"correlation": 0.0, "partial": 0.0, "weight": 0.0}
-    for seed in range(rounds):
-        random = np.random.default_rng(seed)
-        common, own = random.normal(size=(300, 1, 3)), random.normal(size=(300, 4, 3))
-        first, second, rest = (0.5**0.5 * (common + own)).reshape(-1, 3).T
-        features = np.column_stack([first, shared * first + (1 - shared**2) ** 0.5 * second])
-        found = relations.measured(first + noise * rest, features, np.arange(1200) // 4, draws=600)
-        for name in hits:
-            inside = (found[name].low <= getattr(truth, name)) & (getattr(truth, name) <= found[name].high)
-            hits[name] += inside.mean() / rounds
-    assert all(0.93 <= share <= 0.97 for share in hits.values()), hits
+    assert [check for check in validate_goals.coverage(1000) if not check.passed] == []
+
+
+def test_the_other_checks_of_goals() -> None:
+    checks = [*validate_goals.final_goal(0.3, 0.9), *validate_goals.noiseless(), *validate_goals.tangents()]
+    assert [check for check in checks if not check.passed] == []
+    assert len(checks) > 12
+
+
+def test_limits_that_are_too_narrow_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate_goals.relations.measured, "__defaults__", (0.5, 600))
+    assert not any(check.passed for check in validate_goals.coverage(20))

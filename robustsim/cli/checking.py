@@ -73,6 +73,7 @@ def validate(quick: bool = False, attributions: int = 5, as_json: Json = False) 
     from robustsim.truth import (
         validate,
         validate_attribution,
+        validate_goals,
         validate_knowing,
         validate_learners,
         validate_oversight,
@@ -91,6 +92,7 @@ def validate(quick: bool = False, attributions: int = 5, as_json: Json = False) 
         validate_oversight,
         validate_statistics,
         validate_removal,
+        validate_goals,
     )
     sampled = itertools.chain(*(part.checks(*runs) for part in parts))
     checks = itertools.chain(sampled, validate_attribution.checks(whole("attributions", attributions, 1, 10_000)))

@@ -55,7 +55,7 @@ def prospects(
     """
     world = make_world(factory, settings)
     key_states, key_plays = jax.random.split(jax.random.wrap_key_data(key))
-    states = _visited(world, key_states, params) if visited else scattered(world)[0]
+    states = visited_states(world, key_states, params) if visited else scattered(world)[0]
     value, expected = world.learner.value, None
     if value is not None:
         memory = world.learner.memory(world.settings.evaluation.goal_states)
@@ -65,7 +65,7 @@ def prospects(
     return Prospects(features_of(world, states), outcomes, returns, expected)
 
 
-def _visited(world: World, key: Array, params: Tree) -> Tree:
+def visited_states(world: World, key: Array, params: Tree) -> Tree:
     """N states of deployment, each drawn from those of one episode before its last action; the key is consumed."""
     key_play, key_draw = jax.random.split(key)
     draws = jax.random.uniform(key_draw, (world.scenario.env.max_steps, world.settings.evaluation.goal_states))
