@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from _common import FIGURES, attributed, finish, folder, parser
+from _common import FIGURES, attributed, finish, folder, merged, parser
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -95,20 +95,22 @@ def table(found: dict[str, rs.Attribution]) -> str:
 def main(argv: list[str] | None = None) -> None:
     """Attributes all of them, and says how long it took."""
     options = parser(__doc__, "attributions")
-    options.add_argument("--only", nargs="*", help="some scenarios (nothing is written)")
+    options.add_argument("--only", nargs="*", help="these scenarios; others stay as they are published")
     args = options.parse_args(argv)
-    begun, found = time.monotonic(), {}
-    for name in args.only or sorted(catalogue.installed()):
+    begun, found, known = time.monotonic(), dict[str, rs.Attribution](), sorted(catalogue.installed())
+    for name in args.only or known:
         found[name] = of_scenario(name, folder(args) / name, args.quick)
         print(found[name].in_words(), f"\n  {found[name].seconds / 60:.1f} minutes\n", flush=True)
-    print(f"{table(found)}\n{(time.monotonic() - begun) / 60:.0f} minutes")
-    if args.only:
-        return
-    with mpl.rc_context(style()):
-        figure = draw(found)
-        literal(figure)
+    print(f"{(time.monotonic() - begun) / 60:.0f} minutes")
     cases = {name: rs.open(folder(args) / name) for name in found}
-    finish(figure, args, "attributions", cases, {name: one.to_dict() for name, one in found.items()})
+    numbers, kept = merged(args, "attributions", {name: one.to_dict() for name, one in found.items()}, known)
+    everything = {name: rs.Attribution(**one) for name, one in numbers.items()}
+    print(table(everything))
+    with mpl.rc_context(style()):
+        figure = draw(everything)
+        literal(figure)
+    options = "" if len(numbers) == len(known) else f" --only {' '.join(numbers)}"
+    finish(figure, args, "attributions", cases, numbers, options, kept)
 
 
 if __name__ == "__main__":

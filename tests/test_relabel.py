@@ -10,6 +10,8 @@ import pytest
 from complaints import complains, complaint, one_line
 
 import robustsim as rs
+from robustsim.attribution.relabel import placement
+from robustsim.attribution.retraining import Table
 from robustsim.attribution.windows import Influence, Window
 from robustsim.cli.main import main
 from robustsim.numerics import precision
@@ -180,6 +182,22 @@ def test_a_goal_that_training_never_pays_does_not_form(tmp_path: Path) -> None:
     assert found.curves["rewards"]["rate"] == [1.0, 0.0]
     assert found.influence is None
     assert "a final goal gold" in found.in_words()
+    assert found.label is not None
+    assert found.label["label"] == "outer-in-training"
+    assert found.label["label"] in found.in_words()
+
+
+@pytest.mark.parametrize(
+    ("left", "label", "sure"), [(0, "outer-in-training", True), (3, "inner", False), (29, "inner", True)]
+)
+def test_a_goal_is_placed_by_what_keeps_it_away(left: int, label: str, sure: bool) -> None:
+    """Of 29 agents so many have the goal, whatever the training; none in 29 makes 95% of P(share >= .9)."""
+    rate = np.ones((29, 3))
+    rate[left:, 2] = 0.0
+    table = Table(np.array([0.0, 0.1, 0.3]), np.arange(29), rate, np.zeros((29, 3), bool))
+    found = placement({"rewards": table})
+    assert found["label"] == label
+    assert (found["confidence"] >= 0.94) == sure
 
 
 def test_agents_that_do_not_misbehave_are_refused() -> None:

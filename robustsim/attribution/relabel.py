@@ -17,7 +17,8 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from robustsim import files
-from robustsim.analysis import dose
+from robustsim.analysis import dose, tree
+from robustsim.analysis.verdict import DELTA
 from robustsim.arguments import whole
 from robustsim.attribution.relabelled import Relabel
 from robustsim.attribution.retraining import Study, Table, between
@@ -211,8 +212,20 @@ def _answer(
         rank_correlation=_agreement(tested),
         penalty=study.penalty,
         goal=study.goal,
+        label=placement(tables) if study.goal else None,
         seconds=seconds,
     )
+
+
+def placement(tables: dict[str, Table]) -> dict[str, Any]:
+    """The last two labels of attribution, asked of a goal: do 9 of 10 agents come without it at some share?"""
+    tests = {
+        f"{kind}, {share:g}": tree.Share(int((rate < 1 / 2).sum()), len(rate), 1 - DELTA)
+        for kind, table in tables.items()
+        for share, rate in zip(table.shares[1:], table.rate.T[1:], strict=True)
+    }
+    found = tree.answer((tree.Node("training", tree.OUTER, tuple(tests)),), tests)
+    return {"label": found.label, "confidence": found.confidence}
 
 
 def _curve(table: Table) -> dict[str, Any]:

@@ -35,6 +35,9 @@ class Relabel:
         retraining took away; None where one of them does not vary.
       penalty: on a misbehaviour whose reward is corrected.
       goal: the feature that was asked about; "" where it was the misbehaviour.
+      label: {label, confidence} of the goal: "outer-in-training" where at some share at least 9 of 10 agents come
+        without it, else "inner", within the shares that were tried. None where it was the misbehaviour, which
+        :func:`robustsim.attribute` places.
       seconds: that it took; less where results were there.
     """
 
@@ -48,6 +51,7 @@ class Relabel:
     rank_correlation: dict[str, float | None] | None
     penalty: float
     goal: str = ""
+    label: dict[str, Any] | None = None
     seconds: float = field(default=0.0, compare=False)
 
     @classmethod

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from robustsim.analysis.tree import OUTER
+
 Found = dict[str, Any]
 
 
@@ -10,6 +12,8 @@ def in_words(found: Found) -> str:
     before = next(iter(found["curves"].values()))["rate"][0]
     lines = [f"{found['scenario']}: {what(found)} in {before:.2f} of the {_of(found)} at deployment start"]
     lines += [f"  half of it is gone with {_dose(found, kind)}" for kind in found["curves"]]
+    if found.get("label") is not None:
+        lines += [f"  the goal is {found['label']['label']} ({found['label']['confidence']:.2f}): {_placed(found)}"]
     if found["concentration"] is not None:
         lines += [f"  concentration (at random over targeted): {_ratio(found['concentration'])}"]
     if found["windows"]:
@@ -23,6 +27,14 @@ def in_words(found: Found) -> str:
 def what(found: Found) -> str:
     """What was asked for."""
     return f"a final goal {found['goal']}" if found["goal"] else "misbehaviour"
+
+
+def _placed(found: Found) -> str:
+    """What the label of a goal says."""
+    largest = max(curve["shares"][-1] for curve in found["curves"].values())
+    if found["label"]["label"] == OUTER:
+        return "some of these corrections in training keep it from 9 of 10 agents"
+    return f"no correction of up to {largest:.0%} of the training keeps it from 9 of 10 agents"
 
 
 def _of(found: Found) -> str:
