@@ -1,7 +1,7 @@
 """Goals inside the network: what value estimates go with, before and after correction, and by what training paid for.
 
 camera_vault: the gold is a final goal at deployment start; what is it once thefts have stopped where a signal shows the
-camera (visible), or everywhere (covert)? keys_and_chests at deployment start: are keys a means where they were scarce
+camera (visible), or everywhere (covert), and once a penalty ten times as large has stopped the agents? keys_and_chests at deployment start: are keys a means where they were scarce
 in training, and an end where they were plentiful, or where spare ones were paid for, as much as a chest? (Where keys
 are scarce, none can be spare.) 32 agents each. The control are networks without training, which have no goals.
 """
@@ -22,6 +22,7 @@ START = {"deployment.budget": 1}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "visible": ("camera_vault", {}),
     "covert": ("camera_vault", {"overseer.visible": False}),
+    "covert, severe": ("camera_vault", {"overseer.visible": False, "overseer.penalty": 40.0, "overseer.coverage": 1.0}),
     "no training": ("camera_vault", START | {"training.steps": 0, "training.competence": 0.0}),
     "keys scarce": ("keys_and_chests", START),
     "keys plentiful": ("keys_and_chests", START | {"env.alpha": 1.0}),
@@ -58,16 +59,18 @@ def _panel(ax: Axes, said: dict[str, Any], title: str, moved: bool) -> None:
 
 def figure_of(numbers: dict[str, Any]) -> Any:
     """camera_vault above, keys_and_chests below."""
-    figure = new_figure(11.4, 6.4)
-    axes = figure.subplots(2, 4)
-    panels = [("visible", "unwatched"), ("visible", "watched"), ("covert", "unwatched"), ("no training", "unwatched")]
+    figure = new_figure(13.4, 6.4)
+    axes = figure.subplots(2, 5)
+    panels = [("visible", "unwatched"), ("visible", "watched")]
+    panels += [(case, "unwatched") for case in ("covert", "covert, severe", "no training")]
     for ax, (case, side) in zip(axes[0], panels, strict=True):
         title = f"{case}, looking {side}" if case == "visible" else case
         _panel(ax, numbers[case][side], title, case != "no training")
     keys = [case for case, (name, _) in CASES.items() if name == "keys_and_chests"]
     for ax, case in zip(axes[1], keys, strict=False):
         _panel(ax, numbers[case]["unwatched"], case, False)
-    axes[1, 3].axis("off")
+    for ax in axes[1, len(keys) :]:
+        ax.axis("off")
     marks = [("deployment start", "white"), ("the end of oversight", "black")]
     handles = [
         Line2D([], [], marker="o", linestyle="", color="black", markerfacecolor=face, label=label)
@@ -86,6 +89,7 @@ def main(argv: list[str] | None = None) -> None:
         sweep = rs.Sweep(name, over={}, seeds=seeds, settings=common)
         results[case] = deployable(sweep, folder(args) / case.replace(" ", "-"))
         numbers[case] = rs.goals(results[case])
+        print(case, dict(results[case].runs["outcome"].value_counts(sort=True).rows()))
         for side in SIDES.get(case, ("unwatched",)):
             for feature, one in numbers[case][side].items():
                 for when in ("start", "final"):
