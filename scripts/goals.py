@@ -1,9 +1,10 @@
 """Goals inside the network: what value estimates go with, before and after correction, and by what training paid for.
 
 camera_vault: the gold is a final goal at deployment start; what is it once thefts have stopped where a signal shows the
-camera (visible), or everywhere (covert), and once a penalty ten times as large has stopped the agents? keys_and_chests at deployment start: are keys a means where they were scarce
-in training, and an end where they were plentiful, or where spare ones were paid for, as much as a chest? (Where keys
-are scarce, none can be spare.) 32 agents each. The control are networks without training, which have no goals.
+camera (visible), or everywhere (covert), and once a penalty ten times as large has stopped the agents (severe)?
+keys_and_chests at deployment start: are keys a means where they were scarce in training, and an end where they were
+plentiful, or where spare ones were paid for, as much as a chest? (Where keys are scarce, none can be spare.) 32 agents
+each. The control are networks without training, which have no goals.
 """
 
 from typing import Any
