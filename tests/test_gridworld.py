@@ -94,6 +94,9 @@ def test_counters_are_read_by_name() -> None:
     assert list(jax.jit(lambda state: state)(last.after).counters) == ["bumps", "keys"]  # in their order
     with pytest.raises(UserError, match="counter 'bump' is not in the grid; did you mean 'bumps'"):
         last.after.counters["bump"]
+    changed = last.after.counters | {"bumps": jnp.int32(7)}
+    assert jax.tree.structure(changed) == jax.tree.structure(last.after.counters)
+    assert int(changed["bumps"]) == 7
 
 
 def orchard() -> rs.Grid:
