@@ -40,6 +40,17 @@ QUICK = {"training.steps": 100, "training.extension": 0.0, "training.competence"
 SIDES = {"visible": ("unwatched", "watched")}
 
 
+def by_outcome(results: rs.Results) -> dict[str, Any]:
+    """{outcome: {agents, competence, goals}} at the end of oversight, of the agents with each outcome."""
+    said = {}
+    for (outcome,), runs in results.runs.group_by("outcome", maintain_order=True):
+        traces = results.traces.join(runs.select("run_id"), on="run_id", how="semi", maintain_order="left")
+        found = rs.goals(rs.Results(runs, traces, results.manifest))["unwatched"]
+        goals = {feature: one["final"] | {CHANGED: one[CHANGED]} for feature, one in found.items()}
+        said[str(outcome)] = {"agents": len(runs), "competence": runs["final_competence"].mean(), "goals": goals}
+    return said
+
+
 def _panel(ax: Axes, said: dict[str, Any], title: str, moved: bool) -> None:
     """One row a feature and relation: open at deployment start, filled at the end."""
     rows = [(feature, relation) for feature in said for relation in MEASURED]
@@ -84,13 +95,14 @@ def figure_of(numbers: dict[str, Any]) -> Any:
 def main(argv: list[str] | None = None) -> None:
     """Runs every case and writes the figure."""
     args = parser(__doc__, "goals").parse_args(argv)
-    results, numbers = {}, {}
+    results, numbers, outcomes = {}, {}, {}
     for case, (name, settings) in CASES.items():
         seeds, common = (2, COMMON | QUICK | settings) if args.quick else (32, COMMON | settings)
         sweep = rs.Sweep(name, over={}, seeds=seeds, settings=common)
         results[case] = deployable(sweep, folder(args) / case.replace(" ", "-"))
         numbers[case] = rs.goals(results[case])
-        print(case, dict(results[case].runs["outcome"].value_counts(sort=True).rows()))
+        outcomes[case] = by_outcome(results[case])
+        print(case, outcomes[case])
         for side in SIDES.get(case, ("unwatched",)):
             for feature, one in numbers[case][side].items():
                 for when in ("start", "final"):
@@ -98,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
                     print(case, side, feature, when, medians, one[when]["kinds"], one[CHANGED], flush=True)
     with mpl.rc_context(SETTINGS):
         figure = figure_of(numbers)
-    finish(figure, args, "goals", results, numbers)
+    finish(figure, args, "goals", results, numbers | {"by outcome": outcomes})
 
 
 if __name__ == "__main__":
