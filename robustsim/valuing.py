@@ -39,7 +39,8 @@ def valued(
 
     All looks unwatched, and levels are those of deployment. Estimated values are the agent's own. Implied ones are the
     mean return of half of the plays, discounted, as the environment pays it: what values would be if they were right,
-    and what stands for the values of an agent that estimates none. Outcomes are means over the other half.
+    and what stands for the values of an agent that estimates none. Outcomes are means over the other half. An agent with
+    a memory starts each play without one.
 
     Args:
       results: of one configuration of a scenario that names features (`rs.Feature`).
@@ -65,18 +66,13 @@ def valued(
     whole("plays", plays, 2, MOST_PLAYS)
     if states not in (VISITED, SCATTERED):
         raise UserError(f"states: {states!r} is not allowed; {nearest(str(states), [VISITED, SCATTERED])}")
-    rows = []
+    precision, rows = factory(**factory.defaults).precision, []
+    with batched.precision(precision):
+        chosen = _outcomes(factory, of)
     for at in moments_of(results, factory, agents, scenario):
-        with batched.precision(factory(**factory.defaults).precision):
-            chosen = _outcomes(factory, of)
-            found = prospects(
-                factory,
-                batched.as_arrays(at.run.settings),
-                random_bits(factory, at),
-                at.params,
-                plays,
-                states == VISITED,
-            )
+        with batched.precision(precision):
+            settings, bits = batched.as_arrays(at.run.settings), random_bits(factory, at)
+            found = prospects(factory, settings, bits, at.params, plays, states == VISITED)
         rows += list(_rows(at, found, names, chosen))
     return pl.DataFrame(rows)
 
