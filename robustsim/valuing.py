@@ -39,8 +39,8 @@ def valued(
 
     All looks unwatched, and levels are those of deployment. Estimated values are the agent's own. Implied ones are the
     mean return of half of the plays, discounted, as the environment pays it: what values would be if they were right,
-    and what stands for the values of an agent that estimates none. Outcomes are means over the other half. An agent with
-    a memory starts each play without one.
+    and what stands for the values of an agent that estimates none. Outcomes are means over the other half. Memories are
+    empty at the start of each play.
 
     Args:
       results: of one configuration of a scenario that names features (`rs.Feature`).
