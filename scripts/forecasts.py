@@ -4,6 +4,7 @@ Concordance for censored times, on the odd seeds; the even ones say which way ro
 of fewer than 16 agents with something to correct are left out.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -68,10 +69,10 @@ def _panel(ax: Axes, scores: pl.DataFrame, scope: str) -> None:
     quiet_axes(ax)
 
 
-def collected(args: Any) -> dict[str, rs.Results]:
+def collected(names: Sequence[str], args: Any) -> dict[str, rs.Results]:
     """The results by scenario, where enough agents have something to correct."""
     found = {}
-    for name in QUICK_SCENARIOS if args.quick else [x for x in sorted(catalogue.installed()) if x not in LEFT_OUT]:
+    for name in names:
         scenario = rs.load(name)
         goals = bool(scenario(**scenario.defaults).features)
         settings = COMMON | {"evaluation.goals": goals} | (QUICK if args.quick else {})
@@ -85,8 +86,11 @@ def collected(args: Any) -> dict[str, rs.Results]:
 
 def main(argv: list[str] | None = None) -> None:
     """Runs every scenario, scores the forecasts, and writes the figure and the table."""
-    args = parser(__doc__, "forecasts").parse_args(argv)
-    results = collected(args)
+    options = parser(__doc__, "forecasts")
+    options.add_argument("--scenario", nargs="+", help="only these")
+    args = options.parse_args(argv)
+    known = [name for name in sorted(catalogue.installed()) if name not in LEFT_OUT]
+    results = collected(args.scenario or (QUICK_SCENARIOS if args.quick else known), args)
     scores = rs.score_forecasts(list(results.values()))
     print(table(scores))
     with mpl.rc_context(SETTINGS):
@@ -94,7 +98,8 @@ def main(argv: list[str] | None = None) -> None:
         left, right = figure.subplots(1, 2, sharey=True)
         _panel(left, scores, WITHIN)
         _panel(right, scores, ACROSS)
-    finish(figure, args, "forecasts", results, {"scores": scores.to_dicts()})
+    some = f" --scenario {' '.join(args.scenario)}" if args.scenario else ""
+    finish(figure, args, "forecasts", results, {"scores": scores.to_dicts()}, some)
 
 
 if __name__ == "__main__":
