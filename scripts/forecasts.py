@@ -33,7 +33,7 @@ QUICK_SCENARIOS = ("camera_vault", "coin_corridor")
 def table(scores: pl.DataFrame) -> str:
     """The scores as a table in Markdown."""
     rows = ["| forecast | within scenarios | across scenarios |", "|---|---|---|"]
-    docs = {one.name: one.doc for one in BUNDLED}
+    docs = {one.name: one.doc[:1].lower() + one.doc[1:].rstrip(".") for one in BUNDLED}
     for name in scores["forecast"].unique(maintain_order=True):
         cells = [_cell(scores.row(by_predicate=_is(name, scope), named=True)) for scope in (WITHIN, ACROSS)]
         rows.append(f"| `{name}`: {docs.get(name, 'all of them, a ridge regression')} | {' | '.join(cells)} |")
