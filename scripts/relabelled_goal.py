@@ -17,7 +17,7 @@ from robustsim.report.provenance import publish
 from robustsim.report.style import COLOURS, SETTINGS, new_figure, quiet_axes
 
 SETTINGS_OF_CASE = {"overseer.visible": False}
-SHARES, AGENTS = (0.0, 0.03, 0.1, 0.2, 0.3, 0.5), 20
+SHARES, AGENTS = (0.0, 0.03, 0.1, 0.2, 0.3, 0.5), 32
 QUICK_SHARES, QUICK_AGENTS = (0.0, 0.5), 3
 
 

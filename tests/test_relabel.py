@@ -183,21 +183,19 @@ def test_a_goal_that_training_never_pays_does_not_form(tmp_path: Path) -> None:
     assert found.influence is None
     assert "a final goal gold" in found.in_words()
     assert found.label is not None
-    assert found.label["label"] == "outer-in-training"
+    assert found.label["label"] == "undetermined"  # of four agents
     assert found.label["label"] in found.in_words()
 
 
 @pytest.mark.parametrize(
-    ("left", "label", "sure"), [(0, "outer-in-training", True), (3, "inner", False), (29, "inner", True)]
+    ("left", "label"), [(0, "outer-in-training"), (1, "undetermined"), (6, "inner"), (29, "inner")]
 )
-def test_a_goal_is_placed_by_what_keeps_it_away(left: int, label: str, sure: bool) -> None:
-    """Of 29 agents so many have the goal, whatever the training; none in 29 makes 95% of P(share >= .9)."""
+def test_a_goal_is_placed_by_what_keeps_it_away(left: int, label: str) -> None:
+    """Of 29 agents so many have the goal, whatever the training; none makes 96% of P(share >= .9), one 82%."""
     rate = np.ones((29, 3))
     rate[left:, 2] = 0.0
     table = Table(np.array([0.0, 0.1, 0.3]), np.arange(29), rate, np.zeros((29, 3), bool))
-    found = placement({"rewards": table})
-    assert found["label"] == label
-    assert (found["confidence"] >= 0.94) == sure
+    assert placement({"rewards": table})["label"] == label
 
 
 def test_agents_that_do_not_misbehave_are_refused() -> None:

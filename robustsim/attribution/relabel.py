@@ -18,12 +18,12 @@ import numpy as np
 
 from robustsim import files
 from robustsim.analysis import dose, tree
-from robustsim.analysis.verdict import DELTA
+from robustsim.analysis.verdict import DELTA, UNDETERMINED
 from robustsim.arguments import whole
 from robustsim.attribution.relabelled import Relabel
 from robustsim.attribution.retraining import Study, Table, between
 from robustsim.attribution.search import plain
-from robustsim.attribution.terms import COST
+from robustsim.attribution.terms import CONFIDENCE, COST
 from robustsim.attribution.windows import Influence, Window, influence
 from robustsim.errors import UserError, nearest
 from robustsim.numerics import precision
@@ -225,7 +225,7 @@ def placement(tables: dict[str, Table]) -> dict[str, Any]:
         for share, rate in zip(table.shares[1:], table.rate.T[1:], strict=True)
     }
     found = tree.answer((tree.Node("training", tree.OUTER, tuple(tests)),), tests)
-    return {"label": found.label, "confidence": found.confidence}
+    return {"label": found.label if found.confidence >= CONFIDENCE else UNDETERMINED, "confidence": found.confidence}
 
 
 def _curve(table: Table) -> dict[str, Any]:

@@ -36,7 +36,8 @@ class Relabel:
       penalty: on a misbehaviour whose reward is corrected.
       goal: the feature that was asked about; "" where it was the misbehaviour.
       label: {label, confidence} of the goal: "outer-in-training" where at some share at least 9 of 10 agents come
-        without it, else "inner", within the shares that were tried. None where it was the misbehaviour, which
+        without it, "inner" where that is so at no share that was tried, "undetermined" where the agents are too few for
+        a confidence of .9. None where it was the misbehaviour, which
         :func:`robustsim.attribute` places.
       seconds: that it took; less where results were there.
     """

@@ -3,6 +3,7 @@
 from typing import Any
 
 from robustsim.analysis.tree import OUTER
+from robustsim.analysis.verdict import UNDETERMINED
 
 Found = dict[str, Any]
 
@@ -34,6 +35,8 @@ def _placed(found: Found) -> str:
     largest = max(curve["shares"][-1] for curve in found["curves"].values())
     if found["label"]["label"] == OUTER:
         return "some of these corrections in training keep it from 9 of 10 agents"
+    if found["label"]["label"] == UNDETERMINED:
+        return "more agents could tell whether any of these corrections keeps it from 9 of 10"
     return f"no correction of up to {largest:.0%} of the training keeps it from 9 of 10 agents"
 
 
