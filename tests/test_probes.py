@@ -84,3 +84,12 @@ def test_intervals_cover() -> None:
         found = probes.scored(hidden, target, np.arange(300), draws=300)
         covered += found.low[0] <= 5 / 6 <= found.high[0]
     assert 0.9 * 200 <= covered <= 0.99 * 200
+
+
+def test_the_margin_is_the_distance_of_two_classes_in_standard_deviations() -> None:
+    random = np.random.default_rng(0)
+    there = np.arange(200_000) % 2
+    reading = 3.0 * there + random.normal(size=len(there))
+    assert probes.margin(reading, there) == pytest.approx(3.0, abs=0.02)
+    assert probes.margin(-reading, there) == pytest.approx(-3.0, abs=0.02)
+    assert probes.margin(reading, np.zeros(len(there))) == 0.0

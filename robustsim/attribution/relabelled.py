@@ -37,8 +37,7 @@ class Relabel:
       goal: the feature that was asked about; "" where it was the misbehaviour.
       label: {label, confidence} of the goal: "outer-in-training" where at some share at least 9 of 10 agents come
         without it, "inner" where that is so at no share that was tried, "undetermined" where the agents are too few for
-        a confidence of .9. None where it was the misbehaviour, which
-        :func:`robustsim.attribute` places.
+        a confidence of .9. None where it was the misbehaviour, which :func:`robustsim.attribute` places.
       seconds: that it took; less where results were there.
     """
 
