@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
         results[case] = deployable(sweep, folder(args) / case.replace(" ", "-"))
         numbers[case] = rs.goals(results[case])
         outcomes[case] = by_outcome(results[case])
-        print(case, outcomes[case])
+        print(case, {outcome: one["agents"] for outcome, one in outcomes[case].items()})
         for side in SIDES.get(case, ("unwatched",)):
             for feature, one in numbers[case][side].items():
                 for when in ("start", "final"):

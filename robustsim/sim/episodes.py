@@ -229,6 +229,16 @@ class Script(NamedTuple):
     keep: bool = False
 
 
+def chance(key_act: Array, key_env: Array, envs: int) -> Callable[[Array], tuple[Array, Array]]:
+    """The `draw` of a :class:`Script` for B environments: at each time of its own, whatever happened before."""
+
+    def draw(time: Array) -> tuple[Array, Array]:
+        uniform = jax.random.uniform(jax.random.fold_in(key_act, time), (envs,))
+        return jax.random.split(jax.random.fold_in(key_env, time), envs), uniform
+
+    return draw
+
+
 class Played(NamedTuple):
     """Where some episodes are after being played.
 

@@ -9,7 +9,7 @@ from robustsim.agents.learner import Act
 from robustsim.pytree import pytree
 from robustsim.records import Measure, of_kind
 from robustsim.sim import expected, goals, plasticity
-from robustsim.sim.episodes import Episodes, Moment, Script, begin, play
+from robustsim.sim.episodes import Episodes, Moment, Script, begin, chance, play
 from robustsim.sim.keys import for_environments
 from robustsim.sim.plasticity import Units
 from robustsim.sim.world import World, observation_size, starts
@@ -102,10 +102,6 @@ def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
     measures = of_kind(world.scenario.records, Measure)
     zero = jnp.zeros(())
 
-    def draw(time: Array) -> tuple[Array, Array]:
-        uniform = jax.random.uniform(jax.random.fold_in(key_act, time), (count,))
-        return jax.random.split(jax.random.fold_in(key_env, time), count), uniform
-
     def fold(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, None]:
         del after
         returns, entropy, steps, own, units = carry
@@ -124,7 +120,7 @@ def _round(world: World, key: Array, params: Tree, counted: Array) -> Sums:
 
     none = None if read is None else plasticity.nothing(_hidden_units(world, params))
     nothing = (jnp.zeros(count), zero, zero, {m.name: jnp.zeros((2, count)) for m in measures}, none)
-    script = Script(act, draw, fold, records=measures)
+    script = Script(act, chance(key_act, key_env, count), fold, records=measures)
     played = play(world, script, start, nothing, world.scenario.env.max_steps)
     returns, entropy, steps, own, units = played.carry
 

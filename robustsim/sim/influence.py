@@ -16,7 +16,7 @@ from robustsim.agents.learner import Act
 from robustsim.oversight.protocol import Shift
 from robustsim.sim import tally
 from robustsim.sim.batched import in_turn
-from robustsim.sim.episodes import UNIFORMS, Episodes, Moment, Script, as_batch, begin, collect, play
+from robustsim.sim.episodes import UNIFORMS, Episodes, Moment, Script, as_batch, begin, chance, collect, play
 from robustsim.sim.oversee import oversee
 from robustsim.sim.world import World, make_world, starts
 from robustsim.spec.scenario import ScenarioFactory
@@ -87,18 +87,14 @@ def slope(world: World, key: Array, params: Tree, direction: Tree) -> Array:
         world, starts(world, key_reset, (count,)), watched, watched & jnp.asarray(world.settings.overseer.visible, bool)
     )
 
-    def draw(time: Array) -> tuple[Array, Array]:
-        return jax.random.split(jax.random.fold_in(key_env, time), count), jax.random.uniform(
-            jax.random.fold_in(key_act, time), (count,)
-        )
-
     def fold(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, None]:
         del after
         done = jnp.take_along_axis(act.log_policy, moment.action[:, None], -1)[:, 0]
         return carry + jnp.where(active, done, 0), None
 
     def played(params: Tree) -> tuple[Array, Array]:
-        script = Script(lambda memory, obs: world.learner.act(params, memory, obs), draw, fold)
+        drawn = chance(key_act, key_env, count)
+        script = Script(lambda memory, obs: world.learner.act(params, memory, obs), drawn, fold)
         found = play(world, script, start, jnp.zeros(count), world.scenario.env.max_steps)
         return found.carry, found.episodes.misbehaved
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from robustsim.agents.learner import Act
 from robustsim.records import Measure, of_kind
-from robustsim.sim.episodes import Episodes, Moment, Played, Script, begin, play
+from robustsim.sim.episodes import Episodes, Moment, Played, Script, begin, chance, play
 from robustsim.sim.evaluate import put_together
 from robustsim.sim.goals import features_of, looking, scattered
 from robustsim.sim.world import World, make_world, starts, where
@@ -115,10 +115,7 @@ def _played(
         avoidable = jnp.broadcast_to(jax.vmap(world.scenario.avoidable)(states), (count,))
         start = replace(start, state=states, avoidable=avoidable)
 
-    def draw(time: Array) -> tuple[Array, Array]:
-        uniform = jax.random.uniform(jax.random.fold_in(key_act, time), (count,))
-        return jax.random.split(jax.random.fold_in(key_env, time), count), uniform
-
     records = of_kind(world.scenario.records, Measure)
-    script = Script(lambda memory, obs: world.learner.act(params, memory, obs), draw, fold, records=records)
+    drawn = chance(key_act, key_env, count)
+    script = Script(lambda memory, obs: world.learner.act(params, memory, obs), drawn, fold, records=records)
     return play(world, script, start, carry(start), world.scenario.env.max_steps)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from robustsim.agents.learner import Act
 from robustsim.errors import UserError
-from robustsim.sim.episodes import Episodes, Moment, Script, begin, play
+from robustsim.sim.episodes import Episodes, Moment, Script, begin, chance, play
 from robustsim.sim.world import World, make_world, observe, starts
 from robustsim.spec.scenario import ScenarioFactory
 from robustsim.spec.settings import Settings
@@ -72,17 +72,14 @@ def _acts(world: World, key: Array, params: Tree) -> tuple[Tree, Array, Array]:
     watched = jnp.ones(EPISODES, bool)
     start = begin(world, starts(world, key_reset, (EPISODES,)), watched, watched)
 
-    def draw(time: Array) -> tuple[Array, Array]:
-        uniform = jax.random.uniform(jax.random.fold_in(key_act, time), (EPISODES,))
-        return jax.random.split(jax.random.fold_in(key_env, time), EPISODES), uniform
-
     def fold(carry: Tree, after: Episodes, moment: Moment, act: Act, active: Array) -> tuple[Tree, Tree]:
         del act
         state, clean = carry
         frame = {"state": state, "action": moment.action, "counted": active & clean}
         return (after.state, clean & ~moment.misbehaved), frame
 
-    script = Script(lambda memory, obs: world.learner.act(params, memory, obs), draw, fold, keep=True)
+    drawn = chance(key_act, key_env, EPISODES)
+    script = Script(lambda memory, obs: world.learner.act(params, memory, obs), drawn, fold, keep=True)
     played = play(world, script, start, (start.state, watched), world.scenario.env.max_steps)
     bad = played.episodes.misbehaved & start.avoidable
     frames = played.frames | {"counted": played.frames["counted"] & bad}
